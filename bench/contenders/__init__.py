@@ -1,0 +1,8 @@
+"""What is compared: the database itself and the proxies before it, each behind the same few verbs."""
+
+from bench.contenders.base import Contender, Login, Setup
+from bench.contenders.direct import Direct
+from bench.contenders.pgbouncer import PgBouncer
+from bench.contenders.tidegate import Tidegate
+
+__all__ = ["Contender", "Direct", "Login", "PgBouncer", "Setup", "Tidegate"]

@@ -1,0 +1,91 @@
+"""PgBouncer from a path: its configuration for this bench, and what its version can do."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from bench.contenders.base import ProxyContender, Setup
+from bench.processes import BenchError, Daemon
+
+PREPARED_SINCE = (1, 21)
+WANTED = (1, 25)
+_PLACES = ("/opt/pgbouncer/bin/pgbouncer", "/usr/sbin/pgbouncer")
+
+_CONFIGURATION = """\
+[databases]
+{database} = host=127.0.0.1 port={database_port} dbname={database}
+
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+unix_socket_dir =
+listen_backlog = 4096
+auth_type = scram-sha-256
+auth_file = {folder}/users.txt
+pool_mode = transaction
+default_pool_size = {pool_size}
+max_client_conn = {max_clients}
+log_connections = 0
+log_disconnections = 0
+log_stats = 0
+{prepared}"""
+
+
+def find(given: str | None) -> Path:
+    """The binary to run: the given path, else the usual places; BenchError when there is none."""
+    candidates = [given] if given else [*_PLACES, shutil.which("pgbouncer") or ""]
+    for candidate in candidates:
+        if candidate and Path(candidate).is_file():
+            return Path(candidate).resolve()
+    raise BenchError(
+        f"no PgBouncer at {given or ' or '.join(_PLACES)}: bench/get_pgbouncer.sh puts a recent one under "
+        "/opt/pgbouncer, or give --peer PATH"
+    )
+
+
+def parse_version(text: str) -> tuple[int, int]:
+    """(major, minor) from the output of `pgbouncer --version`."""
+    match = re.search(r"PgBouncer (\d+)\.(\d+)", text)
+    if not match:
+        raise BenchError(f"not a PgBouncer: {text.strip()[:80]!r}")
+    return int(match[1]), int(match[2])
+
+
+class PgBouncer(ProxyContender):
+    """PgBouncer as its documentation suggests for transaction pooling, plus max_prepared_statements where it has it."""
+
+    name = "pgbouncer"
+
+    def __init__(self, setup: Setup, binary: Path) -> None:
+        super().__init__(setup)
+        self.binary = binary
+        shown = subprocess.run([binary, "--version"], capture_output=True, text=True, check=False).stdout
+        self.version = parse_version(shown)
+        self.runs_prepared = self.version >= PREPARED_SINCE
+        self.label = shown.splitlines()[0]
+        if self.version < WANTED:
+            self.label += " (older than the 1.25 that this comparison wants)"
+
+    def launch(self) -> Daemon:
+        """Write pgbouncer.ini and users.txt, and start it as an unprivileged user (it refuses root)."""
+        login = self.setup.login
+        users = self.folder / "users.txt"
+        users.write_text(f'"{login.user}" "{login.verifier}"\n')
+        configuration = self.folder / "pgbouncer.ini"
+        configuration.write_text(
+            _CONFIGURATION.format(
+                database=login.database,
+                database_port=self.setup.database_port,
+                port=self.port,
+                folder=self.folder,
+                pool_size=self.setup.pool_size,
+                max_clients=self.setup.max_clients,
+                prepared="max_prepared_statements = 500\n" if self.runs_prepared else "",
+            )
+        )
+        for path in (users, configuration):
+            path.chmod(0o644)
+        return Daemon([self.binary, configuration], self.folder / "log", unprivileged=True)

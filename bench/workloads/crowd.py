@@ -1,0 +1,49 @@
+"""pgbench with 2,000 clients: does it run without an error?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from bench.contenders import Contender
+from bench.contenders.base import ProxyContender
+from bench.processes import BenchError
+from bench.workloads.base import Bench, Workload
+from bench.workloads.transactions import follow
+
+CLIENTS = 2000
+_LIMIT = 240.0
+
+
+def count_processed(lines: Sequence[str]) -> float:
+    """The number of transactions in pgbench's closing lines; BenchError unless it is all that were asked for."""
+    for line in lines:
+        match = re.match(r"number of transactions actually processed: (\d+)/(\d+)", line)
+        if match and match[1] == match[2]:
+            return float(match[1])
+    raise BenchError("pgbench did not process every transaction")
+
+
+class Crowd(Workload):
+    """2,000 clients on the pool of 20, each a fixed number of transactions; any failure of any client fails it."""
+
+    name = "crowd"
+    once = True
+
+    def cases(self) -> list[str]:
+        """One case, named after the number of clients."""
+        return [f"simple {CLIENTS}"]
+
+    def obstacle(self, case: str, contender: Contender) -> str | None:
+        """Fewer connections than clients."""
+        if contender.max_clients < CLIENTS:
+            return f"takes at most {contender.max_clients} connections"
+        return None
+
+    def measure(self, case: str, contender: Contender, bench: Bench) -> dict[str, float]:
+        """`transactions` done by all clients together, and their rate after logging in; BenchError on any failure."""
+        command = bench.pgbench_command(contender, "simple", CLIENTS, "-t", f"{bench.seconds(100, 30):.0f}")
+        pids = contender.pids() if isinstance(contender, ProxyContender) else []
+        _, lines = follow(command, pids, _LIMIT)
+        rate = next(float(line.split()[2]) for line in lines if line.startswith("tps = "))
+        return {"transactions": count_processed(lines), "tps": rate}

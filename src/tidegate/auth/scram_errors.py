@@ -1,0 +1,25 @@
+"""How a SCRAM exchange can fail.
+
+Owns the kinds of failure. Refuses to say what a client is told of them: that is the caller's matter.
+"""
+
+from __future__ import annotations
+
+
+class ScramError(Exception):
+    """An exchange that can't succeed."""
+
+
+class ScramFailure(ScramError):
+    """The other end does not know the password."""
+
+
+class ScramMalformed(ScramError):
+    """The other end broke the protocol; the text says how and quotes nothing that it sent.
+
+    PostgreSQL answers with 08P01 `malformed SCRAM message` and such a text as DETAIL.
+    """
+
+
+class ScramMismatch(ScramError):
+    """The server's salt or iteration count is not that of the keys: the password was changed since they were read."""

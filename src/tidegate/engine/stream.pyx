@@ -1,0 +1,222 @@
+"""A non-blocking byte stream over a connected socket.
+
+Owns: the descriptor, and the bytes that the kernel would not take yet. Refuses: to interpret bytes, to bound what its
+owner writes (the owner stops its source when `out_len` grows), and to call its owner from within the owner's own call.
+
+`receive` and `transmit` are the only two that touch the socket: an encrypted stream overrides these and nothing else.
+"""
+
+from libc.errno cimport EAGAIN, EINTR, errno
+from libc.stdlib cimport free, malloc, realloc
+from libc.string cimport memcpy, memmove
+from posix.unistd cimport close as posix_close
+
+from tidegate.engine.loop cimport EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, Handler, Loop
+
+cdef extern from "sys/socket.h" nogil:
+    enum:
+        MSG_NOSIGNAL
+        SHUT_WR
+        SOL_SOCKET
+        SO_ERROR
+        SO_LINGER
+    struct linger:
+        int l_onoff
+        int l_linger
+    ctypedef unsigned int socklen_t
+    Py_ssize_t recv(int fd, void* buffer, size_t size, int flags)
+    Py_ssize_t send(int fd, const void* buffer, size_t size, int flags)
+    int shutdown(int fd, int how)
+    int getsockopt(int fd, int level, int name, void* value, socklen_t* size)
+    int setsockopt(int fd, int level, int name, const void* value, socklen_t size)
+
+cdef enum:
+    SMALLEST_OUT = 1024  # bytes
+
+
+cdef class StreamOwner:
+    cdef int readable(self) except -1:
+        """Bytes (or the end) may be there: read until WOULD_BLOCK, or come back by Loop.again."""
+        return 0
+
+    cdef int drained(self) except -1:
+        """All that was kept for lack of room has been sent."""
+        return 0
+
+    cdef int hung_up(self) except -1:
+        """The other end closed; bytes it sent before may still wait to be read."""
+        return 0
+
+    cdef int connected(self, int error) except -1:
+        """An outgoing connection stands (error 0) or failed (errno)."""
+        return 0
+
+    cdef int failed(self, object error) except -1:
+        """One of the above raised: end this session."""
+        raise error
+
+
+cdef class Stream(Handler):
+    def __dealloc__(self):
+        free(self.out)
+        if self.fd >= 0:
+            posix_close(self.fd)
+
+    cdef Py_ssize_t receive(self, char* into, size_t size) noexcept:
+        cdef Py_ssize_t got
+        while True:
+            got = recv(self.fd, into, size, 0)
+            if got >= 0:
+                return got
+            if errno != EINTR:
+                return WOULD_BLOCK if errno == EAGAIN else BROKEN
+
+    cdef Py_ssize_t transmit(self, const char* data, size_t size) noexcept:
+        cdef Py_ssize_t sent
+        while True:
+            sent = send(self.fd, data, size, MSG_NOSIGNAL)
+            if sent >= 0:
+                return sent
+            if errno != EINTR:
+                return WOULD_BLOCK if errno == EAGAIN else BROKEN
+
+    cdef Py_ssize_t read(self, char* into, size_t size) except? -3:
+        """Bytes read; 0 at the end; WOULD_BLOCK; BROKEN."""
+        cdef Py_ssize_t got
+        if self.fd < 0:
+            return BROKEN
+        got = self.receive(into, size)
+        # A short read emptied the socket, and an edge will tell of more, unless the end was announced already.
+        if got < 0 or (<size_t>got < size and not self.peer_closed):
+            self.may_read = False
+        return got
+
+    cdef int write(self, const char* data, size_t size) except -1:
+        """Send at once and keep the rest. A failure is reported later, by on_event."""
+        cdef Py_ssize_t sent
+        if self.fd < 0 or self.broken or size == 0:
+            return 0
+        if self.out_len == 0 and not self.connecting:
+            sent = self.transmit(data, size)
+            if sent == <Py_ssize_t>size:
+                return 0
+            if sent == BROKEN:
+                self.broken = True
+                self.loop.again(self, EPOLLHUP)
+                return 0
+            if sent > 0:
+                data += sent
+                size -= sent
+        return self.keep(data, size)
+
+    cdef int keep(self, const char* data, size_t size) except -1:
+        cdef size_t capacity = self.out_capacity
+        cdef char* larger
+        if self.out_start + self.out_len + size > capacity:
+            if self.out_start:
+                memmove(self.out, self.out + self.out_start, self.out_len)
+                self.out_start = 0
+            if self.out_len + size > capacity:
+                capacity = max(capacity * 2, self.out_len + size, <size_t>SMALLEST_OUT)
+                larger = <char*>realloc(self.out, capacity)
+                if larger == NULL:
+                    raise MemoryError
+                self.out = larger
+                self.out_capacity = capacity
+        memcpy(self.out + self.out_start + self.out_len, data, size)
+        self.out_len += size
+        return 0
+
+    cdef int flush(self) except -1:
+        cdef Py_ssize_t sent
+        while self.out_len:
+            sent = self.transmit(self.out + self.out_start, self.out_len)
+            if sent == BROKEN:
+                self.broken = True
+                self.out_len = 0
+                break
+            if sent < 0:
+                return 0
+            self.out_start += sent
+            self.out_len -= sent
+        free(self.out)
+        self.out = NULL
+        self.out_start = self.out_capacity = 0
+        return 0
+
+    cdef int end_writing(self) except -1:
+        """Tell the other end that nothing more comes; reading goes on."""
+        if self.fd >= 0:
+            shutdown(self.fd, SHUT_WR)
+        return 0
+
+    cdef int close(self) except -1:
+        """Close at once; kept bytes are lost. Harmless when closed already."""
+        cdef int fd = self.fd
+        if fd >= 0:
+            self.loop.unwatch(self)
+            self.fd = -1
+            posix_close(fd)
+        free(self.out)
+        self.out = NULL
+        self.out_start = self.out_len = self.out_capacity = 0
+        self.owner = None
+        self.may_read = False
+        return 0
+
+    cdef int reset(self) except -1:
+        """Close so that the other end sees a reset rather than an orderly end."""
+        cdef linger now
+        now.l_onoff = 1
+        now.l_linger = 0
+        if self.fd >= 0:
+            setsockopt(self.fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now))
+        return self.close()
+
+    cdef int on_event(self, unsigned int events) except -1:
+        cdef StreamOwner owner = self.owner
+        cdef int error = 0
+        cdef socklen_t size = sizeof(error)
+        if owner is None:
+            return 0
+        if self.connecting:
+            if not events & (EPOLLOUT | EPOLLERR | EPOLLHUP):
+                return 0
+            getsockopt(self.fd, SOL_SOCKET, SO_ERROR, &error, &size)
+            self.connecting = False
+            if not error:
+                self.flush()
+            owner.connected(error)
+            if self.fd < 0 or error:
+                return 0
+        elif events & EPOLLOUT and self.out_len:
+            self.flush()
+            if self.out_len == 0 and not self.broken:
+                owner.drained()
+        if events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR) and self.fd >= 0:
+            self.peer_closed = True
+            self.may_read = True
+            owner.hung_up()
+        if events & EPOLLIN:
+            self.may_read = True
+        if self.may_read and self.fd >= 0:
+            owner.readable()
+        return 0
+
+    cdef int on_failure(self, object error) except -1:
+        if self.owner is None:
+            self.close()
+        else:
+            self.owner.failed(error)
+        return 0
+
+
+cdef Stream attach(Loop loop, int fd, StreamOwner owner, bint connecting):
+    """A stream over a connected (or connecting) non-blocking socket, watched from now on."""
+    cdef Stream stream = Stream.__new__(Stream)
+    stream.fd = fd
+    stream.loop = loop
+    stream.owner = owner
+    stream.connecting = connecting
+    loop.watch(stream, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
+    return stream

@@ -1,0 +1,76 @@
+"""Which pools there are, and under which limits.
+
+Owns the making and forgetting of pools and caps. Refuses to keep one alive: whoever uses a pool does.
+"""
+
+from __future__ import annotations
+
+from weakref import WeakValueDictionary
+
+from tidegate.pool.cap import Cap
+from tidegate.pool.keeper import Keeper
+from tidegate.pool.ledger import Ledger
+from tidegate.pool.limits import LimitsFor, PoolKey, PoolLimits
+from tidegate.pool.pool import Pool
+
+
+class Directory:
+    """Pools by key and caps by name, held weakly.
+
+    A pool lives while it has servers or waiting clients (the ledger holds it), or while the caller keeps it: a client
+    session holds on to its pool. With the last of these it is gone, however many names were ever tried.
+    """
+
+    def __init__(self, ledger: Ledger, keeper: Keeper, limits_for: LimitsFor) -> None:
+        self._ledger = ledger
+        self._keeper = keeper
+        self._limits_for = limits_for
+        self._pools: WeakValueDictionary[PoolKey, Pool] = WeakValueDictionary()
+        self._caps: WeakValueDictionary[tuple[str, str], Cap] = WeakValueDictionary()
+        self._with_minimum: WeakValueDictionary[int, Pool] = WeakValueDictionary()
+        self._made = 0
+
+    def __len__(self) -> int:
+        return len(self._pools)
+
+    def pool(self, key: PoolKey, now: float) -> Pool:
+        """The pool of this key, made on demand."""
+        pool = self._pools.get(key)
+        if pool is None:
+            limits = self._limits_for(key)
+            self._made += 1
+            pool = self._pools[key] = Pool(key, limits, self._caps_of(key, limits), self._made, now)
+            self._list(pool)
+        return pool
+
+    def all(self) -> list[Pool]:
+        """Every pool, oldest first."""
+        return list(self._pools.values())
+
+    def with_minimum(self) -> list[Pool]:
+        """The pools that have a minimum size, oldest first."""
+        return list(self._with_minimum.values())
+
+    def relimit(self) -> None:
+        """Asks again for the limits of every pool."""
+        for pool in self.all():
+            limits = self._limits_for(pool.key)
+            pool.max_size, pool.min_size = limits.max_size, limits.min_size
+            self._ledger.recap(pool, self._caps_of(pool.key, limits))
+            self._list(pool)
+
+    def _list(self, pool: Pool) -> None:
+        self._keeper.watch(pool)
+        if pool.min_size > 0:
+            self._with_minimum[pool.number] = pool
+
+    def _caps_of(self, key: PoolKey, limits: PoolLimits) -> tuple[Cap, ...]:
+        caps = []
+        for kind, name, size in (("database", key[0], limits.database_size), ("user", key[1], limits.user_size)):
+            if size > 0:
+                cap = self._caps.get((kind, name))
+                if cap is None:
+                    cap = self._caps[kind, name] = Cap(size)
+                cap.limit = size
+                caps.append(cap)
+        return tuple(caps)

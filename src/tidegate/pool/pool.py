@@ -1,0 +1,137 @@
+# cython: annotation_typing=False
+"""The servers and the queue of one (database, user).
+
+Owns the stack of idle servers and the line of waiting clients. Refuses to decide anything that needs to look beyond
+this pool: what it may hold is `quota` and `allocator`, and totals over all pools are `ledger`.
+"""
+
+from __future__ import annotations
+
+import math
+
+from tidegate.errors import CloseReason
+from tidegate.pool import tuning
+from tidegate.pool.cap import Cap
+from tidegate.pool.limits import PoolKey, PoolLimits
+from tidegate.pool.pacing import Backoff
+from tidegate.pool.slot import Slot, Ticket
+
+_FIT_DEPTH = tuning.FIT_DEPTH
+
+
+class Pool:
+    """Counts, idle stack and queue of one key.
+
+    The stack is last in, first out, so that a quiet pool's surplus grows old at the bottom and can be closed. The
+    queue is a linked list: clients that give up are unlinked at once, so its memory is that of the live ones.
+    `quota` is the pool's fair number of servers, `demand` the smoothed need it was computed from, `peak` the largest
+    need since then; `starved_from` is when the pool last lost its only server.
+    """
+
+    def __init__(self, key: PoolKey, limits: PoolLimits, caps: tuple[Cap, ...], number: int, now: float) -> None:
+        self.key = key
+        self.caps = caps
+        self.max_size = limits.max_size
+        self.min_size = limits.min_size
+        self.number = number
+        self.idle: list[Slot] = []
+        self.head: Ticket | None = None
+        self.tail: Ticket | None = None
+        self.waiting = 0
+        self.lent = 0
+        self.opening = 0
+        self.closing = 0
+        self.held = 0
+        self.peak = 0
+        self.demand = 0.0
+        self.quota = 1
+        self.starved_from = now
+        self.generation = 0
+        self.retired_for = CloseReason.SERVER_RELOADED
+        self.backoff = Backoff()
+        self.paused_until = -math.inf
+        self.top_up_at = -math.inf
+        self.keep_for = 0.0
+        self.keep_again_at = -math.inf
+
+    def live(self) -> int:
+        """Servers that serve or will: all but those being closed."""
+        return self.held - self.closing
+
+    def need(self) -> int:
+        """Servers that waiting clients want and that are not already on their way; at most what max_size allows."""
+        need = self.waiting - self.opening - len(self.idle)
+        if self.max_size > 0 and need > self.max_size - self.held:
+            return self.max_size - self.held
+        return need
+
+    def full_cap(self) -> Cap | None:
+        """The first database's or user's cap that leaves no room for another server."""
+        for cap in self.caps:
+            if cap.full():
+                return cap
+        return None
+
+    def crowded(self) -> bool:
+        """Whether this pool, its database or its user has more servers than a limit (lowered since) allows."""
+        crowded = 0 < self.max_size < self.held - self.closing
+        for cap in self.caps:
+            crowded |= cap.held - cap.closing > cap.limit
+        return crowded
+
+    def hungry_since(self) -> float:
+        """Since when this pool has waited for its next server; 0 without waiting clients.
+
+        A pool that had a server until just now goes to the end of the line, however long its queue.
+        """
+        head = self.head
+        if head is None:
+            return 0.0
+        if self.held > self.closing or head.since > self.starved_from:
+            return head.since
+        return self.starved_from
+
+    def fitting(self, fit: object) -> int:
+        """Index of the idle server to lend: near the top one with exactly these settings, else the top; -1 if none."""
+        top = len(self.idle) - 1
+        bottom = max(top - _FIT_DEPTH, -1)
+        for at in range(top, bottom, -1):
+            slot = self.idle[at]
+            if slot.fit is fit:
+                return at
+        return top
+
+    def place(self, slot: Slot) -> int:
+        """Index of an idle server in the stack."""
+        top = len(self.idle) - 1
+        if self.idle[top] is slot:
+            return top
+        return self.idle.index(slot)
+
+    def push(self, ticket: Ticket) -> None:
+        """Puts a client at the end of the queue."""
+        ticket.ahead = self.tail
+        if self.tail is None:
+            self.head = ticket
+        else:
+            self.tail.behind = ticket
+        self.tail = ticket
+        self.waiting += 1
+
+    def unlink(self, ticket: Ticket) -> None:
+        """Takes a client out of the queue, wherever it stands."""
+        ahead, behind = ticket.ahead, ticket.behind
+        if ahead is None:
+            self.head = behind
+        else:
+            ahead.behind = behind
+        if behind is None:
+            self.tail = ahead
+        else:
+            behind.ahead = ahead
+        ticket.ahead = ticket.behind = None
+        ticket.alive = False
+        self.waiting -= 1
+
+    def __repr__(self) -> str:
+        return f"<Pool {self.key} held={self.held} lent={self.lent} idle={len(self.idle)} waiting={self.waiting}>"

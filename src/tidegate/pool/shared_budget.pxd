@@ -1,0 +1,33 @@
+"""Declarations of `shared_budget`: what other compiled modules may call without Python's help."""
+
+from libc.stdint cimport uint32_t
+
+from tidegate.pool.slot_table cimport WORKER_LIMIT, Table
+
+cdef struct Shares:  # who should hold how many, worked out anew for each decision
+    int demand[WORKER_LIMIT]
+    int surplus[WORKER_LIMIT]
+    int level  # up to which all demands can be met
+    int spare  # what the level leaves over, to be held one each
+    int beyond  # workers that hold one of the spare
+    int need  # slots that the other workers lack
+    int free
+
+cdef class SharedBudget:
+    cdef readonly Table table
+    cdef readonly int worker
+    cdef int hint  # where to search first
+    cdef int asked  # how often owed() was asked while slots are lent in turns
+
+    cpdef int acquire(self) except -2
+    cpdef object free(self, int slot)
+    cpdef object note(self, int slot, unsigned int pid, unsigned int port)
+    cpdef int held(self) except -1
+    cpdef object report(self, int waiting, int idle)
+    cpdef int owed(self, int idle) except -1
+    cdef object check_held(self, int slot)
+    cdef bint others_wait(self) noexcept
+    cdef bint entitled(self) noexcept
+    cdef int draw_ticket(self) noexcept
+    cdef void weigh(self, Shares *shares) noexcept
+    cdef int surplus_before(self, Shares *shares) noexcept

@@ -1,0 +1,313 @@
+"""The budget of server connections that all workers share: taking, giving back, and sharing out slots.
+
+Owns the rule by which workers share a target's slots, and what the supervisor repairs after a worker's crash. The
+slots themselves, and why a crash cannot break their number, are in `slot_table`.
+Refuses to decide which connection opens or closes (`pool` does), or to wake other workers.
+"""
+
+from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from libc.stdint cimport int32_t, uint32_t, uint64_t
+
+from tidegate.pool.slot_table cimport (
+    FREE, HELD, ORPHAN, SUPERVISOR, Table, WorkerRow, held_by, read_header, tg_add, tg_load,
+    tg_load_wide, tg_store, tg_store_wide, tg_swap,
+)
+
+from tidegate.pool.slot_table import MAX_SLOTS, MAX_TARGETS, MAX_WORKERS, format_region, region_size
+
+cdef enum:
+    TICKET = 0x80000000  # set in every ticket, so that none is 0; their order is that of the other 31 bits
+    TURN = 8  # short enough for long transactions, long enough to spread the cost of a connection
+
+
+cdef class SharedBudget:
+    """One target's budget as one worker uses it. Never blocks; no call costs more than a few passes over the slots.
+
+    How slots are shared out. A worker's demand is the servers it uses plus the clients that wait for one. Demands are
+    met up to a common level (max-min fairness: nobody above the level gets a slot that somebody below it wants). A
+    worker below the level while its clients wait is in need; one that holds more than its share has a surplus, idle
+    servers first of all since no demand stands behind them. Needs that FREE slots do not meet are spread over the
+    workers with a surplus, largest first, so that two of them do not both give up a slot for the same client. While
+    others are in need, a worker at its share gets no FREE slot, or it would take back the one it gave.
+
+    With fewer slots than workers that want one, the level is 0 and slots are lent in turns: each worker gives its
+    only one up after TURN returns of a server, and free ones go to those without, in the order in which they began
+    to wait (tickets).
+
+    The numbers are as old as each worker's last report(). An error in them costs a connection opened again, never
+    the limit.
+    """
+
+    def __cinit__(self, memory, int target, int worker):
+        self.table = Table(memory, target)
+        if not 0 <= worker < self.table.workers:
+            raise ValueError(f"no worker {worker} in a budget of {self.table.workers}")
+        self.worker = worker
+        self.hint = 0
+        self.asked = 0
+
+    @property
+    def limit(self):
+        """Most server connections at this target, over all workers."""
+        return tg_load(&self.table.head.policy) >> 1
+
+    @limit.setter
+    def limit(self, value):
+        if value < 0:
+            raise ValueError(f"a limit of connections must not be negative: {value}")
+        self.table.set_limit(min(value, self.table.slots), self.worker + 1)
+
+    cpdef int acquire(self) except -2:
+        """Take a slot: its number, or -1 if the limit is reached or the free ones are due to others."""
+        cdef WorkerRow *row = &self.table.rows[self.worker]
+        cdef int slot
+        if self.others_wait() and not self.entitled():
+            return -1
+        slot = self.table.take(self.worker, self.hint)
+        if slot >= 0:
+            self.hint = slot + 1
+            self.asked = 0
+            tg_store(&row.held, row.held + 1)
+            tg_store(&row.ticket, 0)
+        return slot
+
+    cpdef object free(self, int slot):
+        """Give a slot back, once its backend is known to have ended. ValueError if this worker does not hold it."""
+        cdef WorkerRow *row = &self.table.rows[self.worker]
+        self.check_held(slot)
+        tg_store_wide(&self.table.identities[slot], 0)  # first, so that a FREE slot never carries an identity
+        self.hint = slot
+        self.asked = 0
+        tg_store(&row.held, row.held - 1)
+        self.table.give_back(slot, held_by(self.worker), self.worker + 1)
+
+    cpdef object note(self, int slot, unsigned int pid, unsigned int port):
+        """Record the backend behind a slot, for recovery: its process id (0 = not known yet), our local TCP port."""
+        self.check_held(slot)
+        tg_store_wide(&self.table.identities[slot], <uint64_t>pid << 32 | port)
+
+    cdef object check_held(self, int slot):
+        if not 0 <= slot < self.table.slots or tg_load(&self.table.words[slot]) != held_by(self.worker):
+            raise ValueError(f"slot {slot} is not held by worker {self.worker}")
+
+    cpdef int held(self) except -1:
+        """Slots that this worker holds."""
+        return <int>self.table.rows[self.worker].held
+
+    def used(self):
+        """Slots that are not free, over all workers, those of dead workers included."""
+        return self.table.count(HELD) + self.table.count(ORPHAN)
+
+    cpdef object report(self, int waiting, int idle):
+        """Say how many servers this worker would open now if it had slots, and how many of its servers are idle.
+
+        Clients that wait for something else than a slot (a back-off, their pool's own limit) are not `waiting`:
+        other workers would keep slots free for them.
+        """
+        cdef WorkerRow *row = &self.table.rows[self.worker]
+        tg_store(&row.waiting, max(0, waiting))
+        tg_store(&row.idle, max(0, idle))
+        if waiting <= 0 or row.held:
+            tg_store(&row.ticket, 0)
+        else:
+            self.draw_ticket()
+
+    cpdef int owed(self, int idle) except -1:
+        """How many slots this worker should give up to others now; `idle` is how many of its servers it could close.
+
+        To be asked whenever a server comes back, and when woken. More than `idle` means: close the rest as they
+        come back. What is already being closed counts as held until free(), so take it off the answer.
+        """
+        cdef Shares shares
+        cdef int need, owes
+        tg_store(&self.table.rows[self.worker].idle, max(0, idle))
+        if not self.others_wait():
+            return 0
+        self.weigh(&shares)
+        need = shares.need - shares.free
+        owes = min(max(0, need - self.surplus_before(&shares)), shares.surplus[self.worker])
+        if need > 0 and owes == 0 and shares.level == 0 and self.table.rows[self.worker].held:
+            self.asked += self.asked < TURN
+            return self.asked == TURN  # until one is freed
+        return owes
+
+    def givers(self):
+        """The workers to wake when this one starts to wait: those with more than their share, most first."""
+        cdef Shares shares
+        self.weigh(&shares)
+        ranked = [(-shares.surplus[at], at) for at in range(self.table.workers)
+                  if at != self.worker and shares.surplus[at] > 0]
+        return [at for _, at in sorted(ranked)]
+
+    def waiters(self):
+        """The workers to wake after free(), or when the limit has grown: those with clients that wait."""
+        return [at for at in range(self.table.workers)
+                if at != self.worker and tg_load(&self.table.rows[at].waiting)]
+
+    def wakeable(self):
+        """givers() while this worker's own clients wait, else waiters()."""
+        return self.givers() if tg_load(&self.table.rows[self.worker].waiting) else self.waiters()
+
+    cdef bint others_wait(self) noexcept:
+        cdef int at
+        for at in range(self.table.workers):
+            if at != self.worker and tg_load(&self.table.rows[at].waiting):
+                return True
+        return False
+
+    cdef bint entitled(self) noexcept:
+        """Whether this worker may take a FREE slot though others wait."""
+        cdef Shares shares
+        cdef WorkerRow *row = &self.table.rows[self.worker]
+        self.weigh(&shares)
+        if shares.free > shares.need:
+            return True
+        if shares.level == 0:
+            return not row.held and self.draw_ticket() < shares.free
+        return <int>row.held < min(shares.level + (shares.spare > shares.beyond), max(shares.demand[self.worker], 1))
+
+    cdef int draw_ticket(self) noexcept:
+        """Join the line of workers that have no slot and want one; how many are before this one."""
+        cdef WorkerRow *row = &self.table.rows[self.worker]
+        cdef int before = 0
+        cdef int at
+        if not tg_load(&row.ticket):
+            tg_store(&row.ticket, tg_add(&self.table.head.tickets, 1) | TICKET)
+        for at in range(self.table.workers):
+            if at != self.worker and tg_load(&self.table.rows[at].ticket):
+                before += <int32_t>((tg_load(&self.table.rows[at].ticket) - row.ticket) << 1) < 0
+        return before
+
+    cdef void weigh(self, Shares *shares) noexcept:
+        """Work out every worker's share from the shared rows."""
+        cdef int held[WORKER_LIMIT]
+        cdef int waiting[WORKER_LIMIT]
+        cdef WorkerRow *row
+        cdef int workers = self.table.workers
+        cdef int room = <int>(tg_load(&self.table.head.policy) >> 1) - self.table.count(ORPHAN)
+        cdef int at, most
+        for at in range(workers):
+            row = &self.table.rows[at]
+            held[at] = <int>tg_load(&row.held)
+            waiting[at] = <int>tg_load(&row.waiting)
+            shares.demand[at] = max(0, held[at] - <int>tg_load(&row.idle)) + waiting[at]
+        shares.free = self.table.count(FREE)
+        shares.level = share_level(shares.demand, workers, room)
+        shares.spare = room - met(shares.demand, workers, shares.level)
+        shares.need = shares.beyond = 0
+        for at in range(workers):
+            most = min(shares.demand[at], shares.level)
+            shares.surplus[at] = max(0, held[at] - most)
+            if shares.surplus[at] and shares.demand[at] > most and shares.beyond < shares.spare:
+                # What the level cannot share out evenly stays where it is, or it would move to and fro for ever.
+                shares.surplus[at] -= 1
+                shares.beyond += 1
+            if at != self.worker:
+                most = min(shares.demand[at], max(1, shares.level))
+                shares.need += max(0, min(waiting[at], most - held[at]))
+
+    cdef int surplus_before(self, Shares *shares) noexcept:
+        """Surplus of the workers that give before this one: those with more, and of equals the lower number."""
+        cdef int mine = shares.surplus[self.worker]
+        cdef int total = 0
+        cdef int at
+        for at in range(self.table.workers):
+            if shares.surplus[at] > mine or (shares.surplus[at] == mine and at < self.worker):
+                total += shares.surplus[at]
+        return total
+
+
+cdef int met(int *demand, int workers, int level) noexcept:
+    """Slots handed out when every demand is met up to level; saturates rather than overflows."""
+    cdef long long total = 0
+    cdef int at
+    for at in range(workers):
+        total += min(demand[at], level)
+    return <int>min(total, <long long>0x7FFFFFFF)
+
+
+cdef int share_level(int *demand, int workers, int room) noexcept:
+    """The highest level (at most room) at which all demands together fit into room; by bisection."""
+    cdef int low = 0
+    cdef int high = max(0, room)
+    cdef int middle
+    while low < high:
+        middle = low + (high - low + 1) // 2
+        if met(demand, workers, middle) <= room:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+cdef class BudgetKeeper:
+    """The supervisor's view of a whole region: first limits, and repair after a worker's crash."""
+
+    cdef list tables
+
+    def __cinit__(self, memory):
+        cdef Py_buffer view
+        PyObject_GetBuffer(memory, &view, PyBUF_WRITABLE)
+        try:
+            targets = read_header(&view).targets
+        finally:
+            PyBuffer_Release(&view)
+        self.tables = [Table(memory, target) for target in range(targets)]
+
+    def set_limit(self, target, limit):
+        """Set a target's limit, before a worker has learned the real one."""
+        if limit < 0:
+            raise ValueError(f"a limit of connections must not be negative: {limit}")
+        cdef Table table = self.tables[target]
+        table.set_limit(min(limit, table.slots), SUPERVISOR)
+
+    def limit(self, target):
+        """A target's limit as it is now."""
+        cdef Table table = self.tables[target]
+        return tg_load(&table.head.policy) >> 1
+
+    def used(self, target):
+        """Slots of a target that are held or orphaned."""
+        cdef Table table = self.tables[target]
+        return table.count(HELD) + table.count(ORPHAN)
+
+    def orphans(self, target):
+        """Slots of a target whose worker died and whose backend is not known to be gone."""
+        cdef Table table = self.tables[target]
+        return table.count(ORPHAN)
+
+    def orphan(self, uint32_t worker):
+        """Repair what a dead worker left: break its locks, mark its slots, forget its report.
+
+        Call it once the process has been waited for and before another gets its number.
+        Returns (target, slot, backend process id or 0, local port or 0) for each slot that it held.
+        """
+        cdef Table table
+        cdef WorkerRow *row
+        cdef uint64_t identity
+        cdef int slot
+        found = []
+        for target, one in enumerate(self.tables):
+            table = one
+            if worker >= <uint32_t>table.workers:
+                raise ValueError(f"no worker {worker} in a budget of {table.workers}")
+            row = &table.rows[worker]
+            tg_store(&row.waiting, 0)
+            tg_store(&row.idle, 0)
+            tg_store(&row.held, 0)
+            tg_store(&row.ticket, 0)
+            for slot in range(<int>tg_load(&table.head.span)):
+                if tg_swap(&table.words[slot], held_by(worker), ORPHAN):
+                    identity = tg_load_wide(&table.identities[slot])
+                    found.append((target, slot, <int>(identity >> 32), <int>(identity & 0xFFFF)))
+            tg_swap(&table.head.lock, worker + 1, 0)
+            table.settle(SUPERVISOR)
+        return found
+
+    def reclaim(self, target, int slot):
+        """Free an orphan whose backend is gone; False if the slot is not an orphan (any more)."""
+        cdef Table table = self.tables[target]
+        if not 0 <= slot < table.slots or tg_load(&table.words[slot]) != ORPHAN:
+            return False
+        tg_store_wide(&table.identities[slot], 0)
+        return table.give_back(slot, ORPHAN, SUPERVISOR)

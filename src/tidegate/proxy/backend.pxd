@@ -1,0 +1,14 @@
+"""A server whose replies are read."""
+
+from tidegate.proxy.server cimport Server
+
+
+cdef class Backend(Server):
+    cdef int relay_run(self, const char* data, Py_ssize_t start, Py_ssize_t end) except -1
+    cdef Py_ssize_t log_in(self, const char* data, Py_ssize_t size) except -1
+    cdef int reply(self, int type, const char* body, Py_ssize_t size) except -1
+    cdef int error_reply(self, const char* body, Py_ssize_t size) except -1
+    cdef int ready_reply(self, int status) except -1
+    cdef int parameter_reply(self, const char* body, Py_ssize_t size) except -1
+    cdef int answer_locals(self) except -1
+    cdef int undo(self, object note) except -1

@@ -1,0 +1,231 @@
+"""What a database server answers, and where each answer goes.
+
+Owns the way of each reply: to the borrower, to whoever slipped the request in, or nowhere. Refuses to send anything of
+its own accord.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+
+from tidegate.proxy.context cimport INSPECTED
+from tidegate.proxy.server cimport LEAVING, LOGGING_IN, READY, Borrower, Injection, Server
+from tidegate.session.statements cimport Naming, Statement
+from tidegate.wire.postgres.integers cimport get32
+from tidegate.wire.postgres.messages cimport HEADER, LARGEST, parse_data_row, parse_error
+from tidegate.wire.postgres.replies cimport CAPTURE, FORWARD, LOCAL, REPLACE, SHORTEN, SWALLOW, ReplyQueue
+from tidegate.errors import PgError
+from tidegate.wire.postgres import messages
+
+cdef enum:
+    COMPLETED = 16  # ReplyQueue.arrive adds it
+
+
+cdef class Backend(Server):
+    """How a reply finds its way: see `wire.postgres.replies`. While logging in, messages go to `login` instead."""
+
+    cdef Py_ssize_t process(self, const char* data, Py_ssize_t size) except -1:
+        """Walk the messages; returns how many bytes were dealt with. `run` is where the bytes to forward begin."""
+        cdef Py_ssize_t pos = 0, run = 0, length, whole, take
+        cdef int type, action
+        cdef ReplyQueue queue = self.queue
+        cdef Borrower borrower  # holds a reference over a call in which the borrower may end
+        if self.phase == LOGGING_IN:
+            return self.log_in(data, size)
+        if self.phase == LEAVING:
+            return size
+        if self.tunnel:
+            if self.borrower is not None:
+                self.borrower.relay(data, size)
+            return size
+        while pos < size:
+            if self.body_left:
+                take = min(self.body_left, size - pos)
+                if self.body_action != FORWARD:
+                    self.relay_run(data, run, pos)
+                    run = pos + take
+                pos += take
+                self.body_left -= take
+                continue
+            if size - pos < HEADER:
+                break
+            type = <unsigned char>data[pos]
+            length = get32(data + pos + 1)
+            if length < 4 or length > LARGEST:
+                raise ValueError(f"server sent a message of {length} bytes")
+            whole = length + 1
+            if (type == b'D' or type == b'd') and queue.count and queue.ring[queue.first].action == FORWARD:
+                action = FORWARD
+            elif pos + whole > size and whole <= INSPECTED:
+                break
+            else:
+                action = self.reply(type, data + pos + HEADER, min(length - 4, size - pos - HEADER))
+            if action != FORWARD:
+                self.relay_run(data, run, pos)
+                run = pos + whole
+                if (type == b'D' or type == b'd') and self.borrower is not None:
+                    self.borrower.unread(whole)
+            pos += whole
+            if pos > size:
+                self.body_left = pos - size
+                self.body_action = action
+                pos = size
+                run = min(run, size)
+            if queue.count and queue.ring[queue.first].kind >= LOCAL:
+                self.relay_run(data, run, pos)
+                run = pos
+                self.answer_locals()
+            if type == b'Z':
+                self.relay_run(data, run, pos)
+                run = pos
+                if queue.count == 0 and not queue.open_batch and self.borrower is not None:
+                    borrower = self.borrower
+                    borrower.settled()
+                elif queue.count == 0 and self.borrower is None:
+                    self.lender.take_back(self)
+                elif self.borrower is not None:
+                    self.borrower.progressed()
+                if self.phase != READY:
+                    return size
+        self.relay_run(data, run, pos)
+        if self.last_words and queue.count == 0 and self.borrower is not None:
+            borrower = self.borrower
+            borrower.settled()
+        return pos
+
+    cdef int relay_run(self, const char* data, Py_ssize_t start, Py_ssize_t end) except -1:
+        if end > start and self.borrower is not None:
+            self.borrower.relay(data + start, end - start)
+        return 0
+
+    cdef Py_ssize_t log_in(self, const char* data, Py_ssize_t size) except -1:
+        """Hand whole messages to the login until it is done."""
+        cdef Py_ssize_t pos = 0, length
+        while size - pos >= HEADER and self.phase == LOGGING_IN:
+            length = get32(data + pos + 1)
+            if length < 4 or length > INSPECTED:
+                raise ValueError(f"server sent a message of {length} bytes during the login")
+            if pos + length + 1 > size:
+                break
+            body = PyBytes_FromStringAndSize(data + pos + HEADER, length - 4)
+            try:
+                answer = self.login.feed(<unsigned char>data[pos], body)
+            except PgError as error:
+                # Read on in order to see the end: the backend may live until then.
+                self.dying = error
+                self.terminate()
+                return size
+            if answer:
+                self.send_bytes(answer)
+            pos += length + 1
+            if self.login.done:
+                self.phase = READY
+                self.pid = self.login.pid
+                self.key = self.login.key
+                self.reported = self.context.interned.intern(self.login.parameters)
+                self.lender.ready(self)
+        self.context.to_servers.flush()
+        if self.phase == READY and pos < size:
+            return pos + self.process(data + pos, size - pos)
+        return pos if self.phase == LOGGING_IN else size
+
+    cdef int reply(self, int type, const char* body, Py_ssize_t size) except -1:
+        """One message: what becomes of it. `body` may be cut short if the message is longer than INSPECTED."""
+        cdef ReplyQueue queue = self.queue
+        cdef int action
+        if type == b'Z':
+            if size != 1:
+                raise ValueError("malformed ReadyForQuery")
+            return self.ready_reply(<unsigned char>body[0])
+        if type == b'E':
+            return self.error_reply(body, size)
+        if type == b'S':
+            return self.parameter_reply(body, size)
+        if type == b'N':
+            action = FORWARD if queue.count == 0 else queue.ring[queue.first].action
+            return FORWARD if action == FORWARD or action == SHORTEN else SWALLOW
+        if type == b'A':
+            return FORWARD
+        action = queue.arrive(type)
+        if queue.copying_in and self.borrower is not None and (type == b'G' or type == b'W'):
+            self.borrower.copy_requested()
+        if action & COMPLETED:
+            action &= ~COMPLETED
+        elif type == b'D' and action == CAPTURE:
+            (<Injection>queue.ring[queue.first].note).rows.append(parse_data_row(PyBytes_FromStringAndSize(body, size)))
+        return FORWARD if action == FORWARD or action == SHORTEN else SWALLOW
+
+    cdef int ready_reply(self, int status) except -1:
+        cdef int action = self.queue.arrive(b'Z') & ~COMPLETED
+        cdef object note = self.queue.finished
+        cdef bint failed = self.erred
+        self.queue.finished = None
+        self.status = status
+        self.erred = False
+        if note is not None:
+            if failed and (<Injection>note).error is None:
+                (<Injection>note).error = PgError("the statement failed", "XX000")
+            (<Injection>note).finished(self)
+        return FORWARD if action == FORWARD else SWALLOW
+
+    cdef int error_reply(self, const char* body, Py_ssize_t size) except -1:
+        cdef ReplyQueue queue = self.queue
+        cdef bytes whole = PyBytes_FromStringAndSize(body, size)
+        cdef object error = parse_error(whole) if size < INSPECTED - HEADER else PgError("", "XX000")
+        cdef int action
+        cdef list dropped
+        if error.severity in ("FATAL", "PANIC"):
+            self.dying = error
+        if queue.count == 0:
+            return FORWARD
+        self.erred = True
+        if queue.ring[queue.first].action == CAPTURE:
+            (<Injection>queue.ring[queue.first].note).error = error
+        action = queue.fail()
+        dropped = queue.dropped
+        queue.dropped = None
+        if dropped is not None:
+            for note in dropped:
+                if isinstance(note, Injection):
+                    (<Injection>note).error = error
+                else:
+                    self.undo(note)
+        if action == REPLACE and self.borrower is not None:
+            note = dropped[len(dropped) - 1]
+            self.borrower.relay(PyBytes_AS_STRING(<bytes>note), PyBytes_GET_SIZE(<bytes>note))
+        return SWALLOW if action == CAPTURE or action == REPLACE else FORWARD
+
+    cdef int undo(self, object note) except -1:
+        """A request was void: a statement that it would have prepared is not there."""
+        cdef Statement statement
+        if isinstance(note, Statement):
+            statement = <Statement>note
+            self.prepared.pop(statement, None)
+            if self.unnamed is statement:
+                self.unnamed = None
+        elif isinstance(note, Naming) and not (<Naming>note).closing and (<Naming>note).reply is None:
+            self.prepared.pop((<Naming>note).statement, None)
+        if self.borrower is not None:
+            self.borrower.statement_failed(note)
+        return 0
+
+    cdef int parameter_reply(self, const char* body, Py_ssize_t size) except -1:
+        cdef ReplyQueue queue = self.queue
+        name_bytes, value = messages.parse_parameter_status(PyBytes_FromStringAndSize(body, size))
+        cdef str name = name_bytes.decode("utf-8", "surrogateescape")
+        if self.reported.values.get(name) != value:
+            self.reported = self.context.interned.changed(self.reported, {name: value})
+        if self.borrower is None or (queue.count and queue.ring[queue.first].action != FORWARD):
+            return SWALLOW
+        self.borrower.parameter_changed(name, value)
+        return FORWARD
+
+    cdef int answer_locals(self) except -1:
+        """It is the turn of what the proxy answers itself."""
+        cdef ReplyQueue queue = self.queue
+        cdef object reply
+        while queue.count and queue.ring[queue.first].kind >= LOCAL:
+            queue.pop()
+            reply = (<Naming>queue.finished).reply if isinstance(queue.finished, Naming) else queue.finished
+            if reply is not None and self.borrower is not None:
+                self.borrower.relay(PyBytes_AS_STRING(<bytes>reply), PyBytes_GET_SIZE(<bytes>reply))
+            queue.finished = None
+        return 0

@@ -1,0 +1,19 @@
+"""A client and the server it borrows."""
+
+from tidegate.proxy.client cimport Client
+from tidegate.proxy.server cimport Server
+from tidegate.session.facts cimport Facts
+from tidegate.session.statements cimport Statement
+
+
+cdef class Borrowing(Client):
+    cdef bint need_server(self) except -1
+    cdef int outfit(self, Server server) except -1
+    cdef int maybe_release(self) except -1
+    cdef int touch(self, Facts facts) except -1
+    cdef int probe(self) except -1
+    cdef int pin_down(self, object reason, bytes text) except -1
+    cdef tuple settled_context(self)
+    cdef object context_of_parse(self)
+    cdef Statement named(self, bytes name)
+    cdef int answer(self, bytes reply) except -1

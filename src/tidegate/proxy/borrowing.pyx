@@ -1,0 +1,278 @@
+"""A client and the server it borrows: when it needs one, what is replayed, when it is given back, what keeps it.
+
+Owns the session's side of lending, and the steps of the login that need a server. Refuses to choose the server (`Door`)
+and to know what a client's messages mean (`simple`, `relay`).
+
+A client without a server borrows one at the first message that needs one, and gives it back when ReadyForQuery says
+that no transaction is open and nothing is owed. At borrow, what the server lacks of this client's settings goes out
+ahead of the message, in the same write.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING
+
+from tidegate.proxy.client cimport ARRIVING, DISCARD, ENTERING, RUNNING, WAITING, Client
+from tidegate.proxy.server cimport READY, Server
+from tidegate.proxy.tracking cimport Replay, Validation, inject_probe
+from tidegate.session.facts cimport DISCARD_ALL, PLAIN, RESET_ALL, TOUCHES, Facts
+from tidegate.session.statements cimport Statement
+from tidegate.wire.postgres.integers cimport get32
+from tidegate.wire.postgres.messages cimport error_response, ready_for_query
+from tidegate.wire.postgres.replies cimport FORWARD, LOCAL
+from tidegate.errors import CloseReason, PgError, Sqlstate
+from tidegate.session.pins import PinReason
+from tidegate.session.settings import set_config
+
+cdef bytes IDLE = ready_for_query(b'I')
+
+cdef enum:
+    SHOWN = 200  # bytes of a statement that a log line shows
+
+
+cdef class Borrowing(Client):
+    cdef bint need_server(self) except -1:
+        """Whether the message can be dealt with now; if not, the client is in the queue."""
+        if self.server is not None:
+            return True
+        if self.context.draining:
+            self.refuse(PgError("terminating connection due to administrator command", Sqlstate.ADMIN_SHUTDOWN,
+                                "FATAL"), CloseReason.SHUTDOWN)
+            return False
+        self.door.borrow(self)
+        return self.server is not None
+
+    cdef int lent(self, Server server) except -1:
+        server.attach(self)
+        if self.phase == ENTERING:
+            self.ticket = None
+            self.outfit(server)
+            self.login.server_lent(self, server)
+            if self.phase == RUNNING and self.server is server and not server.tunnel:
+                self.maybe_release()
+            return 0
+        self.phase = RUNNING
+        self.outfit(server)
+        if self.ticket is not None:
+            self.ticket = None
+            self.run_held()
+            self.context.to_servers.flush()
+        return 0
+
+    cdef int outfit(self, Server server) except -1:
+        """Make the server this client's: settings ahead of everything else."""
+        cdef Replay replay
+        cdef bytes sql
+        if server.applied is not self.settings:
+            sql = self.context.interned.replay(server.applied, self.settings)
+            server.applied = self.settings
+            if sql:
+                self.context.counters.replays += 1
+                replay = Replay()
+                replay.client = self
+                server.inject(sql, replay)
+                return 0
+        if server.reported is not self.seen and self.phase == RUNNING:
+            self.sync_parameters()
+        return 0
+
+    cdef int settled(self) except -1:
+        cdef Server server = self.server
+        if self.phase == ENTERING:
+            return 0
+        self.active_at = self.context.loop.now
+        self.unsettled = None
+        if self.finished:
+            return self.leave(CloseReason.CLIENT_LEFT)
+        if self.unsure:
+            if self.server.applied is not self.settings and self.server.status == b'I':
+                self.outfit(self.server)
+            return self.progressed()
+        return self.maybe_release()
+
+    cdef int progressed(self) except -1:
+        """What was on its way has come, at least in part: try the message again that waits for it."""
+        if self.unsure:
+            self.unsure = False
+            self.run_held()
+        return 0
+
+    cdef int maybe_release(self) except -1:
+        """Give the server back if nothing holds it."""
+        cdef Server server = self.server
+        if (server.status != b'I' or server.queue.count or server.queue.open_batch or self.body_left
+                or server.phase != READY):
+            return 0
+        if self.touched is not None:
+            return self.probe()
+        self.context.counters.transactions += 1
+        if self.context.draining:
+            return self.refuse(PgError("terminating connection due to administrator command",
+                                       Sqlstate.ADMIN_SHUTDOWN, "FATAL"), CloseReason.SHUTDOWN)
+        if self.pin is not None:
+            if server.applied is not self.settings:
+                self.outfit(server)
+                self.context.to_servers.flush()
+            return 0
+        server.detach()
+        server.lender.take_back(server)
+        return 0
+
+    cdef int touch(self, Facts facts) except -1:
+        """A statement in whatever surroundings: what it may have changed is asked for when the transaction ends."""
+        if facts is PLAIN or facts is None:
+            return 0
+        if facts.pin is not None:
+            self.pin_down(facts.pin, b"")
+        if not facts.flags & (TOUCHES | RESET_ALL | DISCARD_ALL) and not (
+                self.defaults.values and (facts.pin is PinReason.DO_BLOCK or facts.pin is PinReason.CALL)):
+            return 0
+        if self.touched is None:
+            self.touched = set()
+        self.touched.update(facts.touched)
+        if not facts.replayable:
+            self.reset_touched = True
+        return 0
+
+    cdef int probe(self) except -1:
+        names = self.touched
+        if self.reset_touched:
+            names = names.union(self.settings.values, self.server.applied.values)
+        quick = not self.reset_touched
+        self.touched = None
+        self.reset_touched = False
+        if not names:
+            return self.maybe_release()
+        inject_probe(self, names, quick, None)
+        self.context.to_servers.flush()
+        return 0
+
+    cdef int pin_down(self, object reason, bytes text) except -1:
+        """Keep this server until the client leaves."""
+        if self.pin is None:
+            self.pin = reason
+            self.context.counters.pins += 1
+            self.gate.pinned(self, reason, text[:SHOWN])
+        if reason is PinReason.LOAD or reason is PinReason.SETSEED or reason is PinReason.SESSION_FUNCTION:
+            self.closes_server = True
+        return 0
+
+    def remember(self, bytes text, str name, bytes value):
+        """What a SET came to, for the next client that sends the same text."""
+        self.gate.worker.remember_set(text, name, value)
+
+    cdef tuple settled_context(self):
+        """What is set of what parsing depends on; None while that is not known."""
+        return self.settings.parse_context if self.touched is None else None
+
+    cdef object context_of_parse(self):
+        """What the meaning of a statement depends on; unique while it is not known what is set."""
+        return self.settings.parse_context if self.touched is None else object()
+
+    cdef Statement named(self, bytes name):
+        """The client's statement of that name, or None."""
+        return None if self.statements is None else <Statement>self.statements.get(name)
+
+    cdef int answer(self, bytes reply) except -1:
+        """A reply of the proxy's own, in its turn."""
+        if self.server is None or self.server.queue.count == 0:
+            return self.send_bytes(reply)
+        return self.server.queue.push(LOCAL, FORWARD, reply)
+
+    cdef int drained(self) except -1:
+        if self.slow_server and self.server is not None and self.server.stream.out_len == 0:
+            self.slow_server = False
+            self.run_held()
+        return Client.drained(self)
+
+    cdef int refused(self, object error) except -1:
+        """The pool will not lend a server."""
+        self.ticket = None
+        if self.phase == ENTERING:
+            fatal = PgError(error.message, error.sqlstate, "FATAL", error.detail, error.hint)
+            return self.refuse(fatal, CloseReason.LOGIN_REFUSED)
+        if self.phase != WAITING:
+            return 0
+        self.phase = RUNNING
+        if error.severity in ("FATAL", "PANIC"):
+            return self.refuse(error, CloseReason.SERVER_LOST)
+        return self.fail_request(error)
+
+    cdef int fail_request(self, object error) except -1:
+        """Answer the waiting request with an error: it is the first thing in `held`."""
+        cdef int type = <unsigned char>self.held[0] if self.held_size else b'S'
+        self.send_bytes(error_response(error))
+        if type == b'Q' or type == b'F':
+            self.body_left = get32(self.held + 1) + 1
+            self.body_mode = DISCARD
+            self.send_bytes(IDLE)
+        else:
+            self.skip_to_sync = True
+        self.run_held()
+        self.context.to_clients.flush()
+        return 0
+
+    def cancel_waiting(self):
+        """A cancel request came while the client is in the queue. Returns whether it was."""
+        if self.phase != WAITING or self.ticket is None:
+            return False
+        self.door.abandon(self)
+        self.refused(PgError("canceling statement due to user request", Sqlstate.QUERY_CANCELED,
+                             detail="The statement had not been sent to the database yet."))
+        return True
+
+    # --- called by the login, in Python ---------------------------------------------------------------------------
+
+    def wait_for_role(self):
+        """Read nothing more until resume_login()."""
+        self.phase = ENTERING
+
+    def resume_login(self, step):
+        """Go on with the login by calling `step`, then with the bytes that came meanwhile."""
+        if self.phase != ENTERING:
+            return
+        self.phase = ARRIVING
+        try:
+            step()
+        except PgError as error:
+            self.refuse(error, CloseReason.LOGIN_REFUSED)
+            return
+        if self.phase == ARRIVING or self.phase == RUNNING:
+            self.run_held()
+        self.context.to_servers.flush()
+        self.context.to_clients.flush()
+
+    def enter_pool(self):
+        """Borrow a server in order to learn or check parameters."""
+        self.phase = ENTERING
+        self.door.borrow(self)
+        self.context.to_servers.flush()
+
+    def abandon_for_another(self):
+        """Give back the server of the pool that turned out to be the wrong one."""
+        cdef Server server = self.server
+        if server is not None:
+            server.detach()
+            if server.queue.count == 0:
+                server.lender.take_back(server)
+
+    def validate(self, wanted):
+        """Have the server check start-up parameters."""
+        cdef Validation validation = Validation()
+        validation.login = self.login
+        self.server.inject(
+            b"SELECT " + b",".join([set_config(name, value) for name, value in wanted.items()]), validation)
+        validation.wanted = wanted
+        self.context.to_servers.flush()
+
+    def begin(self, settings, seen, double idle_timeout, bytes greeting):
+        """The login is complete."""
+        self.settings = self.defaults = settings
+        self.seen = seen
+        self.scs_on = seen.values.get("standard_conforming_strings") != b"off"
+        self.role_idle_timeout = idle_timeout
+        self.login = None
+        self.phase = RUNNING
+        self.active_at = self.context.loop.now
+        self.send_bytes(greeting)
+        self.context.to_clients.flush()
+        if not self.processing:
+            self.run_held()

@@ -1,0 +1,142 @@
+"""Cancel requests: from a client's, by whichever worker it came, to the database server that works for that client.
+
+Owns the short connections on which CancelRequests travel. Refuses to guess: a request goes to the server that runs the
+statement of the very client whose key it carries, or nowhere. A server is not lent to anyone else before the database
+has closed the cancel connection, since until then the signal may still be on its way.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+
+from tidegate.engine.stream cimport BROKEN, WOULD_BLOCK, Stream, StreamOwner, attach
+from tidegate.proxy.context cimport Context
+from tidegate.proxy.relay cimport Relay
+from tidegate.proxy.server cimport Server
+from tidegate.errors import CloseReason
+from tidegate.proxy.keys import worker_of
+from tidegate.wire.postgres import messages
+
+PATIENCE = 10.0  # seconds for the database to take a cancel request
+
+
+cdef class CancelConnection(StreamOwner):
+    """One CancelRequest to the database."""
+    cdef Stream stream
+    cdef readonly Context context
+    cdef object target
+    cdef Server server
+    cdef object done  # called once at the end, or None
+    cdef bytes request
+    cdef bint ended
+
+    def __init__(self, Context context, target, Server server, done):
+        self.context = context
+        self.target = target
+        self.server = server
+        self.done = done
+        self.request = messages.cancel_request(server.pid, server.key)
+        server.cancels += 1
+        context.loop.call_later(PATIENCE, self.end)
+
+    def open(self, int fd):
+        self.stream = attach(self.context.loop, fd, self, True)
+
+    cdef int connected(self, int error) except -1:
+        if error:
+            self.end()
+        else:
+            self.stream.write(PyBytes_AS_STRING(self.request), PyBytes_GET_SIZE(self.request))
+        return 0
+
+    cdef int readable(self) except -1:
+        cdef char byte[64]
+        cdef Py_ssize_t got
+        while self.stream.may_read:
+            got = self.stream.read(byte, sizeof(byte))
+            if got == 0 or got == BROKEN:
+                self.end()
+                break
+            if got == WOULD_BLOCK:
+                break
+        return 0
+
+    cdef int failed(self, object error) except -1:
+        self.end()
+        return 0
+
+    def end(self):
+        """The database has closed this connection, or will not."""
+        cdef object done = self.done
+        if self.ended:
+            return
+        self.ended = True
+        self.done = None
+        if self.stream is not None:
+            self.stream.close()
+        self.target.cancel_ended(self.server)
+        if done is not None:
+            done()
+
+
+class Cancels:
+    """Cancel requests of one worker's clients, and those that are for another worker's."""
+
+    def __init__(self, worker):
+        self.worker = worker
+        self._asked = {}
+        self._serial = 0
+
+    def request(self, client, pid, key):
+        """A client sent a CancelRequest; its connection is closed when the request has been dealt with."""
+        owner = worker_of(pid)
+        done = _closer(client)
+        if owner == self.worker.index:
+            self.deal(pid, key, done)
+        elif 0 <= owner < self.worker.workers:
+            self._serial += 1
+            self._asked[self._serial] = done
+            self.worker.tell(owner, {"cancel": pid, "key": key.hex(), "serial": self._serial,
+                                     "from": self.worker.index})
+            self.worker.loop.call_later(PATIENCE, self._forgetter(self._serial))
+        else:
+            done()
+
+    def deal(self, pid, key, done):
+        """Cancel what this worker's client of that key is doing; `done` is called at the end, whatever it was."""
+        cdef Relay client = self.worker.cancel_keys.find(pid, key)
+        cdef Server server
+        if client is None:
+            return done()
+        server = client.current_server
+        if server is not None:
+            if server.queue.count:
+                self.send(client.door, server, done)
+                return None
+        else:
+            client.cancel_waiting()
+        return done()
+
+    def send(self, target, Server server, done):
+        """Have the database cancel what a server runs."""
+        target.address.connect(CancelConnection(self.worker.context, target, server, done))
+
+    def told(self, message):
+        """Another worker passed a request on, or answers one of ours."""
+        if "cancel" in message:
+            answer = {"serial": message["serial"]}
+            self.deal(message["cancel"], bytes.fromhex(message["key"]),
+                      lambda: self.worker.tell(message["from"], answer))
+        else:
+            self._forgetter(message["serial"])()
+
+    def _forgetter(self, serial):
+        def forget():
+            done = self._asked.pop(serial, None)
+            if done is not None:
+                done()
+        return forget
+
+
+def _closer(Relay client):
+    def close():
+        client.leave(CloseReason.CANCEL_REQUEST)
+    return close

@@ -1,0 +1,81 @@
+"""A client connection: its stream, what is held of its bytes, its limits. `relay.Relay` adds what its messages mean."""
+
+from tidegate.engine.stream cimport Stream
+from tidegate.proxy.context cimport Context
+from tidegate.proxy.server cimport Borrower, Lender
+from tidegate.session.statements cimport Statement
+
+cdef enum ClientPhase:
+    ARRIVING  # start-up and authentication
+    ENTERING  # logged in; waits for a server to learn or check parameters
+    RUNNING
+    WAITING  # in the pool's queue
+    LINGERING  # an error was sent; the end of the client's bytes is awaited
+    CLOSED
+
+cdef enum BodyMode:
+    PASS  # the rest of a long message goes to the server
+    DISCARD  # the rest of a long message goes nowhere
+    SCAN  # the rest goes to the server, and is scanned as SQL on its way
+
+
+cdef class Door(Lender):
+    """Where a client's servers come from: its pool."""
+    cdef int borrow(self, Client client) except -1
+    cdef int abandon(self, Client client) except -1
+
+
+cdef class Client(Borrower):
+    cdef Stream stream
+    cdef readonly Context context
+    cdef public object gate  # proxy.gate.Gate: the configuration of the listener it came by
+    cdef public object login  # proxy.login.ClientLogin until it runs
+    cdef public Door door
+    cdef public object pool  # pool.Pool
+    cdef public object ticket  # its place in the queue
+    cdef readonly ClientPhase phase
+    cdef public object settings  # session.settings.Settings: what it has set
+    cdef public object defaults  # what RESET returns to
+    cdef public object seen  # the parameters as it last saw them
+    cdef dict statements  # name -> Statement, or None
+    cdef Statement unnamed
+    cdef set touched  # names of settings that a statement of this transaction may have changed, or None
+    cdef public object pin  # PinReason, or None
+    cdef public unsigned int ident  # in this worker; the low part of its BackendKeyData pid
+    cdef public unsigned int generation  # tells its key from that of the last client with this ident
+    cdef readonly double active_at  # seconds, loop clock: when it last sent or got something
+    cdef double role_idle_timeout  # seconds; idle_session_timeout by the role's own settings, or 0
+    cdef public double since  # when it came, or began to wait
+    cdef Py_ssize_t body_left  # bytes of a long message that are still to come
+    cdef BodyMode body_mode
+    cdef object scanner  # of a statement longer than INSPECTED
+    cdef bint processing
+    cdef bint finished  # it will send nothing more; what it asked for is still answered
+    cdef public int probes  # that are under way
+    cdef bint flushed  # its last message was Flush: it waits for answers
+    cdef bint unsure  # what its next message means depends on answers that are on their way
+    cdef bint slow_server  # it is not read, since its server takes no more
+    cdef bint skip_to_sync  # a failed batch is dropped up to its Sync
+    cdef bint reset_touched  # a RESET ran in this transaction
+    cdef dict unsettled  # statement names whose Parse or Close the server has not answered, or None
+    cdef bint scs_on  # standard_conforming_strings
+    cdef public bint closes_server  # its server is never lent to anyone else
+    cdef char* held
+    cdef Py_ssize_t held_size
+    cdef Py_ssize_t held_capacity
+
+    cdef Py_ssize_t process(self, const char* data, Py_ssize_t size) except -1
+    cdef int run_held(self) except -1
+    cdef int hold(self, const char* data, Py_ssize_t size) except -1
+    cdef int keep_rest(self, char* data, Py_ssize_t size, Py_ssize_t used) except -1
+    cdef int release_held(self) except -1
+    cdef int send(self, const char* data, size_t size) except -1
+    cpdef int send_bytes(self, bytes data) except -1
+    cpdef int refuse(self, object error, object reason) except -1
+    cpdef int leave(self, object reason) except -1
+    cdef int last_words(self, object reason) except -1
+    cdef int abandon_server(self) except -1
+    cdef int sync_parameters(self) except -1
+    cpdef int check(self, double now) except -1
+    cdef bint mid_transaction(self) noexcept
+    cdef int fail_request(self, object error) except -1

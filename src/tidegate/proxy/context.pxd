@@ -1,0 +1,57 @@
+"""What every session of a worker shares."""
+
+from tidegate.engine.loop cimport Loop
+from tidegate.engine.stream cimport Stream
+from tidegate.session.statements cimport Statements
+
+cdef enum:
+    HIGH_WATER = 65536  # bytes kept for a slow reader before its source is stopped
+    INSPECTED = 1048576  # bytes: a longer message is passed on in pieces, and only its head is looked at
+    READS_A_TURN = 16  # reads of one stream before the others get their turn
+
+
+cdef class Stage:
+    """Bytes on their way to one stream, gathered so that they leave in one write."""
+    cdef char* buffer
+    cdef size_t size
+    cdef Stream stream
+
+    cdef int put(self, Stream stream, const char* data, size_t size) except -1
+    cdef int put_bytes(self, Stream stream, bytes data) except -1
+    cdef int flush(self) except -1
+
+
+cdef class Counters:
+    """Events since the worker started; `figures` hands them to the supervisor."""
+    cdef public long long clients_accepted
+    cdef public long long clients_rejected
+    cdef public long long logins
+    cdef public long long logins_failed
+    cdef public long long transactions
+    cdef public long long queries
+    cdef public long long bytes_received
+    cdef public long long bytes_sent
+    cdef public long long borrows
+    cdef public long long borrow_waits
+    cdef public double borrow_wait_seconds
+    cdef public long long borrow_timeouts
+    cdef public long long pins
+    cdef public long long replays
+    cdef public long long probes
+    cdef public long long parses_client
+    cdef public long long parses_server
+    cdef public long long cancels
+    cdef public long long servers_opened
+    cdef public long long servers_failed
+    cdef public long long servers_closed
+
+
+cdef class Context:
+    cdef readonly Loop loop
+    cdef readonly Stage to_clients
+    cdef readonly Stage to_servers
+    cdef readonly Statements statements
+    cdef readonly object interned  # session.settings.Interned
+    cdef readonly Counters counters
+    cdef public object config
+    cdef public bint draining  # the worker is to end: transactions may finish, none begins

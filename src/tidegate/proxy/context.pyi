@@ -1,0 +1,50 @@
+from tidegate.config.model import Config
+from tidegate.engine.loop import Loop
+from tidegate.session.settings import Interned
+from tidegate.session.statements import Statements
+
+class Stage:
+    def flush_all(self) -> None: ...
+
+class Counters:
+    """Events since the worker started."""
+
+    clients_accepted: int
+    clients_rejected: int
+    logins: int
+    logins_failed: int
+    transactions: int
+    queries: int
+    bytes_received: int
+    bytes_sent: int
+    borrows: int
+    borrow_waits: int
+    borrow_wait_seconds: float
+    borrow_timeouts: int
+    pins: int
+    replays: int
+    probes: int
+    parses_client: int
+    parses_server: int
+    cancels: int
+    servers_opened: int
+    servers_failed: int
+    servers_closed: int
+    def as_dict(self) -> dict[str, int | float]: ...
+
+class Context:
+    config: Config
+    draining: bool
+    @property
+    def loop(self) -> Loop: ...
+    @property
+    def to_clients(self) -> Stage: ...
+    @property
+    def to_servers(self) -> Stage: ...
+    @property
+    def statements(self) -> Statements: ...
+    @property
+    def interned(self) -> Interned: ...
+    @property
+    def counters(self) -> Counters: ...
+    def __init__(self, config: Config) -> None: ...

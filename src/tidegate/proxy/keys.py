@@ -1,0 +1,63 @@
+"""Cancel keys: which client a CancelRequest means, without a table of secrets.
+
+Owns the making and checking of BackendKeyData (PostgreSQL documentation, "Canceling Requests in Progress"). Refuses to
+cancel.
+
+The pid that a client sees is made of its worker's number (7 bits) and its place in that worker (24 bits). The key is an
+HMAC over the pid and a generation counter: nothing is stored a client but four bytes, and a key of a client that left
+does not fit the next one in its place.
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tidegate.proxy.relay import Relay
+
+PLACES = 1 << 24
+
+
+class CancelKeys:
+    """The keys of one worker's clients."""
+
+    def __init__(self, worker: int, secret: bytes) -> None:
+        self._worker = worker
+        self._secret = secret
+        self._clients: dict[int, Relay] = {}
+        self._free: list[int] = []
+        self._generation = 0
+
+    def issue(self, client: Relay, size: int) -> tuple[int, bytes]:
+        """(pid, key of `size` bytes) for a client that has logged in."""
+        place = self._free.pop() if self._free else len(self._clients) + 1
+        if place >= PLACES:
+            raise OverflowError("too many clients for one worker")
+        self._generation = (self._generation + 1) & 0xFFFFFFFF
+        client.ident, client.generation = place, self._generation
+        self._clients[place] = client
+        pid = self._worker << 24 | place
+        return pid, self._key(pid, self._generation)[:size]
+
+    def revoke(self, client: Relay) -> None:
+        """The client has left."""
+        if self._clients.get(client.ident) is client:
+            del self._clients[client.ident]
+            self._free.append(client.ident)
+
+    def find(self, pid: int, key: bytes) -> Relay | None:
+        """The client that this pid and key were issued to, if it is still here."""
+        client = self._clients.get(pid & (PLACES - 1))
+        if client is None or len(key) not in (4, 32):
+            return None
+        expected = self._key(pid, client.generation)[: len(key)]
+        return client if hmac.compare_digest(expected, key) else None
+
+    def _key(self, pid: int, generation: int) -> bytes:
+        return hmac.digest(self._secret, pid.to_bytes(4, "big") + generation.to_bytes(4, "big"), "sha256")
+
+
+def worker_of(pid: int) -> int:
+    """The number of the worker whose client has this pid."""
+    return pid >> 24

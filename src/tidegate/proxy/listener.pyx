@@ -1,0 +1,84 @@
+"""Accepting clients on the listening sockets that a worker was given.
+
+Owns a listening socket's readiness in this worker. Refuses to make or close the socket: the supervisor keeps it open,
+so that clients in its backlog survive a crash of the worker.
+"""
+
+import logging
+
+from libc.errno cimport EAGAIN, ECONNABORTED, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, errno
+from libc.string cimport strerror
+
+from tidegate.engine.loop cimport EPOLLET, EPOLLEXCLUSIVE, EPOLLIN, Handler, Loop
+from tidegate.proxy.context cimport Context
+
+from tidegate.proxy.login import ClientLogin
+from tidegate.proxy.relay import Relay
+
+cdef extern from "sys/socket.h" nogil:
+    enum:
+        SOCK_NONBLOCK
+        SOCK_CLOEXEC
+    int accept4(int fd, void* address, void* size, int flags)
+
+logger = logging.getLogger(__name__)
+
+PAUSE = 0.1  # seconds without accepting, when the process has no descriptors left
+
+cdef enum:
+    ACCEPTS_A_TURN = 64
+
+
+cdef class Listener(Handler):
+    """One listening socket of one gate."""
+    cdef readonly Context context
+    cdef readonly object gate
+
+    def __init__(self, Context context, gate, int fd):
+        self.context = context
+        self.gate = gate
+        self.fd = fd
+        context.loop.watch(self, EPOLLIN)
+
+    cdef int on_event(self, unsigned int events) except -1:
+        cdef int fd, i
+        for i in range(ACCEPTS_A_TURN):
+            fd = accept4(self.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)
+            if fd < 0:
+                if errno == EINTR or errno == ECONNABORTED:
+                    continue
+                if errno == EMFILE or errno == ENFILE or errno == ENOBUFS or errno == ENOMEM:
+                    self.pause()
+                elif errno != EAGAIN:
+                    logger.error("cannot accept clients: %s", strerror(errno).decode())
+                return 0
+            self.arrived(fd)
+        return 0
+
+    cdef int on_failure(self, object error) except -1:
+        logger.error("a client could not be let in", exc_info=error)
+        return 0
+
+    def arrived(self, int fd):
+        """A client has connected."""
+        client = Relay(self.context, self.gate)
+        client.login = ClientLogin(self.gate, client, self.context.loop.now)
+        self.context.counters.clients_accepted += 1
+        self.gate.clients.add(client)
+        client.open(fd)
+
+    def pause(self):
+        """No descriptors are left: those that wait in the backlog are served when some client has gone."""
+        logger.error("too many open files: raise the limit (ulimit -n); clients wait")
+        self.context.loop.forget_descriptor(self)
+        self.context.loop.call_later(PAUSE, self.resume)
+
+    def resume(self):
+        """Accept again."""
+        if self.fd >= 0:
+            self.context.loop.watch(self, EPOLLIN)
+
+    def close(self):
+        """Accept no more; the socket itself is the supervisor's."""
+        self.context.loop.forget_descriptor(self)
+        self.fd = -1

@@ -1,0 +1,90 @@
+"""Log lines of all Tidegate processes: one text line or one JSON object each, on standard error.
+
+Owns their form and the logger's name. Refuses to decide what is worth a line, and never holds a secret: callers pass
+names and numbers, not settings.
+
+    LOG.warning("worker %d crashed", 1, extra={"fields": {"worker": 1, "signal": "SIGKILL"}})
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from typing import Any, TextIO
+
+LOG = logging.getLogger("tidegate")
+
+
+def set_up(level: str, form: str, process: str, stream: TextIO | None = None) -> None:
+    """Write this process's lines to `stream` (standard error); may be called again when settings change.
+
+    level: least severe line ("debug", "info", "warning", "error"); form: "text" or "json"; process: who writes.
+    """
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(JsonLines(process) if form == "json" else TextLines(process))
+    LOG.handlers[:] = [handler]
+    LOG.setLevel(level.upper())
+    LOG.propagate = False
+
+
+class TextLines(logging.Formatter):
+    """`2026-01-31 12:00:00.123 WARNING supervisor: worker 1 crashed (worker=1 signal=SIGKILL)`, in UTC."""
+
+    def __init__(self, process: str) -> None:
+        super().__init__()
+        self.process = process
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line; line breaks in a message become spaces, so that nobody can forge a line."""
+        message = " ".join(message_of(record).splitlines())
+        fields = " ".join(f"{name}={_shown(value)}" for name, value in fields_of(record).items())
+        stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(record.created))
+        return (
+            f"{stamp}.{int(record.msecs):03d} {record.levelname} {self.process}: {message}"
+            f"{f' ({fields})' if fields else ''}"
+        )
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line: time (RFC 3339, UTC), level, process, message, and the record's fields."""
+
+    def __init__(self, process: str) -> None:
+        super().__init__()
+        self.process = process
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        line = {
+            **fields_of(record),
+            "time": f"{stamp}.{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "process": self.process,
+            "message": message_of(record),
+        }
+        return json.dumps(line, default=str)
+
+
+def message_of(record: logging.LogRecord) -> str:
+    """The text, with the kind and place of an exception but not its traceback, which may quote data."""
+    text = record.getMessage()
+    if not record.exc_info or record.exc_info[1] is None:
+        return text
+    error, trace = record.exc_info[1], record.exc_info[2]
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f" at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""
+    return f"{text}: {type(error).__name__}: {error}{place}"
+
+
+def fields_of(record: logging.LogRecord) -> dict[str, Any]:
+    """What the caller passed as extra={"fields": {...}}."""
+    fields = getattr(record, "fields", None)
+    return fields if isinstance(fields, dict) else {}
+
+
+def _shown(value: object) -> str:
+    text = str(value)
+    return text if text.isprintable() and not set(text) & set(' "=()') and text else json.dumps(text)

@@ -1,0 +1,174 @@
+"""Opening a server connection: from StartupMessage to the first use.
+
+Owns the order of the steps and what the proxy asks a new server about itself. Refuses sockets: messages in, bytes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import Enum, auto
+from typing import ClassVar
+
+from tidegate.auth.backend import BackendLogin, Credential
+from tidegate.errors import PgError, Sqlstate
+from tidegate.session.settings import milliseconds
+from tidegate.wire.postgres import messages
+
+# One row about the server, in a form that every PostgreSQL since 10 understands. The last column is what the role's or
+# the database's own settings say of idle_session_timeout, which the proxy holds in the server's stead.
+ABOUT_SQL = (
+    b"SELECT pg_catalog.current_setting('max_connections'),"
+    b"pg_catalog.current_setting('superuser_reserved_connections'),"
+    b"pg_catalog.current_setting('reserved_connections', true),"
+    b"pg_catalog.pg_postmaster_start_time()::pg_catalog.text,"
+    b"(SELECT c FROM pg_catalog.pg_db_role_setting s, pg_catalog.unnest(s.setconfig) c"
+    b" WHERE s.setrole OPERATOR(pg_catalog.=) ANY (ARRAY[0, (SELECT r.oid FROM pg_catalog.pg_roles r"
+    b" WHERE r.rolname OPERATOR(pg_catalog.=) SESSION_USER)]::pg_catalog.oid[])"
+    b" AND s.setdatabase OPERATOR(pg_catalog.=) ANY (ARRAY[0, (SELECT d.oid FROM pg_catalog.pg_database d"
+    b" WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())]::pg_catalog.oid[])"
+    b" AND c OPERATOR(pg_catalog.~~) 'idle_session_timeout=%'"
+    b" ORDER BY s.setrole OPERATOR(pg_catalog.<>) 0 DESC, s.setdatabase OPERATOR(pg_catalog.<>) 0 DESC LIMIT 1)"
+)
+
+NO_IDLE_TIMEOUT = b"-c idle_session_timeout=0"
+"""In `options` of every pooled server: an idle server is what a pool is made of. PostgreSQL 14 and later know it."""
+
+
+class Step(Enum):
+    """Where a server's opening stands."""
+
+    AUTHENTICATING = auto()
+    STARTING = auto()
+    ASKED_ABOUT = auto()
+    INITIALIZING = auto()
+    DONE = auto()
+
+
+class About:
+    """What a server said of its database: connection limits, and the role's idle_session_timeout in seconds."""
+
+    __slots__ = ("idle_session_timeout", "max_connections", "reserved", "started")
+
+    def __init__(self, row: list[bytes | None]) -> None:
+        self.max_connections = int(row[0] or b"0")
+        self.reserved = int(row[1] or b"0") + int(row[2] or b"0")
+        self.started = row[3] or b""
+        setting = (row[4] or b"").partition(b"=")[2]
+        self.idle_session_timeout = milliseconds(setting) / 1000.0
+
+    @property
+    def usable(self) -> int:
+        """Connections that a role without privileges can have."""
+        return max(self.max_connections - self.reserved, 1)
+
+
+class ServerLogin:
+    """Feed it each message until `done`.
+
+    `curious`: ask the server about itself (a replication connection can't answer). `init_query` runs last.
+    """
+
+    def __init__(
+        self,
+        user: str,
+        credential: Credential,
+        startup: Mapping[bytes, bytes],
+        *,
+        curious: bool = True,
+        init_query: str = "",
+    ) -> None:
+        self.parameters: dict[str, bytes] = {}
+        self.pid = 0
+        self.key = b""
+        self.about: About | None = None
+        self._startup = dict(startup)
+        self._backend = BackendLogin(user, credential)
+        self._curious = curious
+        self._init_query = init_query.encode()
+        self._step = Step.AUTHENTICATING
+        self._row: list[bytes | None] | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether the server can be lent."""
+        return self._step is Step.DONE
+
+    def begin(self) -> bytes:
+        """The first bytes to send."""
+        return messages.startup(0, self._startup)
+
+    def feed(self, kind: int, body: bytes) -> bytes | None:
+        """Take one message; return bytes to send, or None. Raises PgError when the server refuses."""
+        if kind == ord("E"):
+            raise messages.parse_error(body)
+        handler = self._HANDLERS.get((self._step, chr(kind))) or self._ANYWHERE.get(chr(kind))
+        if handler is None:
+            raise PgError(
+                f"the database sent message {chr(kind)!r} out of place while logging in",
+                Sqlstate.PROTOCOL_VIOLATION,
+                "FATAL",
+            )
+        return handler(self, body)
+
+    def _authentication(self, body: bytes) -> bytes | None:
+        if len(body) < 4:
+            raise PgError("the database sent a truncated message", Sqlstate.PROTOCOL_VIOLATION, "FATAL")
+        answer = self._backend.feed(int.from_bytes(body[:4], "big"), body[4:])
+        if self._backend.done:
+            self._step = Step.STARTING
+        return None if answer is None else messages.message(ord("p"), answer)
+
+    def _parameter(self, body: bytes) -> None:
+        name, value = messages.parse_parameter_status(body)
+        self.parameters[name.decode("utf-8", "surrogateescape")] = value
+
+    def _key_data(self, body: bytes) -> None:
+        self.pid = int.from_bytes(body[:4], "big")
+        self.key = body[4:]
+
+    def _started(self, body: bytes) -> bytes | None:
+        if self._curious:
+            self._step = Step.ASKED_ABOUT
+            return messages.query(ABOUT_SQL)
+        return self._initialize()
+
+    def _about_row(self, body: bytes) -> None:
+        self._row = messages.parse_data_row(body)
+
+    def _about_done(self, body: bytes) -> bytes | None:
+        if self._row is not None:
+            self.about = About(self._row)
+        return self._initialize()
+
+    def _initialize(self) -> bytes | None:
+        if self._init_query:
+            self._step = Step.INITIALIZING
+            return messages.query(self._init_query)
+        self._step = Step.DONE
+        return None
+
+    def _initialized(self, body: bytes) -> None:
+        if body != b"I":
+            raise PgError("init_query left a transaction open", Sqlstate.FEATURE_NOT_SUPPORTED, "FATAL")
+        self._step = Step.DONE
+
+    def _ignore(self, body: bytes) -> None:
+        """Row descriptions, tags and notices say nothing that is needed here."""
+
+    _Handler = Callable[["ServerLogin", bytes], bytes | None]
+    _HANDLERS: ClassVar[dict[tuple[Step, str], _Handler]] = {
+        (Step.AUTHENTICATING, "R"): _authentication,
+        (Step.AUTHENTICATING, "v"): _ignore,
+        (Step.STARTING, "K"): _key_data,
+        (Step.STARTING, "Z"): _started,
+        (Step.ASKED_ABOUT, "T"): _ignore,
+        (Step.ASKED_ABOUT, "D"): _about_row,
+        (Step.ASKED_ABOUT, "C"): _ignore,
+        (Step.ASKED_ABOUT, "Z"): _about_done,
+        (Step.INITIALIZING, "T"): _ignore,
+        (Step.INITIALIZING, "D"): _ignore,
+        (Step.INITIALIZING, "C"): _ignore,
+        (Step.INITIALIZING, "I"): _ignore,
+        (Step.INITIALIZING, "Z"): _initialized,
+    }
+    _ANYWHERE: ClassVar[dict[str, _Handler]] = {"S": _parameter, "N": _ignore}

@@ -1,0 +1,79 @@
+"""What a worker knows of a (database, user) pool: enough to greet a client without asking a server.
+
+Owns the parameters a fresh server reports, the start-up parameters that servers have taken before, and greetings made
+of both. Refuses to ask.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+
+from tidegate.session.settings import Interned, Settings
+from tidegate.wire.postgres import messages
+
+CHECKED_KEPT = 4096  # distinct (name, value) pairs
+GREETINGS_KEPT = 256
+NAME_LENGTH = 63  # bytes; PostgreSQL cuts an application_name to NAMEDATALEN - 1
+
+
+class PoolInfo:
+    """Start-up parameters are checked once by a server; from then on their canonical spelling is remembered."""
+
+    def __init__(self, interned: Interned) -> None:
+        self.base: Settings | None = None
+        self.idle_session_timeout = 0.0  # seconds; the role's own, which the proxy enforces
+        self._interned = interned
+        self._names: dict[str, str] = {}
+        self._checked: OrderedDict[tuple[str, bytes], bytes] = OrderedDict()
+        self._greetings: OrderedDict[Settings, tuple[Settings, bytes]] = OrderedDict()
+
+    def based_on(self, reported: Settings, idle_session_timeout: float) -> None:
+        """A fresh server of this pool has reported its parameters."""
+        self.idle_session_timeout = idle_session_timeout
+        if reported is self.base:
+            return
+        self.base = reported
+        self._names = {name.lower(): name for name in reported.values}
+        self._checked.clear()
+        self._greetings.clear()
+
+    def canonical(self, wanted: Mapping[str, bytes]) -> Settings | None:
+        """The session defaults that these start-up parameters make; None if a server must check one first."""
+        values: dict[str, bytes] = {}
+        for name, value in wanted.items():
+            known = self._checked.get((name, value))
+            if known is None and name == "application_name" and _is_plain(value):
+                known = value[:NAME_LENGTH]
+            if known is None:
+                return None
+            values[name] = known
+        return self._interned.intern(values)
+
+    def learn(self, wanted: Mapping[str, bytes], values: Sequence[bytes]) -> None:
+        """A server took these parameters and spells them so."""
+        for (name, value), canonical in zip(wanted.items(), values, strict=True):
+            self._checked[name, value] = canonical
+            if len(self._checked) > CHECKED_KEPT:
+                self._checked.popitem(last=False)
+
+    def greeting(self, settings: Settings) -> tuple[Settings, bytes]:
+        """The parameters that a client with these defaults sees, and the ParameterStatus messages that say so."""
+        found = self._greetings.get(settings)
+        if found is None:
+            assert self.base is not None
+            changes = {self._names[name]: value for name, value in settings.values.items() if name in self._names}
+            seen = self._interned.changed(self.base, changes)
+            block = b"".join(
+                messages.parameter_status(name.encode("utf-8", "surrogateescape"), value)
+                for name, value in seen.values.items()
+            )
+            found = self._greetings[settings] = seen, block
+            if len(self._greetings) > GREETINGS_KEPT:
+                self._greetings.popitem(last=False)
+        return found
+
+
+def _is_plain(value: bytes) -> bool:
+    """Whether PostgreSQL takes an application_name as it stands (pg_clean_ascii changes everything else)."""
+    return all(0x20 <= byte <= 0x7E for byte in value)

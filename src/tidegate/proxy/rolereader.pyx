@@ -1,0 +1,228 @@
+"""Reading roles from the database, for pass-through authentication.
+
+Owns one connection of the proxy's own to a target, opened when a role is asked for and closed when it has been idle.
+Refuses to run under any client's settings: nothing but this module uses the connection, and its query names every
+function, table and operator with its schema (CVE-2025-12819 was the lack of that).
+"""
+
+from tidegate.proxy.backend cimport Backend
+from tidegate.proxy.context cimport Context
+from tidegate.proxy.server cimport Borrower, Injection, Lender, READY, Server
+from tidegate.auth.cache import RoleCache
+from tidegate.auth.roles import (
+    LOOKUP_SQL, check_auth_query, parse_auth_query_row, parse_row, unreadable_roles,
+)
+from tidegate.auth.backend import PasswordCredential
+from tidegate.errors import PgError, Sqlstate
+from tidegate.proxy.opening import NO_IDLE_TIMEOUT, ServerLogin
+
+IDLE = 60.0  # seconds after which the connection is closed
+AT_ONCE = 64  # roles read in one write
+RETRY = 0.2  # seconds
+
+
+cdef class Answer(Injection):
+    """What the database says of one role."""
+    cdef RoleReader reader
+    cdef object key
+
+    cdef int finished(self, Server server) except -1:
+        self.reader.answered(self.key, self.rows, self.error)
+        return 0
+
+
+cdef class Result(Injection):
+    """The answer to some other question."""
+    cdef object done
+
+    cdef int finished(self, Server server) except -1:
+        self.done(self.rows, self.error)
+        return 0
+
+
+cdef class RoleReader(Lender):
+    """Roles of one target. Keys are (user, database); waiters are logins."""
+    cdef readonly Context context
+    cdef object worker, target, cache, query
+    cdef Server server
+    cdef set reading
+    cdef double used_at
+    cdef list questions  # (SQL, callback) that wait for the connection
+
+    def __init__(self, worker, target):
+        self.worker = worker
+        self.context = worker.context
+        self.target = target
+        self.cache = RoleCache(target.config.verifier_cache_ttl)
+        self.reading = set()
+        self.questions = []
+        if target.config.auth_query:
+            check_auth_query(target.config.auth_query)
+        self.query = (target.config.auth_query or LOOKUP_SQL).encode()
+
+    # --- the logins' side -----------------------------------------------------------------------------------------
+
+    def find(self, login):
+        """Have `gate.role_read` called for a login, now or later."""
+        answer = self.cache.need(self.key_of(login), self.context.loop.now, login)
+        if answer is not None:
+            login.gate.role_read(login, _Known(answer))
+            return
+        login.client.wait_for_role()
+        self.read_due()
+
+    def key_of(self, login):
+        entry = login.gate.proxy.database(login.database)
+        return login.user, (entry.database if entry is not None and entry.database else login.database)
+
+    def invalidate(self, login):
+        """Its record did not fit what the client showed."""
+        self.cache.invalidate(self.key_of(login))
+
+    def forget(self, login):
+        """Its client has left."""
+        if login.user:
+            self.cache.forget(self.key_of(login), login)
+
+    # --- reading --------------------------------------------------------------------------------------------------
+
+    def read_due(self):
+        """Send what is due, if the connection stands."""
+        if self.server is None:
+            self.open()
+            return
+        if self.server.phase != READY:
+            return
+        while self.questions:
+            sql, done = self.questions.pop(0)
+            result = Result()
+            (<Result>result).done = done
+            self.server.inject(sql, result)
+        for key in self.cache.next_batch(self.context.loop.now, AT_ONCE - len(self.reading)):
+            self.ask(key)
+        self.context.to_servers.flush()
+
+    def run(self, sql, done):
+        """Ask the database something else: `done(rows, error)` is called, in this connection's time."""
+        self.questions.append((sql, done))
+        self.used_at = self.context.loop.now
+        self.read_due()
+
+    cdef int ask(self, tuple key) except -1:
+        cdef Answer answer = Answer()
+        cdef list arguments = [key[0].encode("utf-8", "surrogateescape")]
+        answer.reader = self
+        answer.key = key
+        if not self.target.config.auth_query:
+            arguments.append(key[1].encode("utf-8", "surrogateescape"))
+        self.reading.add(key)
+        self.server.ask(self.query, arguments, answer)
+        return 0
+
+    def answered(self, key, rows, error):
+        """One role was read."""
+        self.reading.discard(key)
+        cdef object record = None
+        self.used_at = self.context.loop.now
+        if error is None:
+            try:
+                record = self.record_of(key, rows)
+            except (PgError, ValueError) as bad:
+                error = bad if isinstance(bad, PgError) else PgError(str(bad), Sqlstate.INVALID_AUTHORIZATION, "FATAL")
+        elif error.sqlstate == Sqlstate.INSUFFICIENT_PRIVILEGE:
+            error = unreadable_roles(error, self.target.config.user)
+        resumed = (self.cache.loaded(key, record) if error is None
+                   else self.cache.failed([key], error, self.context.loop.now))
+        self.resume(resumed)
+        self.read_due()
+
+    def record_of(self, key, rows):
+        if not rows:
+            return None
+        return parse_auth_query_row(key[0], rows[0]) if self.target.config.auth_query else parse_row(rows[0])
+
+    def resume(self, resumed):
+        for one in resumed:
+            one.waiter.gate.role_read(one.waiter, one)
+
+    # --- the connection -------------------------------------------------------------------------------------------
+
+    def open(self):
+        """Connect; everything due is read when the connection stands."""
+        cdef object config = self.target.config
+        cdef object credential
+        startup = {b"user": config.user.encode(), b"database": config.database.encode(),
+                   b"application_name": b"tidegate"}
+        if self.target.address.has_idle_timeout:
+            startup[b"options"] = NO_IDLE_TIMEOUT
+        credential = PasswordCredential(config.password) if config.password else None
+        self.server = Backend(self.context, self, None, ServerLogin(config.user, credential, startup))
+        self.used_at = self.context.loop.now
+        self.target.address.connect(self.server)
+
+    cdef int ready(self, Server server) except -1:
+        self.target.learn_limit(server.login.about)
+        server.login = None
+        self.read_due()
+        return 0
+
+    cdef int take_back(self, Server server) except -1:
+        return 0
+
+    cdef int lost(self, Server server, object error) except -1:
+        """Whoever waits gets what was known last, or the error."""
+        opened = server.login is None
+        self.server = None
+        if not opened and self.target.address.has_idle_timeout and error is not None and error.sqlstate == "42704":
+            self.target.address.has_idle_timeout = False
+            self.read_due()
+            return 0
+        keys = list(self.reading)
+        self.reading.clear()
+        if not opened:
+            self.target.address.failed()
+            keys += self.cache.next_batch(self.context.loop.now)
+        if keys:
+            self.resume(self.cache.failed(keys, self.explain(error), self.context.loop.now))
+        for _, done in self.questions:
+            done([], self.explain(error))
+        self.questions.clear()
+        if self.cache.waiting:
+            self.context.loop.call_later(RETRY, self.retry)
+        return 0
+
+    def retry(self):
+        """Roles are still asked for: connect again."""
+        if self.cache.waiting and self.server is None:
+            self.read_due()
+
+    def explain(self, error):
+        """Why no role could be read, in terms of what to do."""
+        return PgError(
+            "the proxy cannot read users from the database",
+            Sqlstate.CANNOT_CONNECT_NOW if error is None or error.sqlstate[:2] != "28" else error.sqlstate, "FATAL",
+            str(error) if error is not None else "",
+            f"Check that the database is up, and user and password of target {self.target.config.name}.")
+
+    def check(self, double now):
+        """Called every second: give up a connection that stands idle or does not come up."""
+        if self.server is None or self.reading:
+            return
+        if self.server.phase == READY:
+            if now - self.used_at > IDLE:
+                self.server.terminate()
+        elif now - self.used_at > self.target.config.server_login_timeout:
+            self.server.lose(PgError("timed out while logging in to the database", Sqlstate.CONNECTION_FAILURE))
+
+    def shut(self):
+        """The worker ends."""
+        if self.server is not None:
+            self.server.terminate()
+
+
+class _Known:
+    """An answer that was there already, in the form of a resumed login."""
+
+    def __init__(self, answer):
+        self.answer = answer
+        self.error = None

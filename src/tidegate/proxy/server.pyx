@@ -1,0 +1,372 @@
+"""One connection to a database server, and what is sent on it.
+
+Owns: the stream, the reply queue, what is known of the server's state (applied settings, prepared statements,
+transaction status), and what is slipped in. Refuses: to read replies (`backend`), to decide to whom the server is lent
+(`pool`, through its Lender), or what a client may send (`relay`).
+"""
+
+import logging
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.dict cimport PyDict_Contains
+from libc.stdlib cimport free, realloc
+from libc.string cimport memcpy, memmove, strerror
+
+from tidegate.engine.loop cimport EPOLLIN
+from tidegate.engine.stream cimport BROKEN, WOULD_BLOCK, Stream, StreamOwner, attach as attach_stream
+from tidegate.proxy.context cimport HIGH_WATER, INSPECTED, READS_A_TURN, Context
+from tidegate.session.statements cimport Naming, Statement
+from tidegate.wire.postgres.integers cimport get32
+from tidegate.wire.postgres.messages cimport (
+    HEADER, LARGEST, bind, close_statement, message, parse, parse_data_row, parse_error, query,
+)
+from tidegate.wire.postgres.replies cimport (
+    BIND, CAPTURE, CLOSE, EXECUTE, FORWARD, LOCAL, PARSE, QUERY, REPLACE, SHORTEN, SWALLOW, SYNC, ReplyQueue,
+)
+from tidegate.errors import PgError, Sqlstate
+from tidegate.session.settings import context_change
+from tidegate.wire.postgres import messages
+
+logger = logging.getLogger(__name__)
+
+cdef bytes TERMINATE = messages.TERMINATE
+cdef bytes BIND_AND_EXECUTE = bind(b"", b"") + message(b'E', b"\0\0\0\0\0")
+cdef bytes EXECUTE_AND_SYNC = message(b'E', b"\0\0\0\0\0") + messages.SYNC
+
+cdef enum:
+    READ_CHUNK = 65536
+
+
+cdef class Borrower(StreamOwner):
+    cdef int lent(self, Server server) except -1:
+        """A server is this borrower's from now on."""
+        return 0
+
+    cdef int refused(self, object error) except -1:
+        """No server will be lent; `error` says why."""
+        return 0
+
+    cdef int relay(self, const char* data, size_t size) except -1:
+        """Bytes of the server's replies, for the borrower."""
+        return 0
+
+    cdef bint congested(self) noexcept:
+        """Whether the server should stop reading until resume()."""
+        return False
+
+    cdef int settled(self) except -1:
+        """ReadyForQuery came and the server owes nothing more."""
+        return 0
+
+    cdef int progressed(self) except -1:
+        """ReadyForQuery came, and more is owed."""
+        return 0
+
+    cdef int parameter_changed(self, str name, bytes value) except -1:
+        """A ParameterStatus in answer to the borrower's own statements."""
+        return 0
+
+    cdef int statement_failed(self, object note) except -1:
+        """The Parse or Close that this note stood for was void."""
+        return 0
+
+    cdef int copy_requested(self) except -1:
+        """The server waits for COPY data."""
+        return 0
+
+    cdef int unread(self, size_t size) except -1:
+        """A row was swallowed."""
+        return 0
+
+    cdef int server_lost(self, object error) except -1:
+        """The server is gone, and was not given back."""
+        return 0
+
+
+cdef class Injection:
+    def __cinit__(self):
+        self.rows = []
+
+    cdef int finished(self, Server server) except -1:
+        """The query has ended; `error` and `rows` are complete if they were captured."""
+        return 0
+
+
+cdef class Lender:
+    cdef int ready(self, Server server) except -1:
+        """The server has logged in."""
+        return 0
+
+    cdef int take_back(self, Server server) except -1:
+        """The borrower is done and nothing is owed."""
+        return 0
+
+    cdef int lost(self, Server server, object error) except -1:
+        """The connection has ended; called once, whatever the phase."""
+        return 0
+
+    cdef int cancel(self, Server server) except -1:
+        """Ask the database to cancel what the server runs."""
+        return 0
+
+
+cdef class Server(StreamOwner):
+    """One connection; `backend.Backend` adds the reading of replies."""
+
+    def __cinit__(self):
+        self.queue = ReplyQueue()
+        self.prepared = {}
+        self.status = b'I'
+        self.phase = LOGGING_IN
+
+    def __dealloc__(self):
+        free(self.held)
+
+    def __init__(self, Context context, Lender lender, slot, login):
+        self.context = context
+        self.lender = lender
+        self.slot = slot
+        self.login = login
+        self.applied = self.reported = context.interned.nothing
+        self.max_prepared = 500
+        self.key = b""
+
+    def open(self, int fd):
+        """Take over a non-blocking socket whose connect() is under way."""
+        self.stream = attach_stream(self.context.loop, fd, self, True)
+
+    # --- the borrower's side ------------------------------------------------------------------------------------
+
+    cdef int attach(self, Borrower borrower) except -1:
+        self.borrower = borrower
+        borrower.server = self
+        return 0
+
+    cdef int detach(self) except -1:
+        """The borrower lets go; bytes that were staged for it are its own and go out as usual."""
+        if self.borrower is not None:
+            self.borrower.server = None
+            self.borrower = None
+        self.last_words = False
+        if self.paused:
+            self.resume()
+        return 0
+
+    cdef int send(self, const char* data, size_t size) except -1:
+        self.context.to_servers.put(self.stream, data, size)
+        return 0
+
+    cdef int send_bytes(self, bytes data) except -1:
+        return self.send(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+
+    cdef int inject(self, bytes sql, Injection injection) except -1:
+        """Slip in a simple query; its replies are captured. It destroys the unnamed statement."""
+        self.send_bytes(query(sql))
+        self.queue.push(QUERY, CAPTURE, injection)
+        self.unnamed = None
+        return 0
+
+    cdef int ask(self, bytes sql, list arguments, Injection injection) except -1:
+        """Slip in a query with parameters (text format)."""
+        cdef bytes values = b"".join(
+            [len(each).to_bytes(4, "big") + each for each in arguments])
+        self.send_bytes(parse(b"", sql, b"\0\0"))
+        self.send_bytes(message(b'B', b"\0\0\0\0" + len(arguments).to_bytes(2, "big") + values + b"\0\0"))
+        self.send_bytes(EXECUTE_AND_SYNC)
+        self.queue.push(PARSE, SWALLOW, None)
+        self.queue.push(BIND, SWALLOW, None)
+        self.queue.push(EXECUTE, CAPTURE, injection)
+        self.queue.push(SYNC, CAPTURE, injection)
+        self.unnamed = None
+        return 0
+
+    cdef int ensure(self, Statement statement, tuple context) except -1:
+        """See to it that a statement is prepared here, and is the most recently used one.
+
+        `context` is what the borrower has set of what parsing depends on, or None if that is not known now. If it has
+        changed since its Parse, the old settings come back for as long as the statement is parsed.
+        """
+        cdef dict prepared = self.prepared
+        if PyDict_Contains(prepared, statement):
+            if len(prepared) > 1:
+                del prepared[statement]
+                prepared[statement] = None
+            return 0
+        changed = context is not None and isinstance(statement.context, tuple) and statement.context != context
+        if changed:
+            self.run_aside(context_change(context, statement.context))
+        self.send_bytes(message(b'P', statement.name + b"\0" + statement.content))
+        self.queue.push(PARSE, SWALLOW, statement)
+        if changed:
+            self.run_aside(context_change(statement.context, context))
+        self.context.counters.parses_server += 1
+        prepared[statement] = None
+        if len(prepared) > self.max_prepared:
+            oldest = next(iter(prepared))
+            del prepared[oldest]
+            self.send_bytes(close_statement((<Statement>oldest).name))
+            self.queue.push(CLOSE, SWALLOW, None)
+        return 0
+
+    cdef int run_aside(self, list statements) except -1:
+        """Slip utility statements into the borrower's batch, within its transaction."""
+        for sql in statements:
+            self.send_bytes(parse(b"", sql, b"\0\0"))
+            self.send_bytes(BIND_AND_EXECUTE)
+            self.queue.push(PARSE, SWALLOW, None)
+            self.queue.push(BIND, SWALLOW, None)
+            self.queue.push(EXECUTE, SWALLOW, None)
+        self.unnamed = None
+        return 0
+
+    cdef int ensure_unnamed(self, Statement statement) except -1:
+        """Make the unnamed statement the borrower's: `statement`, or none at all."""
+        if self.unnamed is statement:
+            return 0
+        if statement is None:
+            self.send_bytes(close_statement(b""))
+            self.queue.push(CLOSE, SWALLOW, None)
+        else:
+            self.send_bytes(message(b'P', b"\0" + statement.content))
+            self.queue.push(PARSE, SWALLOW, statement)
+            self.context.counters.parses_server += 1
+        self.unnamed = statement
+        return 0
+
+    cdef int forget_statements(self) except -1:
+        """DEALLOCATE ALL or DISCARD ALL ran here."""
+        self.prepared.clear()
+        self.unnamed = None
+        return 0
+
+    cdef int resume(self) except -1:
+        """Read again after a congestion."""
+        self.paused = False
+        if self.stream.fd >= 0:
+            self.context.loop.again(self.stream, EPOLLIN)
+        return 0
+
+    def fileno(self):
+        """The descriptor, for its socket name."""
+        return self.stream.fd
+
+    # --- the end ------------------------------------------------------------------------------------------------
+
+    cdef int terminate(self) except -1:
+        """Say goodbye and wait for the server's own end of the connection: until then its backend may live."""
+        if self.phase == LEAVING or self.phase == GONE:
+            return 0
+        if self.stream is None or self.stream.connecting:
+            return self.lose(None)
+        self.phase = LEAVING
+        self.queue.clear()
+        self.detach()
+        self.context.to_servers.flush()
+        self.stream.write(PyBytes_AS_STRING(TERMINATE), PyBytes_GET_SIZE(TERMINATE))
+        if self.stream.out_len == 0:
+            self.stream.end_writing()
+        self.context.loop.again(self.stream, EPOLLIN)
+        return 0
+
+    cdef int lose(self, object error) except -1:
+        """The connection has ended."""
+        cdef Borrower borrower = self.borrower
+        if self.phase == GONE:
+            return 0
+        self.phase = GONE
+        if self.dying is not None:
+            error = self.dying
+        self.queue.clear()
+        self.detach()
+        if self.stream is not None:
+            self.stream.close()
+        self.lender.lost(self, error)
+        if borrower is not None:
+            borrower.server_lost(error)
+        return 0
+
+    # --- stream events ------------------------------------------------------------------------------------------
+
+    cdef int connected(self, int error) except -1:
+        if error:
+            return self.lose(PgError(f"could not connect: {strerror(error).decode()}", Sqlstate.CONNECTION_FAILURE))
+        self.send_bytes(self.login.begin())
+        return self.context.to_servers.flush()
+
+    cdef int drained(self) except -1:
+        if self.borrower is not None:
+            self.borrower.drained()
+        elif self.phase == LEAVING:
+            self.stream.end_writing()
+        return 0
+
+    cdef int failed(self, object error) except -1:
+        self.context.to_clients.flush()
+        self.lose(PgError(f"the proxy failed while it read from the server: {error!r}", Sqlstate.CONNECTION_FAILURE))
+        if not isinstance(error, (ValueError, PgError)):
+            logger.error("internal error in a server session", exc_info=error)
+        return 0
+
+    cdef int readable(self) except -1:
+        cdef Stream stream = self.stream
+        cdef Context context = self.context
+        cdef Py_ssize_t got, size, used
+        cdef char* data
+        cdef int turns = 0
+        while stream.may_read and not self.paused:
+            turns += 1
+            if turns > READS_A_TURN:
+                context.loop.again(stream, EPOLLIN)
+                break
+            if self.held_size:
+                self.hold(NULL, READ_CHUNK)
+                data = self.held
+                got = stream.read(data + self.held_size, READ_CHUNK)
+                size = self.held_size + max(got, 0)
+            else:
+                data = context.loop.shared
+                got = stream.read(data, context.loop.shared_size)
+                size = got
+            if got == WOULD_BLOCK:
+                break
+            if got == 0 or got == BROKEN:
+                context.to_clients.flush()
+                return self.lose(PgError("server closed the connection unexpectedly", Sqlstate.CONNECTION_FAILURE))
+            used = self.process(data, size)
+            if self.phase == GONE:
+                break
+            if used == size:
+                self.held_size = 0
+            elif data == self.held:
+                memmove(self.held, self.held + used, size - used)
+                self.held_size = size - used
+            else:
+                self.hold(data + used, size - used)
+            if self.borrower is not None and self.borrower.congested():
+                self.paused = True
+        if not self.held_size and self.held != NULL:
+            free(self.held)
+            self.held = NULL
+            self.held_capacity = 0
+        context.to_clients.flush()
+        context.to_servers.flush()
+        return 0
+
+    cdef int hold(self, const char* data, Py_ssize_t size) except -1:
+        """Make room for `size` more bytes, and keep them if they are given."""
+        cdef char* larger
+        cdef Py_ssize_t needed = self.held_size + size
+        if needed > self.held_capacity:
+            larger = <char*>realloc(self.held, needed)
+            if larger == NULL:
+                raise MemoryError
+            self.held = larger
+            self.held_capacity = needed
+        if data != NULL:
+            memcpy(self.held + self.held_size, data, size)
+            self.held_size += size
+        return 0
+
+    cdef Py_ssize_t process(self, const char* data, Py_ssize_t size) except -1:
+        """Deal with whole messages; returns the bytes used."""
+        raise NotImplementedError

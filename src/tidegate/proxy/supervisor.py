@@ -1,0 +1,371 @@
+"""The supervisor: makes what workers share, keeps them running, reads settings again, stops all of it in order.
+
+Owns the life of one `tidegate serve`, from its sockets to its exit status. Never touches a client's byte, so nothing
+that is slow here is felt by a client. Refuses the parts: workers (`crew`), sockets (`listening`), shared descriptors
+(`shared`), slots of dead workers (`recovery`), the control socket (`admin`).
+
+Signals:
+    SIGTERM   no new clients; transactions may finish for shutdown_timeout seconds, then all is closed
+    SIGINT    the same with at most INTERRUPT_LIMIT seconds: somebody sits at the terminal
+    either, when it stops already: close everything now
+    SIGHUP    read the configuration file again; a file with an error changes nothing
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tidegate.config.load import load
+from tidegate.config.model import Config, LogFormat, TargetConfig
+from tidegate.errors import ConfigError
+from tidegate.proxy.admin import AdminSocket, Answer
+from tidegate.proxy.boot import Boot
+from tidegate.proxy.child import DEFAULT_COMMAND, Command
+from tidegate.proxy.control import (
+    Configure,
+    Configured,
+    Log,
+    Message,
+    OrphanSlot,
+    Reclaimed,
+    Stats,
+    StatsReply,
+    StopMode,
+)
+from tidegate.proxy.crew import Crew
+from tidegate.proxy.listening import Change, Listening, describe
+from tidegate.proxy.logs import LOG, set_up
+from tidegate.proxy.merged import merge
+from tidegate.proxy.recovery import Recovery
+from tidegate.proxy.shared import Shared
+
+INTERRUPT_LIMIT = 5.0
+"""Seconds that transactions may go on after SIGINT."""
+
+STOP_MARGIN = 5.0
+"""Seconds beyond its limit that a worker gets to close its connections, before it is told to drop them."""
+
+DROP_LIMIT = 3.0
+"""Seconds that dropping them may take, before the worker is killed."""
+
+CONFIGURE_LIMIT = 10.0
+STATS_LIMIT = 5.0
+"""Seconds that workers have to answer."""
+
+NEEDS_RESTART = ("workers", "control_socket")
+"""Settings that a reload leaves as they are."""
+
+
+def run(config: Config, config_path: Path | None, command: Command = DEFAULT_COMMAND) -> int:
+    """Serve until told to stop; the exit status: 0 stopped as asked, 1 the workers could not be started.
+
+    config_path: what a reload reads; None if the settings came from the command line. ConfigError if an address or
+    the control socket cannot be used.
+    """
+    set_up(config.log_level, config.log_format, "supervisor")
+    return asyncio.run(Supervisor(config, config_path, command).run())
+
+
+class Supervisor:
+    """One run. Its methods for CrewEvents and commands are called from the event loop, one at a time."""
+
+    def __init__(self, config: Config, config_path: Path | None, command: Command = DEFAULT_COMMAND) -> None:
+        self._config = config
+        self._config_path = config_path
+        self._command = command
+        self._reloading = asyncio.Lock()
+        self._stopping = False
+        self._hasten: asyncio.TimerHandle | None = None
+        self._recover_timer: asyncio.TimerHandle | None = None
+        self._reload_tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> int:
+        """See run()."""
+        self._loop = asyncio.get_running_loop()
+        self._started_at = self._loop.time()
+        self._listening = Listening(self._config.workers)
+        self._shared = Shared(self._config.workers)
+        self._targets, _ = self._shared.number_targets(self._config.targets)
+        self._recovery = Recovery(self._shared.keeper)
+        self._crew = Crew(self._config.workers, self, self._command)
+        try:
+            self._listening.commit(self._listening.plan(self._config))
+            admin = AdminSocket(self._config.control_socket, self._commands())
+        except ConfigError:
+            self._listening.close()
+            self._shared.close()
+            raise
+        self._catch_signals()
+        try:
+            await admin.start()
+            return await self._serve()
+        finally:
+            admin.close()
+            self._listening.close()
+            self._shared.close()
+
+    async def _serve(self) -> int:
+        self._crew.start()
+        gone = asyncio.create_task(self._crew.gone.wait())
+        ready = asyncio.create_task(self._crew.all_ready.wait())
+        await asyncio.wait((gone, ready), return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        if self._crew.hopeless:
+            LOG.error("%s; what it said is above. Giving up", self._crew.hopeless)
+            self._stop(StopMode.IMMEDIATE, 0.0)
+        elif not self._stopping:
+            self._announce()
+        await gone
+        for handle in (self._hasten, self._recover_timer):
+            if handle is not None:
+                handle.cancel()
+        return 1 if self._crew.hopeless else 0
+
+    def _announce(self) -> None:
+        """The one line that says where clients connect, whatever the log level."""
+        line = describe_service(self._config, self._listening.addresses())
+        if self._config.log_format is LogFormat.JSON:
+            LOG.handle(LOG.makeRecord(LOG.name, logging.INFO, __file__, 0, line, (), None))
+        else:
+            print(f"tidegate: {line}", file=sys.stderr, flush=True)
+
+    # Stopping
+
+    def _catch_signals(self) -> None:
+        self._loop.add_signal_handler(signal.SIGTERM, self._asked_to_stop, None)
+        self._loop.add_signal_handler(signal.SIGINT, self._asked_to_stop, INTERRUPT_LIMIT)
+        self._loop.add_signal_handler(signal.SIGHUP, self._asked_to_reload)
+
+    def _asked_to_stop(self, limit: float | None) -> None:
+        """Stop in order; asked once more, at once. limit: seconds that undercut shutdown_timeout."""
+        if self._stopping:
+            LOG.warning("asked to stop again: closing everything now")
+            self._stop(StopMode.IMMEDIATE, 0.0)
+            return
+        timeout = self._config.shutdown_timeout
+        self._stop(StopMode.GRACEFUL, timeout if limit is None else min(limit, timeout))
+
+    def _stop(self, mode: StopMode, seconds: float) -> None:
+        """Tell the workers, and close the supervisor's copies of the sockets, so that nobody can connect any more."""
+        if mode is StopMode.GRACEFUL:
+            LOG.info("stopping; transactions may finish for %g s", seconds)
+        self._stopping = True
+        self._crew.stop(mode, seconds)
+        self._listening.close()
+        if self._hasten is not None:
+            self._hasten.cancel()
+        if mode is StopMode.GRACEFUL:
+            self._hasten = self._loop.call_later(seconds + STOP_MARGIN, self._stop, StopMode.IMMEDIATE, 0.0)
+        else:
+            self._hasten = self._loop.call_later(DROP_LIMIT, self._crew.kill)
+
+    # Reload
+
+    def _asked_to_reload(self) -> None:
+        task = asyncio.create_task(self._reload_and_log())
+        self._reload_tasks.add(task)
+        task.add_done_callback(self._reload_tasks.discard)
+
+    async def _reload_and_log(self) -> None:
+        try:
+            LOG.info("%s", await self._reload())
+        except ConfigError as error:
+            for line in str(error).splitlines():
+                LOG.error("reload: %s", line)
+
+    async def _reload(self) -> str:
+        """Read the file again and have it used; what to tell. ConfigError: nothing changed, or a worker failed."""
+        if self._config_path is None:
+            raise ConfigError("there is no file to read again: the settings came from the command line")
+        async with self._reloading:
+            if self._stopping:
+                raise ConfigError("the proxy is stopping")
+            new, kept = keep_fixed(self._config, load(self._config_path))
+            change = self._listening.plan(new)
+            try:
+                targets, unused = self._shared.number_targets(new.targets)
+            except ConfigError:
+                self._listening.undo(change)
+                raise
+            self._config, self._targets = new, targets
+            set_up(new.log_level, new.log_format, "supervisor")
+            await self._configure_workers(change)
+            for number in unused:
+                self._recovery.drop_target(number)
+            return "; ".join(["reloaded", *kept])
+
+    async def _configure_workers(self, change: Change) -> None:
+        """Tell the workers. The change is committed first: a worker that starts meanwhile is given the new sockets."""
+
+        def message(worker: int, number: int) -> Configure:
+            return Configure(
+                round=number,
+                config=self._config.to_dict(),
+                targets=self._targets,
+                removed=tuple(listener.address for listener in describe(change.removed, worker)),
+                added=describe(change.added, worker),
+            )
+
+        removed = replace(change, removed=())  # their sockets are closed once no worker accepts on them
+        self._listening.commit(removed)
+        replies = await self._crew.ask(message, CONFIGURE_LIMIT, starting=True)
+        self._listening.commit(change)
+        failed = [
+            f"worker {worker} could not use it: {reply.error}"
+            for worker, reply in sorted(replies.items())
+            if isinstance(reply, Configured) and reply.error
+        ]
+        if failed:
+            raise ConfigError("\n".join(failed))
+
+    # CrewEvents
+
+    def outfit(self, worker: int) -> tuple[Boot, list[int]]:
+        """Part of CrewEvents."""
+        listeners = self._listening.listeners(worker)
+        boot = Boot(
+            worker=worker,
+            workers=self._config.workers,
+            secret=self._shared.secret,
+            listeners=listeners,
+            budget_fd=self._shared.budget_fd,
+            targets=self._targets,
+            wake_fds=self._shared.wake_fds,
+            peer_fds=self._shared.peer_fds,
+            inbox_fd=self._shared.inbox_fds[worker],
+            config=self._config.to_dict(),
+        )
+        return boot, [*self._shared.fds_for(worker), *(listener.fd for listener in listeners)]
+
+    def worker_died(self, worker: int) -> None:
+        """Part of CrewEvents."""
+        by_target: dict[int, list[OrphanSlot]] = {}
+        for target, slot, pid, port in self._shared.keeper.orphan(worker):
+            by_target.setdefault(target, []).append(OrphanSlot(slot=slot, pid=pid, port=port))
+        for number, orphans in by_target.items():
+            self._recover_slots(worker, number, orphans)
+        self._wake_all()  # its clients wait no more, which changes the others' shares
+        self._schedule_recovery()
+
+    def worker_said(self, worker: int, message: Message) -> None:
+        """Part of CrewEvents."""
+        if isinstance(message, Reclaimed):
+            if self._recovery.answer(message):
+                self._wake_all()
+            self._schedule_recovery()
+        elif isinstance(message, Log):
+            level = logging.getLevelNamesMapping().get(message.level.upper(), logging.ERROR)
+            LOG.log(level, "worker %d: %s", worker, message.text, extra={"fields": message.fields})
+
+    # Slots of dead workers
+
+    def _recover_slots(self, worker: int, number: int, orphans: list[OrphanSlot]) -> None:
+        target = self._target_of(number)
+        if target is None:  # removed by a reload: no limit of anybody's is at stake
+            for orphan in orphans:
+                self._shared.keeper.reclaim(number, orphan.slot)
+            return
+        LOG.info("%d server connections of worker %d are waited for", len(orphans), worker)
+        self._recovery.add(number, target.name, orphans, self._loop.time(), target.server_login_timeout)
+
+    def _target_of(self, number: int) -> TargetConfig | None:
+        return next((target for target in self._config.targets if self._targets[target.name] == number), None)
+
+    def _schedule_recovery(self) -> None:
+        if self._recover_timer is not None:
+            self._recover_timer.cancel()
+        at = self._recovery.next_at()
+        self._recover_timer = None if at is None else self._loop.call_at(at, self._recover)
+
+    def _recover(self) -> None:
+        now = self._loop.time()
+        if self._recovery.expire(now):
+            self._wake_all()
+        for question in self._recovery.due(now):
+            child = self._crew.next_ready()
+            if child is not None:
+                child.send(question)
+        self._schedule_recovery()
+
+    def _wake_all(self) -> None:
+        self._shared.wake(range(self._config.workers))
+
+    # Commands of the control socket
+
+    def _commands(self) -> dict[str, Any]:
+        return {
+            "ping": self._command_ping,
+            "reload": self._command_reload,
+            "stats": self._command_stats,
+            "stop": self._command_stop,
+        }
+
+    async def _command_ping(self, _: Mapping[str, Any]) -> Answer:
+        return {"message": "pong", "pid": os.getpid(), "ready": self._crew.all_ready.is_set()}
+
+    async def _command_reload(self, _: Mapping[str, Any]) -> Answer:
+        try:
+            return {"message": await self._reload()}
+        except ConfigError as error:
+            LOG.error("reload: %s", error)
+            raise
+
+    async def _command_stats(self, _: Mapping[str, Any]) -> Answer:
+        """{"workers": [a worker's statistics with its number and pid, ...], the sums of them, budgets, supervisor}."""
+        pids = {child.worker: child.pid for child in self._crew.ready()}
+        replies = await self._crew.ask(lambda _, number: Stats(round=number), STATS_LIMIT)
+        stats = {worker: one.stats for worker, one in sorted(replies.items()) if isinstance(one, StatsReply)}
+        return {
+            **merge(stats.values()),
+            "workers": [{**one, "worker": worker, "pid": pids[worker]} for worker, one in stats.items()],
+            "budgets": self._shared.budgets(),
+            "supervisor": {
+                "pid": os.getpid(),
+                "uptime_seconds": round(self._loop.time() - self._started_at, 3),
+                "worker_restarts": self._crew.restarts,
+            },
+        }
+
+    async def _command_stop(self, request: Mapping[str, Any]) -> Answer:
+        """{"command": "stop", "mode": "graceful" | "immediate"}; as SIGTERM, or as a second one."""
+        mode = request.get("mode", StopMode.GRACEFUL.value)
+        if mode not in list(StopMode):
+            raise ConfigError(f'mode must be "graceful" or "immediate", not {mode!r:.60}')
+        if mode == StopMode.IMMEDIATE:
+            self._loop.call_soon(self._stop, StopMode.IMMEDIATE, 0.0)
+        else:
+            self._loop.call_soon(self._asked_to_stop, None)
+        return {"message": "stopping"}
+
+
+def keep_fixed(old: Config, new: Config) -> tuple[Config, list[str]]:
+    """The new settings but with the old ones of NEEDS_RESTART; a line for each that differs."""
+    kept = [name for name in NEEDS_RESTART if getattr(old, name) != getattr(new, name)]
+    fixed = replace(
+        new,
+        workers=old.workers,
+        control_socket=old.control_socket,
+    )
+    return fixed, [f"{name} = {getattr(new, name)} needs a restart; it stays {getattr(old, name)}" for name in kept]
+
+
+def describe_service(config: Config, addresses: Mapping[str, list[str]]) -> str:
+    """`listening on 127.0.0.1:6432 (target main 127.0.0.1:5432, transaction pooling, 1 worker)`, with `; ` between."""
+    workers = "1 worker" if config.workers == 1 else f"{config.workers} workers"
+    parts = []
+    for proxy in config.proxies:
+        target = config.target_of(proxy)
+        host = f"[{target.host}]" if ":" in target.host else target.host
+        parts.append(
+            f"{', '.join(addresses.get(proxy.name, []))} (target {target.name} {host}:{target.port},"
+            f" {proxy.pool_mode} pooling, {workers})"
+        )
+    return f"listening on {'; '.join(parts)}"

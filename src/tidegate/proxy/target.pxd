@@ -1,0 +1,30 @@
+"""One database server as a worker sees it."""
+
+from tidegate.pool.governor cimport Governor
+from tidegate.proxy.client cimport Client, Door
+from tidegate.proxy.context cimport Context
+from tidegate.proxy.server cimport Server
+
+
+cdef class Target(Door):
+    cdef readonly Context context
+    cdef readonly object worker
+    cdef public object config  # TargetConfig
+    cdef readonly object budget
+    cdef readonly Governor governor
+    cdef readonly object infos  # pool key -> PoolInfo
+    cdef readonly object proxies  # pool key -> ProxyConfig whose limits apply
+    cdef readonly dict startups  # key of a dedicated pool -> its start-up parameters
+    cdef readonly dict credentials  # user -> Credential
+    cdef readonly set servers
+    cdef public object address  # proxy.address.Address
+    cdef long long dedicated
+    cdef public object last_error  # PgError of the last failed opening
+    cdef double asked_at
+    cdef bint shared  # with other workers
+    cdef public int own  # connections of the proxy's own
+
+    cpdef int act(self) except -1
+    cdef int open_server(self, object slot) except -1
+    cdef int close_server(self, object slot, object reason) except -1
+    cdef int open_failed(self, Server server, object error) except -1

@@ -1,0 +1,364 @@
+"""One database server as a worker sees it: carries out what the pool decides.
+
+Owns server connections from opening to closing, credentials, and the connection limit that the database's own settings
+make. Refuses to decide who gets a server: that is `pool`.
+"""
+
+import random
+from collections import OrderedDict
+
+from tidegate.pool.actions cimport Close, Lend, Open
+from tidegate.pool.governor cimport Governor
+from tidegate.pool.slot cimport Slot
+from tidegate.proxy.backend cimport Backend
+from tidegate.proxy.client cimport ENTERING, WAITING, Client, Door
+from tidegate.proxy.context cimport Context
+from tidegate.proxy.server cimport LOGGING_IN, READY, Borrower, Injection, Server
+from tidegate.auth.backend import PasswordCredential, VerifierOutdated
+from tidegate.errors import CloseReason, PgError, Sqlstate
+from tidegate.pool.limits import PoolLimits, ServerLimits
+from tidegate.pool.slot import SlotState
+from tidegate.proxy.opening import NO_IDLE_TIMEOUT, ServerLogin
+from tidegate.proxy.poolinfo import PoolInfo
+
+cdef int LENT_STATE = int(SlotState.LENT)
+cdef int CLOSING_STATE = int(SlotState.CLOSING)
+
+INFOS_KEPT = 10_000
+ASK_PERIOD = 0.0005  # seconds between two calls to other workers for a slot
+UNKNOWN_SETTING = "42704"
+
+
+def server_limits(config, most):
+    """ServerLimits of a TargetConfig; `most` is the connection limit that the share of idle ones is taken of."""
+    idle = int(most * config.idle_percent / (config.max_connections_percent if config.max_connections is None else 100))
+    return ServerLimits(
+        open_burst=config.open_burst,
+        server_idle_timeout=config.server_idle_timeout,
+        server_lifetime=config.server_lifetime,
+        max_idle=max(idle, 0),
+    )
+
+
+cdef class Harmless(Injection):
+    """Settings that would end an idle server, or break what is injected, were reset before it is lent again."""
+
+    cdef int finished(self, Server server) except -1:
+        if self.error is not None:
+            server.tainted = True
+        return 0
+
+
+cdef class Target(Door):
+    def __init__(self, Context context, worker, config, budget, address):
+        self.context = context
+        self.worker = worker
+        self.config = config
+        self.budget = budget
+        self.address = address
+        self.infos = OrderedDict()
+        self.proxies = {}
+        self.startups = {}
+        self.credentials = {}
+        self.servers = set()
+        self.own = worker.config.workers
+        self.shared = worker.config.workers > 1
+        if config.max_connections is not None:
+            budget.limit = config.max_connections
+        self.governor = Governor(
+            budget, self.limits_of, server_limits(config, max(budget.limit, 1)), random.Random())
+
+    # --- pools ----------------------------------------------------------------------------------------------------
+
+    def pool(self, key, proxy):
+        """The pool of (database, user), with the limits of the proxy by which its clients come."""
+        self.proxies[key] = proxy
+        return self.governor.pool(key, self.context.loop.now)
+
+    def dedicated_pool(self, key, startup):
+        """A pool of one server, for one client, started with the client's own parameters."""
+        self.dedicated += 1
+        own = (*key, str(self.dedicated))
+        self.startups[own] = startup
+        return self.governor.pool(own, self.context.loop.now)
+
+    def limits_of(self, key):
+        """PoolLimits of a pool: from the database's entry and the listed user."""
+        proxy = self.proxies.get(key[:2])
+        if len(key) > 2 or proxy is None:
+            return PoolLimits()
+        entry = next((e for alias, e in proxy.databases.items() if (e.database or alias) == key[0]), None)
+        entry = entry or proxy.database(key[0])
+        listed = self.worker.config.user(key[1])
+        return PoolLimits(
+            max_size=entry.pool_size if entry else 0,
+            min_size=entry.min_pool_size if entry else 0,
+            user_size=listed.pool_size if listed else 0,
+        )
+
+    def info(self, key):
+        """What is known of a pool."""
+        key = key[:2]
+        found = self.infos.get(key)
+        if found is None:
+            found = self.infos[key] = PoolInfo(self.context.interned)
+            if len(self.infos) > INFOS_KEPT:
+                self.infos.popitem(last=False)
+        return found
+
+    def keep_credential(self, user, credential):
+        """How to log in to the database as a user; a client has just shown that it knows."""
+        known = self.credentials.get(user)
+        if known != credential and not (
+            # Keep the object that has its keys derived already.
+            isinstance(known, PasswordCredential) and isinstance(credential, PasswordCredential)
+            and known.password == credential.password
+        ):
+            self.credentials[user] = credential
+
+    # --- Door: the clients' side ----------------------------------------------------------------------------------
+
+    cdef int borrow(self, Client client) except -1:
+        cdef double now = self.context.loop.now
+        cdef Slot slot = self.governor.borrow(client.pool, now, client.settings)
+        self.context.counters.borrows += 1
+        if slot is not None:
+            return client.lent(<Server>slot.handle)
+        client.ticket = self.governor.wait(client.pool, client, now)
+        client.since = now
+        if client.phase != ENTERING:
+            client.phase = WAITING
+        self.context.counters.borrow_waits += 1
+        self.act()
+        if self.shared and client.ticket is not None and now - self.asked_at > ASK_PERIOD:
+            self.asked_at = now
+            self.worker.wake(self.budget.givers())
+        return 0
+
+    cdef int abandon(self, Client client) except -1:
+        ticket = client.ticket
+        client.ticket = None
+        if ticket is not None and ticket.alive:
+            self.governor.abandon(ticket)
+        return 0
+
+    # --- Lender: the servers' side --------------------------------------------------------------------------------
+
+    cdef int ready(self, Server server) except -1:
+        cdef double now = self.context.loop.now
+        about = server.login.about
+        key = server.slot.pool.key
+        if about is not None and len(key) == 2:
+            self.info(key).based_on(server.reported, about.idle_session_timeout)
+            self.learn_limit(about)
+        server.login = None
+        self.last_error = None
+        self.context.counters.servers_opened += 1
+        self.budget_note(server)
+        self.governor.opened(server.slot, now)
+        return self.act()
+
+    cdef int take_back(self, Server server) except -1:
+        cdef Slot slot = <Slot>server.slot
+        if server.phase != READY or server.borrower is not None or slot.state != LENT_STATE:
+            return 0
+        if server.cancels:
+            return 0  # `cancel_ended` brings it back: a cancel must not hit the next client's statement
+        if server.tainted:
+            return self.close_server(slot, CloseReason.SERVER_UNCLEAN)
+        if server.applied.hazard:
+            sql = self.context.interned.replay(server.applied, self.context.interned.nothing)
+            server.applied = self.context.interned.nothing
+            server.inject(sql, Harmless())
+            return self.context.to_servers.flush()
+        slot.fit = server.applied
+        if self.governor.give_back(slot, self.context.loop.now):
+            self.act()
+        return 0
+
+    cdef int lost(self, Server server, object error) except -1:
+        cdef double now = self.context.loop.now
+        slot = server.slot
+        self.servers.discard(server)
+        self.context.counters.servers_closed += 1
+        if server.login is not None:
+            self.open_failed(server, error)
+        self.governor.closed(slot, now)
+        self.startups.pop(slot.pool.key, None)
+        self.act()
+        if self.shared:
+            self.worker.wake(self.budget.waiters())
+        return 0
+
+    cdef int open_failed(self, Server server, object error) except -1:
+        """A server could not be opened: tell those clients whom no waiting helps."""
+        cdef double now = self.context.loop.now
+        self.context.counters.servers_failed += 1
+        self.last_error = error
+        refused = error
+        if error is not None and error.severity not in ("FATAL", "PANIC") or error is None:
+            refused = None
+            self.address.failed()
+        if isinstance(error, VerifierOutdated):
+            self.credentials.pop(server.slot.pool.key[1], None)
+        if error is not None and error.sqlstate == UNKNOWN_SETTING and self.address.has_idle_timeout:
+            # PostgreSQL before 14 has no idle_session_timeout: ask again without it.
+            self.address.has_idle_timeout = False
+            refused = PgError(error.message, Sqlstate.CANNOT_CONNECT_NOW, "FATAL")
+        for ticket in self.governor.open_failed(server.slot, now, refused):
+            (<Client>ticket.owner).refused(refused)
+        self.worker.log.warning("cannot open a server connection to %s: %s", self.config.name, error)
+        return 0
+
+    cdef int cancel(self, Server server) except -1:
+        self.worker.cancels.send(self, server, None)
+        return 0
+
+    def cancel_ended(self, Server server):
+        """The database has dealt with a cancel request for this server."""
+        server.cancels -= 1
+        if server.cancels == 0 and server.phase == READY and server.borrower is None and server.queue.count == 0:
+            self.take_back(server)
+
+    # --- carrying out ---------------------------------------------------------------------------------------------
+
+    cpdef int act(self) except -1:
+        """Do what the pool decides now."""
+        cdef list actions = self.governor.plan(self.context.loop.now)
+        if actions:
+            self.carry_out(actions)
+        return 0
+
+    def carry_out(self, list actions):
+        """Lend, open and close."""
+        cdef Client client
+        cdef Lend lend
+        cdef double now = self.context.loop.now
+        for action in actions:
+            if isinstance(action, Lend):
+                lend = <Lend>action
+                client = <Client>lend.ticket.owner
+                self.context.counters.borrow_wait_seconds += now - lend.ticket.since
+                client.lent(<Server>lend.slot.handle)
+                client.ticket = None
+            elif isinstance(action, Open):
+                self.open_server((<Open>action).slot)
+            else:
+                self.close_server((<Close>action).slot, (<Close>action).reason)
+
+    cdef int open_server(self, object slot) except -1:
+        """Begin to connect; `ready` or `lost` follows, never at once."""
+        cdef Server server
+        key = slot.pool.key
+        startup = {b"user": key[1].encode("utf-8", "surrogateescape"),
+                   b"database": key[0].encode("utf-8", "surrogateescape")}
+        own = self.startups.get(key)
+        init_query = ""
+        if own is not None:
+            startup.update(own)
+        else:
+            if self.address.has_idle_timeout:
+                startup[b"options"] = NO_IDLE_TIMEOUT
+            proxy = self.proxies.get(key)
+            init_query = proxy.init_query if proxy is not None else ""
+        login = ServerLogin(key[1], self.credentials.get(key[1]), startup, curious=own is None, init_query=init_query)
+        server = Backend(self.context, self, slot, login)
+        proxy = self.proxies.get(key[:2])
+        server.max_prepared = proxy.max_prepared_statements if proxy is not None else 500
+        slot.handle = server
+        self.servers.add(server)
+        self.address.connect(server)
+        self.context.loop.call_later(self.config.server_login_timeout, lambda: self.check_login(server))
+        return 0
+
+    def check_login(self, Server server):
+        """Give up on a server that has not logged in by now."""
+        if server.phase == LOGGING_IN:
+            server.lose(PgError("timed out while logging in to the database", Sqlstate.CONNECTION_FAILURE))
+
+    cdef int close_server(self, object slot, object reason) except -1:
+        cdef Server server = <Server>slot.handle
+        self.worker.servers_closed_by_reason[reason] = self.worker.servers_closed_by_reason.get(reason, 0) + 1
+        if slot.state < CLOSING_STATE:
+            self.governor.closing(slot, self.context.loop.now)
+        return server.terminate()
+
+    def budget_note(self, Server server):
+        """Leave the backend's identity where the supervisor finds it should this worker die."""
+        self.budget.note(server.slot.budget_slot, server.pid, self.address.local_port(server))
+
+    def learn_limit(self, about):
+        """The database has told how many connections it has."""
+        if self.config.max_connections is not None:
+            return
+        most = max(1, about.usable * self.config.max_connections_percent // 100 - self.own)
+        if most != self.budget.limit:
+            self.budget.limit = most
+            self.governor.relimit(server_limits(self.config, most), self.context.loop.now)
+
+    # --- housekeeping ---------------------------------------------------------------------------------------------
+
+    def sweep(self, proxies):
+        """Called every tick: late clients, old servers, minimum sizes. `proxies`: those whose target this is."""
+        cdef double now = self.context.loop.now
+        cdef Client client
+        timeout = min((proxy.connection_borrow_timeout for proxy in proxies), default=120.0)
+        for ticket in self.governor.overdue(now, timeout):
+            client = <Client>ticket.owner
+            self.context.counters.borrow_timeouts += 1
+            client.refused(self.borrow_timeout_error(client, timeout))
+        self.carry_out(self.governor.sweep(now))
+        self.act()
+
+    def borrow_timeout_error(self, Client client, timeout):
+        """What a client is told that has waited too long: which limit was hit, and which setting moves it."""
+        if self.last_error is not None:
+            detail = f"No server connection could be opened: {self.last_error}."
+            hint = "See whether the database is up; the wait is the setting connection_borrow_timeout."
+        else:
+            pool = client.pool
+            limit, setting = self.budget.limit, "max_connections or max_connections_percent of the target"
+            if pool.max_size and pool.held >= pool.max_size:
+                limit, setting = pool.max_size, "pool_size of the database"
+            detail = (f"All {limit} server connections were in use for {timeout:g} seconds "
+                      f"(limit: {setting}).")
+            hint = f"Raise {setting}, or connection_borrow_timeout of the proxy."
+        return PgError("Timed-out waiting to acquire database connection.", Sqlstate.CONNECTION_EXCEPTION,
+                       "ERROR", detail, hint)
+
+    def shut(self):
+        """Close every server; the worker ends."""
+        cdef Server server
+        for server in list(self.servers):
+            server.terminate()
+
+    def reconfigure(self, config):
+        """Take new settings; the database is the same."""
+        self.config = config
+        if config.max_connections is not None:
+            self.budget.limit = config.max_connections
+        self.governor.relimit(server_limits(config, max(self.budget.limit, 1)), self.context.loop.now)
+        self.act()
+
+    def retire(self):
+        """This target has another address now: its servers close as they come back."""
+        self.governor.retire(CloseReason.SERVER_RELOADED, self.context.loop.now)
+        self.act()
+
+    def stats(self):
+        """Numbers of this target."""
+        return self.governor.stats
+
+    def pool_stats(self):
+        """One object a pool that has servers or waiting clients."""
+        cdef dict pools = {}
+        for server in self.servers:
+            pools[server.slot.pool.key] = server.slot.pool
+        for pool in list(self.governor.ledger.queue):
+            pools[pool.key] = pool
+        return [
+            {"target": self.config.name, "database": key[0], "user": key[1], "dedicated": len(key) > 2,
+             "servers": pool.held, "idle": len(pool.idle), "lent": pool.lent, "opening": pool.opening,
+             "waiting": pool.waiting}
+            for key, pool in pools.items()
+        ]

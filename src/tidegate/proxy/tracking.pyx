@@ -1,0 +1,158 @@
+"""Carrying what a client's statements change: settings and prepared statements.
+
+Owns the notes on the reply queue that take effect when the server has answered. Refuses to guess: a value is the
+server's answer to a probe, or was such an answer to the same text before.
+
+Four ways, cheapest first. A `SET x = const` on its own, seen before: its outcome is remembered by text and takes
+effect when it succeeds. RESET and DISCARD on their own: likewise, without any value. A `SET` on its own, new: a probe
+of that setting follows in the same write. Anything else (within a transaction, among other statements, set_config):
+the names are collected, and probed after the transaction's end.
+"""
+
+from tidegate.proxy.client cimport ENTERING, RUNNING
+from tidegate.proxy.relay cimport Relay
+from tidegate.proxy.server cimport Injection, Server
+from tidegate.wire.postgres.messages cimport ready_for_query
+from tidegate.session.settings import probe_sql, quick_probe_sql
+
+# DISCARD ALL resets these; RESET ALL does not (PostgreSQL: GUC_NO_RESET_ALL).
+cdef tuple IDENTITY = ("role", "session_authorization")
+
+
+cdef class Replay(Injection):
+    cdef int finished(self, Server server) except -1:
+        cdef Relay client = self.client
+        if self.error is not None:
+            # The server ends itself (see session.settings.replay_sql); should it not, it must not be used again.
+            server.tainted = True
+        elif client.server is server and client.phase == RUNNING:
+            client.sync_parameters()
+        return 0
+
+
+cdef int inject_probe(Relay client, object names, bint quick, bytes text) except -1:
+    """Ask the client's server for present values. `quick`: none of them was reset. `text`: remember the answer."""
+    cdef Probe probe = Probe()
+    probe.client = client
+    probe.names = sorted(names)
+    probe.quick = quick
+    probe.text = text
+    client.context.counters.probes += 1
+    client.probes += 1
+    client.server.inject(quick_probe_sql(probe.names) if quick else probe_sql(probe.names), probe)
+    return 0
+
+
+cdef class Probe(Injection):
+    cdef int finished(self, Server server) except -1:
+        cdef Relay client = self.client
+        cdef dict at_server = {}, wanted = {}
+        client.probes -= 1
+        if self.error is not None:
+            # What is set is unknown now: nobody else may get this server.
+            client.closes_server = server.tainted = True
+            return 0
+        if self.quick:
+            for name, value in zip(self.names, self.rows[0]):
+                self.one_value(at_server, wanted, name, value, True)
+        else:
+            for row in self.rows:
+                self.one_value(at_server, wanted, row[0].decode(), row[1], row[2] == b"t")
+        interned = server.context.interned
+        server.applied = interned.changed(server.applied, at_server)
+        client.settings = interned.changed(client.settings, wanted)
+        if self.text is not None and len(self.names) == 1 and at_server[self.names[0]] is not None:
+            client.remember(self.text, self.names[0], at_server[self.names[0]])
+        return 0
+
+    cdef int one_value(self, dict at_server, dict wanted, str name, bytes value, bint own) except -1:
+        """`own`: the session set it; otherwise the server has its own value, and the client its default's."""
+        if own and name in IDENTITY and value == b"none":
+            own = False
+        at_server[name] = value if own else None
+        wanted[name] = value if own else self.client.defaults.values.get(name)
+        return 0
+
+
+cdef class Assigned(Outcome):
+    """`SET x = const` (or RESET x) on its own."""
+
+    cdef int finished(self, Server server) except -1:
+        cdef Relay client = self.client
+        if self.error is not None:
+            return 0
+        interned = server.context.interned
+        value = self.value if self.value is not None else client.defaults.values.get(self.name)
+        server.applied = interned.changed(server.applied, {self.name: value})
+        client.settings = interned.changed(client.settings, {self.name: value})
+        return 0
+
+
+cdef class ResetAll(Outcome):
+    """RESET ALL or DISCARD ALL on its own."""
+
+    cdef int finished(self, Server server) except -1:
+        cdef Relay client = self.client
+        if self.error is not None:
+            return 0
+        kept = {} if self.discard else {
+            name: value for name, value in server.applied.values.items() if name in IDENTITY
+        }
+        client.settings = server.applied = server.context.interned.changed(client.defaults, kept)
+        if self.discard:
+            server.forget_statements()
+            client.statements = None
+            client.unnamed = None
+        return 0
+
+
+cdef class Deallocated(Outcome):
+    """DEALLOCATE ALL, or DISCARD ALL among other statements."""
+
+    cdef int finished(self, Server server) except -1:
+        if self.error is not None:
+            # Among other statements it may have run before the one that failed, and is not rolled back.
+            server.tainted = server.tainted or not self.single
+            return 0
+        server.forget_statements()
+        self.client.statements = None
+        return 0
+
+
+cdef class DeallocatedOne(Outcome):
+    """DEALLOCATE of a statement that the client prepared by protocol."""
+
+    cdef int finished(self, Server server) except -1:
+        if self.error is None:
+            server.prepared.pop(self.statement, None)
+            if self.client.statements is not None:
+                self.client.statements.pop(self.name, None)
+        return 0
+
+
+cdef class Restored(Injection):
+    """The session's own defaults followed a RESET; the two are one answer to the client."""
+
+    cdef int finished(self, Server server) except -1:
+        cdef Relay client = self.client
+        if self.error is not None and server.status == b'I':
+            server.tainted = client.closes_server = True
+        if client.server is server:
+            client.sync_parameters()
+            client.send_bytes(ready_for_query(server.status))
+        return 0
+
+
+cdef class Validation(Injection):
+    """A server was asked whether it takes the start-up parameters."""
+
+    cdef int finished(self, Server server) except -1:
+        cdef Relay client = self.login.client
+        if client.server is not server or client.phase != ENTERING:
+            # The client has left; what the server took of its parameters is not known to be anyone's.
+            server.tainted = True
+            return 0
+        if self.error is None:
+            server.applied = server.context.interned.intern(dict(zip(self.wanted, self.rows[0])))
+        self.login.validated(self.rows[0] if self.error is None else [], self.error)
+        return 0

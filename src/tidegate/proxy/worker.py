@@ -1,0 +1,297 @@
+"""A relay worker: one process, one epoll loop.
+
+Owns the worker's parts and its answers to the supervisor: configuration, statistics, stopping. Refuses to do anything
+slow: whatever would stop the loop belongs to the supervisor or to another thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import mmap
+import os
+import socket
+import sys
+import time
+
+from tidegate.auth.verifiers import CleartextCache, ExchangeKeys
+from tidegate.config.model import Config
+from tidegate.engine.loop import Loop, Watch, ignore_interrupts
+from tidegate.errors import CloseReason, PgError, Sqlstate
+from tidegate.pool.shared_budget import SharedBudget
+from tidegate.proxy.address import Address
+from tidegate.proxy.boot import Boot
+from tidegate.proxy.boot import Listener as BootListener
+from tidegate.proxy.cancel import Cancels
+from tidegate.proxy.channel import Channel
+from tidegate.proxy.context import Context
+from tidegate.proxy.control import (
+    Configure,
+    Configured,
+    Decoder,
+    Message,
+    Ready,
+    Reclaim,
+    Stats,
+    StatsReply,
+    Stop,
+    StopMode,
+    Stopped,
+)
+from tidegate.proxy.figures import collect
+from tidegate.proxy.gate import Gate
+from tidegate.proxy.keys import CancelKeys
+from tidegate.proxy.listener import Listener
+from tidegate.proxy.logs import LOG, set_up
+from tidegate.proxy.reclaim import Reclaimer
+from tidegate.proxy.relay import Relay
+from tidegate.proxy.rolereader import RoleReader
+from tidegate.proxy.target import Target
+
+TICK = 0.1  # seconds between two looks at those who wait
+SWEEP = 1.0  # seconds between two looks at everyone else
+SET_OUTCOMES_KEPT = 4096
+
+
+class Worker:
+    """One relay process."""
+
+    def __init__(self, boot: Boot, control_fd: int, decoder: Decoder) -> None:
+        self.index = boot.worker
+        self.workers = boot.workers
+        self.config = Config.from_dict(boot.config)
+        self.context = Context(self.config)
+        self.loop: Loop = self.context.loop
+        self.counters = self.context.counters
+        self.log = LOG
+        self.exchange_keys = ExchangeKeys(bytes.fromhex(boot.secret))
+        self.cleartext = CleartextCache()
+        self.cancel_keys = CancelKeys(boot.worker, bytes.fromhex(boot.secret))
+        self.cancels = Cancels(self)
+        self.closed_by_reason: dict[CloseReason, int] = {}
+        self.servers_closed_by_reason: dict[CloseReason, int] = {}
+        self.set_outcomes: dict[bytes, tuple[str, bytes]] = {}
+        self.lingering: set[Relay] = set()
+        self.targets: dict[str, Target] = {}
+        self.gates: dict[str, Gate] = {}
+        self.listeners: dict[str, Listener] = {}
+        self._roles: dict[str, RoleReader] = {}
+        self._reclaimers: dict[str, Reclaimer] = {}
+        self._memory = mmap.mmap(boot.budget_fd, 0)
+        self._wake_fds = boot.wake_fds
+        self._peers = [socket.socket(fileno=fd) for fd in boot.peer_fds]
+        self._inbox = socket.socket(fileno=boot.inbox_fd)
+        self._stopping_at: float | None = None
+        self._swept_at = 0.0
+        self._take_config(boot.targets)
+        self._channel = Channel(self.loop, control_fd, self.received, self._abandoned, decoder)
+        Watch(self.loop, self._wake_fds[self.index], self._woken)
+        Watch(self.loop, boot.inbox_fd, self._peer_spoke)
+        self._listen(boot.listeners)
+
+    def run(self) -> None:
+        """Serve until told to stop."""
+        self._channel.send(Ready(pid=os.getpid()))
+        self._tick()
+        self.loop.run()
+
+    # --- configuration -----------------------------------------------------------------------------------------------
+
+    def _take_config(self, numbers: dict[str, int]) -> None:
+        set_up(self.config.log_level, self.config.log_format, f"worker {self.index}")
+        for target in self.config.targets:
+            known = self.targets.get(target.name)
+            if known is not None and (known.config.host, known.config.port) == (target.host, target.port):
+                known.reconfigure(target)
+                continue
+            if known is not None:
+                known.retire()
+            budget = SharedBudget(self._memory, numbers[target.name], self.index)
+            address = Address(target, lambda: self.loop.now)
+            self.targets[target.name] = Target(self.context, self, target, budget, address)
+            self._roles.pop(target.name, None)
+            self._reclaimers.pop(target.name, None)
+        for proxy in self.config.proxies:
+            gate = self.gates.get(proxy.name)
+            if gate is None:
+                self.gates[proxy.name] = Gate(self, proxy, self.targets[proxy.target])
+            else:
+                gate.proxy, gate.target = proxy, self.targets[proxy.target]
+
+    def _listen(self, listeners: tuple[BootListener, ...]) -> None:
+        for one in listeners:
+            self.listeners[one.address] = Listener(self.context, self.gates[one.proxy], one.fd)
+
+    def _configure(self, message: Configure) -> None:
+        error = ""
+        try:
+            self.config = self.context.config = Config.from_dict(message.config)
+            for address in message.removed:
+                gone = self.listeners.pop(address, None)
+                if gone is not None:
+                    descriptor = gone.fd
+                    gone.close()
+                    os.close(descriptor)
+            self._take_config(message.targets)
+            self._listen(message.added)
+        except (ValueError, KeyError, TypeError, OSError) as problem:
+            error = f"{type(problem).__name__}: {problem}"
+        self._channel.send(Configured(round=message.round, error=error))
+
+    def roles_of(self, target: Target) -> RoleReader:
+        """The reader of a target's roles."""
+        reader = self._roles.get(target.config.name)
+        if reader is None:
+            reader = self._roles[target.config.name] = RoleReader(self, target)
+        return reader
+
+    # --- the supervisor's messages -----------------------------------------------------------------------------------
+
+    def received(self, message: Message) -> None:
+        """One message of the supervisor."""
+        if isinstance(message, Configure):
+            self._configure(message)
+        elif isinstance(message, Stats):
+            self._channel.send(StatsReply(round=message.round, stats=collect(self)))
+        elif isinstance(message, Stop):
+            self._stop(message)
+        elif isinstance(message, Reclaim):
+            self._reclaimer(message.target).ask(message)
+
+    def _reclaimer(self, target: str) -> Reclaimer:
+        found = self._reclaimers.get(target)
+        if found is None:
+            found = self._reclaimers[target] = Reclaimer(self, self.targets[target], self._channel.send)
+        return found
+
+    def _abandoned(self) -> None:
+        self.log.error("the supervisor has ended; so does this worker")
+        self.loop.stop()
+
+    # --- stopping ----------------------------------------------------------------------------------------------------
+
+    def _stop(self, message: Stop) -> None:
+        """No new clients; idle ones are told and closed, transactions may end until the limit."""
+        seconds = message.seconds if message.mode is StopMode.GRACEFUL else 0.0
+        self._stopping_at = self.loop.now + seconds
+        self.context.draining = True
+        for listener in self.listeners.values():
+            listener.close()
+        self.listeners.clear()
+        self._drain()
+
+    def _drain(self) -> None:
+        assert self._stopping_at is not None
+        late = self.loop.now >= self._stopping_at
+        for gate in self.gates.values():
+            for client in list(gate.clients):
+                if late or client.is_idle:
+                    client.refuse(
+                        PgError(
+                            "terminating connection due to administrator command", Sqlstate.ADMIN_SHUTDOWN, "FATAL"
+                        ),
+                        CloseReason.SHUTDOWN,
+                    )
+        if not any(gate.clients for gate in self.gates.values()):
+            self._finish()
+
+    def _finish(self) -> None:
+        for target in self.targets.values():
+            target.shut()
+        for reader in self._roles.values():
+            reader.shut()
+        self.loop.call_later(0.05, self._leave)
+
+    def _leave(self) -> None:
+        busy = any(target.servers for target in self.targets.values())
+        if busy and self._stopping_at is not None and self.loop.now < self._stopping_at + 2.0:
+            self.loop.call_later(0.02, self._leave)
+            return
+        self._channel.send(Stopped())
+        self.loop.stop()
+
+    # --- time --------------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def wall_clock() -> float:
+        """Seconds since the epoch, for VALID UNTIL."""
+        return time.time()
+
+    def _tick(self) -> None:
+        for name, target in self.targets.items():
+            target.sweep([proxy for proxy in self.config.proxies if proxy.target == name])
+        now = self.loop.now
+        if now - self._swept_at >= SWEEP:
+            self._swept_at = now
+            for gate in self.gates.values():
+                for client in list(gate.clients):
+                    client.check(now)
+            for client in list(self.lingering):
+                client.check(now)
+            for reader in self._roles.values():
+                reader.check(now)
+        if self._stopping_at is not None:
+            self._drain()
+        self.context.to_servers.flush_all()
+        self.context.to_clients.flush_all()
+        self.loop.call_later(TICK, self._tick)
+
+    # --- other workers -----------------------------------------------------------------------------------------------
+
+    def _woken(self) -> None:
+        """Another worker waits for a slot, or has freed one."""
+        os.eventfd_read(self._wake_fds[self.index])
+        for target in self.targets.values():
+            target.act()
+
+    def wake(self, workers: list[int]) -> None:
+        """Have other workers look at the budget."""
+        for index in workers:
+            if index != self.index:
+                os.eventfd_write(self._wake_fds[index], 1)
+
+    def tell(self, index: int, message: dict[str, object]) -> None:
+        """Send a datagram to another worker's inbox; one that is lost costs a cancel request."""
+        try:
+            self._peers[index].send(json.dumps(message).encode(), socket.MSG_DONTWAIT)
+        except OSError as error:
+            self.log.warning("worker %d does not take messages: %s", index, error)
+
+    def _peer_spoke(self) -> None:
+        self.cancels.told(json.loads(self._inbox.recv(65536, socket.MSG_DONTWAIT)))
+
+    def remember_set(self, text: bytes, name: str, value: bytes) -> None:
+        """What a `SET x = const` came to."""
+        if len(self.set_outcomes) >= SET_OUTCOMES_KEPT:
+            self.set_outcomes.clear()
+        self.set_outcomes[text] = name, value
+
+
+def main() -> int:
+    """A worker's program; the supervisor starts it."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--control-fd", type=int, required=True)
+    control_fd = parser.parse_args().control_fd
+    ignore_interrupts()
+    decoder = Decoder()
+    channel = socket.socket(fileno=control_fd)
+    channel.setblocking(True)
+    messages: list[Message] = []
+    while not messages:
+        data = channel.recv(65536)
+        if not data:
+            return 1
+        messages = decoder.feed(data)
+    channel.detach()
+    boot, *rest = messages
+    if not isinstance(boot, Boot):
+        return 1
+    worker = Worker(boot, control_fd, decoder)
+    for message in rest:
+        worker.received(message)
+    worker.run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

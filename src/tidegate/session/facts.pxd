@@ -1,0 +1,32 @@
+"""The answer of the scanner; see facts.pyi for the fields."""
+
+cpdef enum ScanFlag:
+    SINGLE = 1              # exactly one statement
+    TOUCHES = 2             # a setting of the session, named in `touched` or (then PINS is set too) unknown
+    RESET_ALL = 4
+    DISCARD_ALL = 8
+    DISCARD_OTHER = 16      # DISCARD PLANS, TEMP, SEQUENCES
+    DEALLOCATE_ONE = 32
+    DEALLOCATE_ALL = 64
+    PINS = 128
+    BEGINS = 256            # some statement starts with BEGIN or START
+    ENDS = 512              # ... with COMMIT, ROLLBACK, END, ABORT, or is PREPARE TRANSACTION
+    COPIES = 1024           # ... with COPY
+    DDL = 2048              # changes the catalogue; for information
+
+
+cdef class Facts:
+    cdef readonly int statements
+    cdef readonly unsigned int flags
+    cdef readonly tuple touched
+    cdef readonly object pin
+    cdef readonly bytes deallocate
+    cdef readonly object set_default
+    cdef readonly bint replayable
+
+
+cdef Facts EMPTY            # no statement
+cdef Facts PLAIN            # one statement and nothing suspicious
+
+cdef Facts make_facts(int statements, unsigned int flags)
+cdef Facts shared_facts(int statements, unsigned int flags)

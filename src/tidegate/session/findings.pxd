@@ -1,0 +1,26 @@
+"""What the scanner has found in a text so far; see findings.pyx."""
+
+from tidegate.session.directives cimport Directive
+from tidegate.session.facts cimport Facts
+
+cdef class Findings:
+    cdef int statements
+    cdef unsigned int flags
+    cdef dict touched               # name -> None, in order; None itself while there is none
+    cdef object reason              # of the first pin
+    cdef bytes deallocate
+    cdef str set_default
+    cdef bint replayable
+
+    cdef void reset(self) noexcept
+    cdef int lead(self, int keyword) except -1
+    cdef int name(self, int keyword) except -1
+    cdef int directive(self, const Directive *d, bint odd_path) except -1
+    cdef int setting(self, const Directive *d, bint odd_path) except -1
+    cdef int touch(self, str name) except -1
+    cdef int touch_unknown(self) except -1
+    cdef int pin(self, object reason) except -1
+    cdef Facts result(self)
+
+
+cdef str canonical_name(bytes name)

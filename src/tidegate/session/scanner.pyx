@@ -1,0 +1,249 @@
+"""What session state a SQL text could change.
+
+Owns the reading of statements: which settings they may touch, what pins the session, what they are.
+Refuses to keep state between texts, to run or rewrite them, and to look into functions' bodies. It may report what
+does not happen (a function only named, a statement that fails); it never misses what a statement itself says. What
+hides in functions, views and triggers cannot be seen here.
+
+Algorithm: tokens come from tokens.pyx, one at a time, at the cost of a table look-up for each word. The first keyword
+of a statement tells what it is. SET, RESET, DISCARD, DEALLOCATE and PREPARE are kept and read at their end by
+directives.pyx. In all others only single words count, wherever they stand (pg_advisory_lock, set_config, CREATE TEMP):
+expressions are not parsed. Every `;` ends a statement, also within BEGIN ATOMIC ... END and parentheses, so the
+number of statements may be too high, never too low. What is found goes to findings.pyx, which makes the `Facts`.
+"""
+
+from libc.string cimport memcpy
+
+from tidegate.session.directives cimport HEAD_TOKENS, HeadToken, read_directive
+from tidegate.session.facts cimport DDL, Facts
+from tidegate.session.findings cimport Findings, canonical_name
+from tidegate.session.keywords cimport (
+    K_CREATE, K_DEALLOCATE, K_DECLARE, K_DISCARD, K_FIRST_NAME, K_HOLD, K_INSERT, K_INTO, K_LOCAL, K_NONE,
+    K_PG_SETTINGS, K_PG_TEMP, K_PREPARE, K_REPLACE, K_RESET, K_SET, K_SET_CONFIG, K_SET_LIMIT, K_TEMP, K_UPDATE,
+    K_WITH, find_keyword,
+)
+from tidegate.session.lexis cimport (
+    T_CHAR, T_END, T_MORE, T_OPAQUE, T_QUOTED, T_SEMICOLON, T_STRING, T_UNICODE, T_WORD, TRAIL_ANY, TRAIL_NONE,
+    TRAIL_SJIS,
+)
+from tidegate.session.tokens cimport next_token, tokenizer_reset
+
+from tidegate.session.pins import PinReason
+
+cdef dict ENCODINGS_WITH_TRAIL_BYTES = {
+    "BIG5": TRAIL_ANY, "GBK": TRAIL_ANY, "UHC": TRAIL_ANY, "GB18030": TRAIL_ANY, "JOHAB": TRAIL_ANY,
+    "SJIS": TRAIL_SJIS, "SHIFT_JIS_2004": TRAIL_SJIS,
+}
+
+cdef enum CallState:                # how much of set_config('name', value, is_local) has been read
+    C_NONE
+    C_NAMED                         # set_config
+    C_OPEN                          # set_config(
+    C_SETTING                       # set_config('name'
+    C_VALUE                         # set_config('search_path',
+
+
+cdef inline bint is_readable(const unsigned char *p, int n) noexcept:
+    """Plain ASCII without a backslash: means the same under any encoding and standard_conforming_strings."""
+    cdef int i
+    for i in range(n):
+        if p[i] >= 0x80 or p[i] == c'\\':
+            return False
+    return True
+
+
+cdef class Scanner:
+    """Reads one text, whole or in chunks. trail: see trail_bytes."""
+
+    def __cinit__(self, bint standard_conforming_strings=True, int trail=TRAIL_NONE):
+        self.found = Findings()
+        self.reset(standard_conforming_strings, trail)
+
+    cdef void reset(self, bint scs_on, int trail) noexcept:
+        """Makes ready for the next text."""
+        tokenizer_reset(&self.tokenizer, scs_on, trail)
+        self.found.reset()
+        self.started = False
+
+    def push(self, bytes chunk):
+        self.feed(chunk, len(chunk))
+
+    def facts(self):
+        return self.finish()
+
+    cdef int feed(self, const char *text, Py_ssize_t n) except -1:
+        """Reads the next n bytes of the text; they need not stay where they are."""
+        cdef int kind
+        self.tokenizer.p = <const unsigned char *>text
+        self.tokenizer.end = self.tokenizer.p + n
+        while True:
+            kind = next_token(&self.tokenizer)
+            if kind == T_MORE or kind == T_END:
+                return 0
+            self.token(kind)
+
+    cdef Facts finish(self):
+        """Ends the text. Only `reset` may follow."""
+        self.tokenizer.final = True
+        self.feed(b"\n", 1)
+        if self.started:
+            self.end_statement()
+        if self.tokenizer.tag_cut:
+            self.found.pin(PinReason.OVERSIZED_STATEMENT)
+        return self.found.result()
+
+    cdef int token(self, int kind) except -1:
+        cdef int keyword = K_NONE
+        if kind == T_WORD or kind == T_QUOTED:
+            if self.tokenizer.word_len and not self.tokenizer.word_cut:
+                keyword = find_keyword(self.tokenizer.word, self.tokenizer.word_len)
+                if kind == T_QUOTED and keyword < K_FIRST_NAME:
+                    keyword = K_NONE
+        elif kind == T_SEMICOLON:
+            return self.end_statement() if self.started else 0
+        if not self.started:
+            self.start_statement(keyword)
+        if self.keeps_head:
+            self.keep_token(kind, keyword)
+        if self.call != C_NONE:
+            self.set_config_token(kind)
+        if keyword != K_NONE:
+            self.keyword_seen(keyword)
+        elif self.previous == K_PG_TEMP and kind == T_CHAR and self.tokenizer.ch == c'.':
+            self.found.pin(PinReason.TEMP_OBJECT)
+        elif kind == T_UNICODE:
+            self.found.pin(PinReason.UNICODE_IDENTIFIER)
+        self.before = self.previous
+        self.previous = keyword
+        return 0
+
+    cdef int start_statement(self, int keyword) except -1:
+        self.started = True
+        self.lead = keyword
+        self.previous = self.before = K_NONE
+        self.call = C_NONE
+        self.updates = self.odd_path = False
+        self.keeps_head = keyword in (K_SET, K_RESET, K_DISCARD, K_DEALLOCATE, K_PREPARE)
+        self.head.n = 0
+        self.head.cut = False
+        return self.found.lead(keyword)
+
+    cdef int end_statement(self) except -1:
+        self.started = False
+        if self.call != C_NONE:
+            self.set_config_token(T_SEMICOLON)
+        if self.keeps_head:
+            read_directive(&self.head, &self.directive)
+            self.found.directive(&self.directive, self.odd_path)
+        return 0
+
+    cdef void keep_token(self, int kind, int keyword) noexcept:
+        cdef HeadToken *token
+        if self.hides_pg_temp(kind):
+            self.odd_path = True
+        if self.head.n == HEAD_TOKENS:
+            self.head.cut = True
+            return
+        token = &self.head.token[self.head.n]
+        self.head.n += 1
+        token.kind = kind
+        token.keyword = keyword
+        token.ch = self.tokenizer.ch
+        token.n = 0
+        token.exact = kind != T_UNICODE
+        if kind == T_WORD or kind == T_QUOTED:
+            token.n = self.tokenizer.word_len
+            memcpy(token.word, self.tokenizer.word, token.n)
+            token.exact = not self.tokenizer.word_cut and is_readable(token.word, token.n)
+        elif kind == T_STRING:
+            token.exact = not self.tokenizer.text_cut and is_readable(self.tokenizer.text, self.tokenizer.text_len)
+
+    cdef int keyword_seen(self, int keyword) except -1:
+        if keyword > K_FIRST_NAME:
+            if keyword == K_SET_CONFIG:
+                self.call = C_NAMED
+            elif keyword == K_PG_TEMP:
+                self.odd_path = True
+            elif keyword == K_PG_SETTINGS:
+                if self.updates:
+                    self.found.pin(PinReason.DYNAMIC_SET)
+            elif keyword == K_SET_LIMIT:
+                self.found.touch("pg_trgm.similarity_threshold")    # a function of pg_trgm that sets it
+            else:
+                self.found.name(keyword)
+        elif keyword == K_TEMP:
+            if self.previous in (K_CREATE, K_REPLACE, K_LOCAL) or (
+                self.previous == K_INTO and self.before != K_INSERT
+            ):
+                self.found.pin(PinReason.TEMP_OBJECT)
+        elif keyword == K_INTO:
+            if self.previous != K_INSERT:
+                self.found.flags |= DDL                             # SELECT INTO makes a table
+        elif keyword == K_UPDATE:
+            self.updates = True
+        elif keyword == K_HOLD and self.lead == K_DECLARE and self.previous == K_WITH:
+            self.found.pin(PinReason.HOLD_CURSOR)
+        return 0
+
+    cdef int set_config_token(self, int kind) except -1:
+        """The token after set_config, or after what of its call has been read."""
+        cdef int state = self.call
+        cdef bint comma = kind == T_CHAR and self.tokenizer.ch == c','
+        self.call = C_NONE
+        if state == C_NAMED:
+            if kind == T_CHAR and self.tokenizer.ch == c'(':
+                self.call = C_OPEN
+        elif state == C_OPEN and kind == T_STRING and not self.tokenizer.text_cut and is_readable(
+            self.tokenizer.text, self.tokenizer.text_len
+        ):
+            self.call_name = canonical_name(self.tokenizer.text[:self.tokenizer.text_len])
+            self.call = C_SETTING
+        elif state == C_SETTING and comma:
+            self.found.touch(self.call_name)
+            if self.call_name == "search_path":
+                self.call = C_VALUE
+        elif state == C_VALUE:
+            if self.hides_pg_temp(kind):
+                self.found.pin(PinReason.TEMP_OBJECT)
+        else:
+            self.found.touch_unknown()
+        return 0
+
+    cdef bint hides_pg_temp(self, int kind) noexcept:
+        """Whether the literal, as search_path, may make pg_temp the schema that CREATE writes to."""
+        cdef int i
+        cdef int j
+        if kind != T_STRING:
+            return kind == T_OPAQUE
+        for i in range(self.tokenizer.text_len - 6):
+            for j in range(7):
+                if self.tokenizer.text[i + j] | 0x20 != (<const unsigned char *>b"pg_temp")[j] | 0x20:
+                    break
+            else:
+                return True
+        return self.tokenizer.text_cut
+
+
+cdef Scanner THE_SCANNER = Scanner()
+
+
+cdef Facts scan(const char *text, Py_ssize_t n, bint scs_on, int trail=TRAIL_NONE):
+    """Reads a whole text. scs_on: the client's standard_conforming_strings; trail: see trail_bytes."""
+    cdef Scanner scanner = THE_SCANNER
+    if scanner.busy:                # entered again, by a finalizer that ran in the middle
+        scanner = Scanner()
+    scanner.busy = True
+    try:
+        scanner.reset(scs_on, trail)
+        scanner.feed(text, n)
+        return scanner.finish()
+    finally:
+        scanner.busy = False
+
+
+def trail_bytes(str client_encoding):
+    return ENCODINGS_WITH_TRAIL_BYTES.get(client_encoding, TRAIL_NONE)
+
+
+def scan_text(bytes text, bint standard_conforming_strings=True, int trail=TRAIL_NONE):
+    return scan(text, len(text), standard_conforming_strings, trail)

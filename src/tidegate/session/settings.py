@@ -1,0 +1,207 @@
+"""What a session has set: immutable, interned sets of settings, and the SQL that turns one into another.
+
+Owns the comparison of what a client must see with what is applied at a server, and the replay in between. Refuses to
+guess values: every value in here was accepted, and is spelled, by the server (`current_setting`, `set_config`).
+
+A client has a `Settings` of its own overrides, and a server one of what is applied to it. Both are interned: thousands
+of clients that set the same things share one object, and "does this server fit?" is a comparison of two pointers.
+Values are bytes, as the server sent them; names are lower-case, as PostgreSQL compares them.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections import OrderedDict
+from collections.abc import Mapping
+
+PARSE_CONTEXT = (
+    "search_path",
+    "role",
+    "session_authorization",
+    "standard_conforming_strings",
+    "datestyle",
+    "timezone",
+    "intervalstyle",
+    "client_encoding",
+)
+"""Settings on which the meaning of a statement's text depends at the time it is parsed."""
+
+IDENTIFIER_LISTS = frozenset(
+    ("search_path", "temp_tablespaces", "local_preload_libraries", "session_preload_libraries")
+)
+"""Settings that PostgreSQL flags GUC_LIST_QUOTE: one literal for the whole list would be one identifier."""
+
+REPLAYS_KEPT = 1024
+
+SHORT_TIMEOUT = 1000.0
+"""Milliseconds below which a timeout could hit the proxy's own statements."""
+
+TIMEOUTS = ("statement_timeout", "transaction_timeout", "lock_timeout")
+IDLE_TIMEOUTS = ("idle_session_timeout", "idle_in_transaction_session_timeout")
+
+_UNITS = {"us": 0.001, "ms": 1.0, "s": 1e3, "min": 6e4, "h": 3.6e6, "d": 8.64e7, "": 1.0}
+
+
+class Settings:
+    """One interned set of overrides; never built directly, see `Interned.intern`."""
+
+    __slots__ = ("__weakref__", "hazard", "idle_timeout", "parse_context", "values")
+
+    def __init__(self, values: dict[str, bytes]) -> None:
+        self.values = values
+        self.parse_context = tuple(values.get(name) for name in PARSE_CONTEXT)
+        self.idle_timeout = milliseconds(values.get("idle_session_timeout", b"0")) / 1000.0
+        self.hazard = is_hazard(values)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __repr__(self) -> str:
+        return f"Settings({self.values!r})"
+
+
+def milliseconds(value: bytes) -> float:
+    """A time setting as the server spells it ('5s', '250ms', '1500') in milliseconds; 0 where it is no time."""
+    text = value.decode("ascii", "replace").strip()
+    number = text.rstrip("abcdefghijklmnopqrstuvwxyz ")
+    scale = _UNITS.get(text[len(number) :].strip())
+    try:
+        return float(number) * scale if scale is not None else 0.0
+    except ValueError:
+        return 0.0
+
+
+def is_hazard(values: Mapping[str, bytes]) -> bool:
+    """Whether a server with these settings must not sit in the pool: they could end it, or break what is injected."""
+    if any(milliseconds(values.get(name, b"0")) > 0 for name in IDLE_TIMEOUTS):
+        return True
+    return any(0 < milliseconds(values.get(name, b"0")) < SHORT_TIMEOUT for name in TIMEOUTS)
+
+
+class Interned:
+    """The settings of a worker: one object for each distinct set, and a cache of the replays between two."""
+
+    def __init__(self) -> None:
+        self._known: weakref.WeakValueDictionary[frozenset[tuple[str, bytes]], Settings] = weakref.WeakValueDictionary()
+        self._replays: OrderedDict[tuple[Settings, Settings], bytes] = OrderedDict()
+        self.nothing = self.intern({})
+
+    def intern(self, values: Mapping[str, bytes]) -> Settings:
+        """The one object for this set of settings."""
+        key = frozenset(values.items())
+        found = self._known.get(key)
+        if found is None:
+            found = Settings(dict(values))
+            self._known[key] = found
+        return found
+
+    def changed(self, old: Settings, changes: Mapping[str, bytes | None]) -> Settings:
+        """`old` with some values replaced; None removes one."""
+        values = {name: value for name, value in old.values.items() if name not in changes}
+        values.update((name, value) for name, value in changes.items() if value is not None)
+        return self.intern(values)
+
+    def replay(self, applied: Settings, wanted: Settings) -> bytes:
+        """The SQL that makes a server with `applied` one with `wanted`; empty if nothing differs."""
+        key = (applied, wanted)
+        found = self._replays.get(key)
+        if found is None:
+            found = replay_sql(applied.values, wanted.values)
+            self._replays[key] = found
+            if len(self._replays) > REPLAYS_KEPT:
+                self._replays.popitem(last=False)
+        return found
+
+
+def replay_sql(applied: Mapping[str, bytes], wanted: Mapping[str, bytes]) -> bytes:
+    """One simple query: RESET what is no longer wanted, then set what differs.
+
+    `exit_on_error` stands around it: if one of the settings is refused (a role that was dropped, say), the server
+    ends the session instead of running the client's statement, which follows in the same write, under other settings
+    than the client's. Values go through set_config, which takes lists as they are spelled. A role is given up before
+    and taken after everything else: it may not be allowed to change the rest.
+    """
+    resets = [name for name in applied if name not in wanted]
+    sets = {name: value for name, value in wanted.items() if applied.get(name) != value}
+    if not resets and not sets:
+        return b""
+    parts = [b"SET exit_on_error=on"]
+    if "session_authorization" in resets or "session_authorization" in sets:
+        # Changing it resets the role.
+        parts.append(b"RESET SESSION AUTHORIZATION")
+        if "role" in wanted:
+            sets["role"] = wanted["role"]
+    if "role" in resets or (sets and "role" in applied):
+        parts.append(b"RESET ROLE")
+        if "role" in wanted:
+            sets["role"] = wanted["role"]
+    parts += [reset_sql(name) for name in resets if name not in ("role", "session_authorization")]
+    if sets:
+        ordered = sorted(sets, key=_order_of_setting)
+        parts.append(b"SELECT " + b",".join(set_config(name, sets[name]) for name in ordered))
+    if wanted.get("exit_on_error", b"off") == b"off":
+        parts.append(b"RESET exit_on_error")
+    return b";".join(parts)
+
+
+def _order_of_setting(name: str) -> tuple[int, str]:
+    return {"session_authorization": 1, "role": 2}.get(name, 0), name
+
+
+def context_change(old: tuple[bytes | None, ...], new: tuple[bytes | None, ...]) -> list[bytes]:
+    """Utility statements that turn one parse context into another; they take no snapshot, so they may run anywhere."""
+    statements = []
+    for name, before, after in zip(PARSE_CONTEXT, old, new, strict=True):
+        if before == after:
+            continue
+        if after is None:
+            statements.append(reset_sql(name))
+        else:
+            statements.append(set_sql(name, after))
+    return statements
+
+
+def set_config(name: str, value: bytes) -> bytes:
+    """A call of pg_catalog.set_config for the session."""
+    return b"pg_catalog.set_config(" + literal(name.encode()) + b"," + literal(value) + b",false)"
+
+
+def reset_sql(name: str) -> bytes:
+    """RESET of a setting, custom ones (`app.tenant`) included."""
+    return b"RESET " + b".".join(b'"' + part.replace('"', '""').encode() + b'"' for part in name.split("."))
+
+
+def set_sql(name: str, value: bytes) -> bytes:
+    """SET as a utility statement, which (unlike a SELECT) takes no snapshot: safe within a client's transaction.
+
+    The server spells lists of identifiers as SET takes them.
+    """
+    spelled = value if name in IDENTIFIER_LISTS and value else literal(value)
+    return reset_sql(name).replace(b"RESET ", b"SET ", 1) + b" TO " + spelled
+
+
+def literal(value: bytes) -> bytes:
+    """A string constant that means the same whatever standard_conforming_strings says."""
+    return b"E'" + value.replace(b"\\", b"\\\\").replace(b"'", b"''") + b"'"
+
+
+def probe_sql(names: list[str]) -> bytes:
+    """Ask for the present values of settings: one row a setting, (name, value or NULL, is it the session's own).
+
+    Those that pg_settings does not list (custom ones, role) count as the session's own when they have a value.
+    """
+    rows = [
+        b"(" + literal(name.encode()) + b",pg_catalog.current_setting(" + literal(name.encode()) + b",true))"
+        for name in names
+    ]
+    return (
+        b"SELECT n.name,n.value,coalesce(s.source OPERATOR(pg_catalog.=) 'session',true) FROM (VALUES "
+        + b",".join(rows)
+        + b") n(name,value) LEFT JOIN pg_catalog.pg_settings s"
+        + b" ON pg_catalog.lower(s.name) OPERATOR(pg_catalog.=) n.name"
+    )
+
+
+def quick_probe_sql(names: list[str]) -> bytes:
+    """The same without pg_settings (40 us instead of 1 ms): for settings that were set, not reset."""
+    return b"SELECT " + b",".join(b"pg_catalog.current_setting(" + literal(name.encode()) + b",true)" for name in names)

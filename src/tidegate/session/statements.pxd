@@ -1,0 +1,27 @@
+"""A prepared statement by content, and the registry in which equal ones are one object."""
+
+from tidegate.session.facts cimport Facts
+
+
+cdef class Statement:
+    cdef readonly bytes content  # the client's Parse message behind the name: text NUL types
+    cdef readonly object context  # what the meaning of the text depends on
+    cdef readonly bytes name  # at the server
+    cdef readonly Facts facts
+
+
+cdef class Statements:
+    cdef dict known
+    cdef Py_ssize_t sweep_at
+    cdef long long serial
+
+    cdef Statement find(self, bytes content, Py_ssize_t text_size, object context, bint scs_on)
+    cdef int sweep(self) except -1
+
+
+cdef class Naming:
+    """A client's Parse under a name, or its Close, until the server has answered."""
+    cdef readonly bytes name
+    cdef readonly Statement statement
+    cdef readonly bint closing
+    cdef readonly bytes reply  # where the proxy answers in the server's stead, or None: the server was asked

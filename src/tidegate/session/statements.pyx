@@ -1,0 +1,79 @@
+"""Prepared statements, named by content.
+
+Owns the identity of a statement: its text, its parameter types, and the settings that its parsing depends on. Two
+clients that prepare the same share one `Statement`, and one server-side name, whatever each calls it; two tenants with
+one text and two search_paths never do. Refuses to know at which server a statement is prepared.
+
+Statements live as long as a client or a server refers to one: the registry is swept when it has doubled.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING
+from cpython.object cimport PyObject
+
+from tidegate.session.facts cimport Facts
+from tidegate.session.scanner cimport scan
+
+cdef extern from "Python.h":
+    Py_ssize_t Py_REFCNT(PyObject* o)
+
+NAME_PREFIX = b"tidegate_"
+
+cdef enum:
+    SMALLEST_SWEEP = 1024
+
+
+cdef class Statement:
+    def __repr__(self):
+        return f"<Statement {self.name.decode()} {self.content[:40]!r}>"
+
+
+cdef class Statements:
+    """The registry of one worker."""
+
+    def __cinit__(self):
+        self.known = {}
+        self.sweep_at = SMALLEST_SWEEP
+
+    def __len__(self):
+        return len(self.known)
+
+    cdef Statement find(self, bytes content, Py_ssize_t text_size, object context, bint scs_on):
+        """The one statement of this content; `text_size` is the length of the text in front of the NUL."""
+        cdef tuple key = (content, context)
+        cdef object found = self.known.get(key)
+        cdef Statement statement
+        if found is not None:
+            return <Statement>found
+        if len(self.known) >= self.sweep_at:
+            self.sweep()
+        self.serial += 1
+        statement = Statement.__new__(Statement)
+        statement.content = content
+        statement.context = context
+        statement.name = NAME_PREFIX + b"%x" % self.serial
+        statement.facts = scan(PyBytes_AS_STRING(content), text_size, scs_on)
+        self.known[key] = statement
+        return statement
+
+    def statement(self, bytes text, bytes types=b"\0\0", object context=None):
+        """find() for Python callers."""
+        return self.find(text + b"\0" + types, len(text), context, True)
+
+    cdef int sweep(self) except -1:
+        """Forget the statements that nobody but this registry refers to."""
+        cdef dict live = {}
+        for key, item in self.known.items():
+            # Two references: the dictionary's and this loop's own.
+            if Py_REFCNT(<PyObject*>item) > 2:
+                live[key] = item
+        self.known = live
+        self.sweep_at = max(2 * len(live), <Py_ssize_t>SMALLEST_SWEEP)
+        return 0
+
+
+cdef class Naming:
+    def __init__(self, bytes name, Statement statement, bint closing, bytes reply=None):
+        self.name = name
+        self.statement = statement
+        self.closing = closing
+        self.reply = reply

@@ -1,0 +1,1 @@
+"""Database wire protocols: bytes to messages and back, without sockets, clocks or policy."""

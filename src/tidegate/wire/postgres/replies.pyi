@@ -1,0 +1,2 @@
+class OutOfStep(Exception):
+    """A server sent a reply that nothing asked for."""

@@ -1,0 +1,58 @@
+"""Fixtures that all suites share. Nothing is started before a test asks for it, and nothing is skipped in silence.
+
+A test that wants other settings makes its own: `with Postgres(max_connections=20) as postgres: postgres.start()`,
+`with Proxy(postgres, target={"max_connections": 2}) as proxy: ...`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+
+import pytest
+
+from tests.support.postgres import Postgres
+from tests.support.tidegate import Proxy
+
+APP_USER = "app"
+APP_DATABASE = "app"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL for the whole run, with a role `app` (password `app`) that owns a database `app`."""
+    with Postgres() as server:
+        server.start()
+        server.add_role(APP_USER)
+        server.sql(f"CREATE DATABASE {APP_DATABASE} OWNER {APP_USER}")
+        yield server
+
+
+@pytest.fixture(scope="session")
+def proxy(postgres: Postgres, request: pytest.FixtureRequest) -> Iterator[Proxy]:
+    """The proxy before it, with defaults and pass-through logins, on a pool small enough to be shared."""
+    server = Proxy(postgres, target={"max_connections": 5})
+    try:
+        server.start()
+        yield server
+        server.stop()
+    finally:
+        server.kill()
+    if not request.session.testsfailed:
+        server.remove()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A skip hides what is not tested: what a suite needs is set up, so one that skips has failed."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which this project's tests don't do: {report.longrepr}"
+    return report
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Where what a failed run leaves behind can be found."""
+    return "folders of failed proxies: /tmp/tidegate-proxy-*"

@@ -1,0 +1,172 @@
+"""Who is let in, with pass-through logins: the database's own words, and its doors shut though pooled servers stand open.
+
+Protocol documentation, "SASL Authentication"; the refusals are those of src/backend/libpq/auth.c and postinit.c.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support import messages as m
+from tests.support.postgres import Postgres
+from tests.support.sides import Side
+from tests.support.tidegate import Proxy
+from tests.support.wire import ServerError
+
+def as_user(side: Side, user: str, password: str, database: str | None = None) -> Side:
+    return Side(side.name, side.host, side.port, user, password, database or side.database, side.servers)
+
+
+def refusal(side: Side) -> tuple[str, ...]:
+    """Severity, SQLSTATE and message of a refused login."""
+    with pytest.raises(ServerError) as refused:
+        side.login()
+    return tuple(refused.value.fields[code] for code in "SVCM")
+
+
+@pytest.fixture
+def role(postgres: Postgres, request: pytest.FixtureRequest) -> str:
+    """A role of this test's own, password equal to the name."""
+    name = "login_" + "".join(c if c.isalnum() else "_" for c in request.node.name)[:40].lower()
+    postgres.add_role(name)
+    return name
+
+
+def test_wrong_password(direct: Side, proxied: Side, role: str) -> None:
+    expected = refusal(as_user(direct, role, "wrong"))
+    assert expected[2] == "28P01"
+    assert refusal(as_user(proxied, role, "wrong")) == expected
+    assert refusal(as_user(proxied, role, "")) == refusal(as_user(direct, role, ""))
+
+
+def test_unknown_user_looks_like_a_wrong_password(direct: Side, proxied: Side) -> None:
+    for _ in range(2):
+        assert refusal(as_user(proxied, "nobody_at_all", "x")) == refusal(as_user(direct, "nobody_at_all", "x"))
+
+
+def test_unknown_user_has_a_constant_salt(proxied: Side) -> None:
+    """Whoever probes for users by asking twice learns nothing."""
+
+    def salt(user: str) -> bytes:
+        with proxied.open() as client:
+            client.send(m.startup({"user": user, "database": proxied.database}))
+            assert client.read().body.startswith(b"\0\0\0\x0aSCRAM-SHA-256\0")
+            first = b"n,,n=,r=abcdefghijklmnopqrstuvwx"
+            client.send(m.message("p", b"SCRAM-SHA-256\0" + len(first).to_bytes(4, "big") + first))
+            reply = client.read()
+            assert reply.kind == "R", reply
+            return reply.body.split(b",")[1]
+
+    assert salt("nobody_at_all") == salt("nobody_at_all") != salt("nobody_else")
+
+
+def test_right_password(proxied: Side, role: str) -> None:
+    """The server connection is opened as that user, with a password that the proxy never had."""
+    with as_user(proxied, role, role).login() as client:
+        assert client.value("SELECT current_user || '/' || session_user") == f"{role}/{role}"
+
+
+def test_md5_role() -> None:
+    """A role with an MD5 verifier is asked for MD5, as a database does whose pg_hba.conf says md5."""
+    settings = {"password_encryption": "md5"}
+    with Postgres(settings=settings, hba=("local all all trust", "host all all 127.0.0.1/32 md5")) as postgres:
+        postgres.start()
+        postgres.add_role("old")
+        with Proxy(postgres, target={"max_connections": 2}) as proxy:
+            direct = Side("direct", postgres.host, postgres.port, "old", "old", "postgres", 2)
+            proxied = Side("proxied", proxy.host, proxy.port, "old", "old", "postgres", 2)
+            for side in (direct, proxied):
+                with side.open() as client:
+                    client.send(m.startup({"user": "old", "database": "postgres"}))
+                    request = client.read()
+                    assert request.kind == "R" and request.body[:4] == (5).to_bytes(4, "big")
+                with side.login() as client:
+                    assert client.value("SELECT current_user") == "old"
+            assert refusal(as_user(proxied, "old", "wrong")) == refusal(as_user(direct, "old", "wrong"))
+
+
+SHUT: dict[str, tuple[str, str]] = {
+    "NOLOGIN": ("ALTER ROLE {role} NOLOGIN", "28000"),
+    "expired": ("ALTER ROLE {role} VALID UNTIL '2001-01-01'", "28P01"),
+    "dropped": ("DROP ROLE {role}", "28P01"),
+    "password removed": ("ALTER ROLE {role} PASSWORD NULL", "28P01"),
+    "password changed": ("ALTER ROLE {role} PASSWORD 'another'", "28P01"),
+    "renamed": ("ALTER ROLE {role} RENAME TO {role}_new", "28P01"),
+}
+
+
+@pytest.mark.parametrize(("change", "sqlstate"), SHUT.values(), ids=SHUT.keys())
+def test_shut_doors(direct: Side, proxied: Side, postgres: Postgres, role: str, change: str, sqlstate: str) -> None:
+    """A server that the role's earlier session opened still stands in the pool; the newcomer is refused all the same."""
+    with as_user(proxied, role, role).login() as earlier:
+        assert earlier.value("SELECT 1") == "1"
+    postgres.sql(change.format(role=role))
+    expected = refusal(as_user(direct, role, role))
+    assert expected[2] == sqlstate
+    assert refusal(as_user(proxied, role, role)) == expected
+
+
+def test_rotated_password(proxied: Side, postgres: Postgres, role: str) -> None:
+    """The new password works at once; who is logged in stays, and gets new servers too."""
+    with as_user(proxied, role, role).login() as old:
+        old.query("SELECT 1")
+        postgres.sql(f"ALTER ROLE {role} PASSWORD 'fresh'")
+        with as_user(proxied, role, "fresh").login() as new:
+            assert new.value("SELECT 1") == "1"
+        assert old.value("SELECT 1") == "1"
+
+
+def test_lost_right_to_connect(direct: Side, proxied: Side, postgres: Postgres, role: str) -> None:
+    postgres.sql(f"CREATE DATABASE {role}")
+    with as_user(proxied, role, role, role).login() as earlier:
+        earlier.query("SELECT 1")
+    postgres.sql(f"REVOKE CONNECT ON DATABASE {role} FROM PUBLIC")
+    expected = refusal(as_user(direct, role, role, role))
+    assert expected[2] == "42501"
+    assert refusal(as_user(proxied, role, role, role)) == expected
+
+
+def test_missing_database(direct: Side, proxied: Side, role: str) -> None:
+    expected = refusal(as_user(direct, role, role, "nowhere"))
+    assert expected[2] == "3D000"
+    assert refusal(as_user(proxied, role, role, "nowhere")) == expected
+
+
+def test_settings_of_role_and_database(direct: Side, proxied: Side, postgres: Postgres, role: str, churned: None) -> None:
+    """What ALTER ROLE and ALTER DATABASE set are the session's defaults, and reported at login."""
+    postgres.sql(f"ALTER ROLE {role} SET work_mem = '7MB'")
+    postgres.sql(f"ALTER ROLE {role} SET DateStyle = 'German'")
+    postgres.sql(f"ALTER ROLE {role} IN DATABASE {direct.database} SET application_name = 'by role'")
+    seen = []
+    for side in (direct, proxied):
+        with as_user(side, role, role).login() as client:
+            reported = dict(client.parameters)
+            client.query("SET work_mem = '5MB'; SET DateStyle = 'ISO'")
+            client.query("RESET ALL")
+            seen.append((reported, client.value("SHOW work_mem"), client.value("SHOW DateStyle")))
+    assert seen[0] == seen[1]
+    assert seen[0][1:] == ("7MB", "German, DMY")
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [m.message("p", b""), m.message("p", b"SCRAM-SHA-1\0\0\0\0\0"), m.message("p", b"SCRAM-SHA-256\0\0\0\0\x05n,,"), m.message("p", b"\xff" * 40)],
+    ids=["empty", "unknown mechanism", "too short", "garbage"],
+)
+def test_malformed_sasl(proxied: Side, reply: bytes) -> None:
+    with proxied.open() as client:
+        client.send(m.startup({"user": proxied.user, "database": proxied.database}))
+        client.read()
+        client.send(reply)
+        (refused,) = client.read_to_end()
+        assert refused.kind == "E" and b"FATAL" in refused.body and (b"C08P01" in refused.body or b"C28P01" in refused.body)
+
+
+@pytest.mark.parametrize("sent", [m.query("SELECT 1"), m.sync(), m.terminate()], ids=["Query", "Sync", "Terminate"])
+def test_messages_before_the_password(proxied: Side, sent: bytes) -> None:
+    """Nobody gets anything done before they have logged in."""
+    with proxied.open() as client:
+        client.send(m.startup({"user": proxied.user, "database": proxied.database}))
+        client.read()
+        client.send(sent)
+        assert [reply.kind for reply in client.read_to_end()] in ([], ["E"])

@@ -1,0 +1,99 @@
+"""Workers that share one budget: each a `World` of its own, run side by side in steps of a millisecond."""
+
+from __future__ import annotations
+
+import mmap
+
+import pytest
+
+from tests.simulation.score import jain
+from tests.simulation.test_sharing import key, saturate
+from tests.simulation.world import World
+from tidegate.pool.shared_budget import BudgetKeeper, SharedBudget, format_region, region_size
+
+LIMIT = 20
+STEP = 0.001
+
+
+class Workers:
+    """Several worlds on one clock and one budget. A worker is poked where its budget says it is to be woken."""
+
+    def __init__(self, count: int, limit: int) -> None:
+        memory = mmap.mmap(-1, region_size(1, count, 256))
+        format_region(memory, 1, count, 256)
+        self.keeper = BudgetKeeper(memory)
+        self.keeper.set_limit(0, limit)
+        self.budgets = [SharedBudget(memory, 0, worker) for worker in range(count)]
+        self.worlds = [World(limit, budget=budget, seed=seed) for seed, budget in enumerate(self.budgets)]
+        self.limit = limit
+        self.steps = 0
+
+    def run(self, until: float) -> None:
+        while self.steps * STEP < until:
+            self.steps += 1
+            poked: set[int] = set()
+            for world, budget in zip(self.worlds, self.budgets, strict=True):
+                closed = world.governor.stats["closed"]
+                world.run(self.steps * STEP)
+                poked.update(budget.wakeable())
+                if world.governor.stats["closed"] > closed:
+                    poked.update(budget.waiters())
+            for worker in poked:
+                self.worlds[worker].poke()
+            assert self.keeper.used(0) <= self.limit
+
+    def used(self, worker: int, since: float, until: float) -> float:
+        return self.worlds[worker].score.used(key("app"), since, until) / (until - since)
+
+
+def test_idle_servers_of_one_worker_serve_another_within_milliseconds() -> None:
+    workers = Workers(2, LIMIT)
+    for _ in range(LIMIT):
+        workers.worlds[0].arrive(key("app"), 0.0, lambda: 0.1)
+    workers.run(1.0)
+    assert workers.budgets[0].held() == LIMIT
+    workers.worlds[1].arrive(key("app"), 1.0, lambda: 0.01)
+    workers.run(1.1)
+    assert workers.worlds[1].score.longest_wait() < 0.015
+    assert workers.budgets[0].held() == LIMIT - 1, "no more was given up than was asked for"
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_saturated_workers_share_equally(count: int) -> None:
+    workers = Workers(count, LIMIT)
+    for worker, world in enumerate(workers.worlds):
+        saturate(world, key("app"), 100, 0.01, 6.0, start=0.3 * worker)
+    workers.run(6.0)
+    shares = [workers.used(worker, 2.0, 6.0) for worker in range(count)]
+    assert jain(shares) > 0.98
+    assert sum(shares) > 0.95 * LIMIT
+    assert sum(world.score.churn(2.0, 6.0) for world in workers.worlds) < 5.0
+
+
+def test_a_light_worker_is_served_beside_a_saturated_one() -> None:
+    workers = Workers(2, LIMIT)
+    saturate(workers.worlds[0], key("app"), 200, 0.01, 5.0)
+    workers.worlds[1].arrive(key("app"), 1.0, lambda: 0.01, lambda: 0.3, 5.0)
+    workers.run(5.0)
+    assert workers.worlds[1].score.served(key("app")) >= 10
+    assert workers.worlds[1].score.longest_wait() < 0.05
+
+
+def test_fewer_servers_than_workers_take_turns() -> None:
+    workers = Workers(4, 2)
+    for world in workers.worlds:
+        saturate(world, key("app"), 5, 0.01, 10.0)
+    workers.run(10.0)
+    assert jain(workers.used(worker, 2.0, 10.0) for worker in range(4)) > 0.9
+    assert max(world.score.longest_gap(key("app"), 1.0, 10.0) for world in workers.worlds) < 1.0
+
+
+def test_pools_of_two_workers_share_in_both_directions() -> None:
+    workers = Workers(2, 8)
+    for world in workers.worlds:
+        saturate(world, key("first"), 50, 0.01, 6.0)
+        saturate(world, key("second"), 10, 0.01, 6.0)
+    workers.run(6.0)
+    shares = [world.score.used(key(name), 2.0, 6.0) for world in workers.worlds for name in ("first", "second")]
+    assert jain(shares) > 0.98
+    assert sum(shares) / 4.0 > 7.5

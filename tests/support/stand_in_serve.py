@@ -1,0 +1,28 @@
+"""`tidegate serve --config FILE` with stand-in workers: python -m tests.support.stand_in_serve FILE.
+
+Owns only the choice of the worker's program. Refuses everything else: the supervisor is the real one.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from tidegate.config.load import load
+from tidegate.errors import ConfigError
+from tidegate.proxy.supervisor import run
+
+WORKER = Path(__file__).with_name("stand_in_worker.py")
+
+
+def main() -> int:
+    path = Path(sys.argv[1])
+    try:
+        return run(load(path), path, lambda fd: [sys.executable, str(WORKER), str(fd)])
+    except ConfigError as error:
+        print(f"tidegate: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+"""Watching a database from beside: how many backends a role has, and whether any is left in a transaction.
+
+Owns one connection of its own, straight at the database. Refuses to act on what it sees.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from types import TracebackType
+from typing import Self
+
+import psycopg
+
+COUNT = "SELECT count(*) FROM pg_stat_activity WHERE usename = %s AND backend_type IN ('client backend', 'walsender')"
+OPEN = "SELECT count(*) FROM pg_stat_activity WHERE usename = %s AND state LIKE 'idle in transaction%%'"
+PAUSE = 0.01  # seconds between two looks
+
+
+class Watch:
+    """Samples while its block runs; `highest` is the most backends of `user` seen at once, `looks` how often it looked."""
+
+    def __init__(self, dsn: str, user: str) -> None:
+        self._dsn, self._user = dsn, user
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._error: BaseException | None = None
+        self.highest = 0
+        self.looks = 0
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+        if error is None and self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        try:
+            with psycopg.connect(self._dsn, autocommit=True) as connection:
+                while not self._stop.is_set():
+                    (count,) = connection.execute(COUNT, [self._user]).fetchone() or (0,)
+                    self.highest = max(self.highest, count)
+                    self.looks += 1
+                    self._stop.wait(PAUSE)
+        except BaseException as error:
+            self._error = error
+
+
+def assert_settles(dsn: str, user: str, limit: int, in_transaction: int = 0, timeout: float = 8.0) -> None:
+    """Soon only `in_transaction` backends of `user` are left in a transaction; never are there more than `limit`."""
+    deadline = time.monotonic() + timeout
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        while True:
+            (backends,) = connection.execute(COUNT, [user]).fetchone() or (0,)
+            assert backends <= limit, f"{backends} backends, {limit} allowed"
+            (left,) = connection.execute(OPEN, [user]).fetchone() or (0,)
+            if left <= in_transaction:
+                return
+            assert time.monotonic() < deadline, f"{left} backends are still in a transaction"
+            time.sleep(0.02)
