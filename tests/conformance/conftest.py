@@ -1,4 +1,4 @@
-"""Fixtures of the conformance tests: an ordinary role, its tables, and the comparison of one client's work on both sides.
+"""Fixtures of the conformance tests: an ordinary role, its tables, one client's work compared on both sides.
 
 Owns `Compare`: the same work by several clients at once, directly and through the churned proxy, gives equal results.
 There are more clients than servers, so that no client keeps the server it had.

@@ -50,9 +50,16 @@ def tables(programs: Path, proxied: Side) -> None:
 
 @pytest.mark.parametrize("protocol", ["simple", "extended", "prepared"])
 @pytest.mark.parametrize("clients", [20, 50])
-def test_transactions(programs: Path, direct: Side, proxied: Side, tables: None, churned: None, protocol: str, clients: int) -> None:
-    """TPC-B-like: BEGIN, four statements, COMMIT; the books balance afterwards."""
-    output = pgbench(programs, proxied, "-n", "-M", protocol, "-c", str(clients), "-j", "2", "-t", "12")
+def test_transactions(
+    programs: Path, direct: Side, proxied: Side, tables: None, churned: None, protocol: str, clients: int
+) -> None:
+    """TPC-B-like: BEGIN, four statements, COMMIT; the books balance afterwards.
+
+    A thread for each client where statements are prepared: pgbench waits for PQprepare, so that a client that queues
+    for a server would stop those of its thread that hold one, and they would wait for each other.
+    """
+    threads = clients if protocol == "prepared" else 2
+    output = pgbench(programs, proxied, "-n", "-M", protocol, "-c", str(clients), "-j", str(threads), "-t", "12")
     assert processed(output) == clients * 12
     with direct.login() as client:
         accounts, branches = (client.value(sql) for sql in BALANCES)

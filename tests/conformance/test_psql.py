@@ -115,7 +115,7 @@ def test_script_is_whole(programs: Path, direct: Side) -> None:
     assert status == 0 and re.search("^ end$", output, re.MULTILINE)
     assert set(re.findall(r"ERROR:  (.*)", output)) == {
         'column "nowhere" does not exist',
-        "42703: column \"nowhere\" does not exist",
+        '42703: column "nowhere" does not exist',
         "division by zero",
         "current transaction is aborted, commands ignored until end of transaction block",
         'duplicate key value violates unique constraint "conf_rows_pkey"',

@@ -55,10 +55,16 @@ def every_type(side: Side, number: int) -> object:
 
 
 def prepared_at_once(side: Side, number: int) -> object:
-    """prepare_threshold=0: every statement becomes a named one the first time; psycopg deallocates the oldest itself."""
+    """prepare_threshold=0: every statement is a named one at once; psycopg deallocates the oldest itself."""
     with psycopg.connect(side.url(), prepare_threshold=0, autocommit=True) as connection:
         connection.prepared_max = 10
         return [connection.execute(f"SELECT {i % 15} + %s", [i]).fetchone() for i in range(60)]
+
+
+def fallen_savepoint(connection: psycopg.Connection, number: int, row: int) -> None:
+    with connection.transaction():
+        connection.execute("INSERT INTO conf_rows VALUES (%s, %s, 'inner')", [number, row])
+        connection.execute("SELECT 1/0")
 
 
 def transactions(side: Side, number: int) -> object:
@@ -69,9 +75,8 @@ def transactions(side: Side, number: int) -> object:
             try:
                 with connection.transaction():
                     connection.execute("INSERT INTO conf_rows VALUES (%s, %s, 'kept')", [number, i])
-                    with pytest.raises(psycopg.errors.DivisionByZero), connection.transaction():
-                        connection.execute("INSERT INTO conf_rows VALUES (%s, %s, 'inner')", [number, i + 100])
-                        connection.execute("SELECT 1/0")
+                    with pytest.raises(psycopg.errors.DivisionByZero):
+                        fallen_savepoint(connection, number, i + 100)
                     if i % 2:
                         raise psycopg.Rollback
             finally:
@@ -88,14 +93,25 @@ def pipeline_mode(side: Side, number: int) -> object:
         return [cursor.fetchone() for cursor in cursors]
 
 
+def fallen_pipeline(connection: psycopg.Connection, number: int) -> None:
+    with connection.pipeline():
+        connection.execute("INSERT INTO conf_rows VALUES (%s, 1, '')", [number])
+        connection.execute("SELECT 1/0")
+        connection.execute("INSERT INTO conf_rows VALUES (%s, 2, '')", [number])
+
+
 def pipeline_with_an_error(side: Side, number: int) -> object:
     with psycopg.connect(side.url(), autocommit=True) as connection:
         connection.execute("DELETE FROM conf_rows WHERE owner = %s", [number])
-        with pytest.raises(psycopg.errors.DivisionByZero), connection.pipeline():
-            connection.execute("INSERT INTO conf_rows VALUES (%s, 1, '')", [number])
-            connection.execute("SELECT 1/0")
-            connection.execute("INSERT INTO conf_rows VALUES (%s, 2, '')", [number])
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            fallen_pipeline(connection, number)
         return connection.execute("SELECT count(*) FROM conf_rows WHERE owner = %s", [number]).fetchone()
+
+
+def abandoned_copy(cursor: psycopg.Cursor, number: int) -> None:
+    with cursor.copy("COPY conf_rows FROM STDIN") as copy:
+        copy.write_row((number, 9999, "never"))
+        raise ZeroDivisionError
 
 
 def copy_both_ways(side: Side, number: int) -> object:
@@ -111,28 +127,28 @@ def copy_both_ways(side: Side, number: int) -> object:
         with pytest.raises(psycopg.errors.UniqueViolation), cursor.copy("COPY conf_rows FROM STDIN") as copy:
             copy.write_row((number, 1, "again"))
         connection.rollback()
-        with pytest.raises(ZeroDivisionError), cursor.copy("COPY conf_rows FROM STDIN") as copy:
-            copy.write_row((number, 9999, "never"))
-            raise ZeroDivisionError
+        with pytest.raises(ZeroDivisionError):
+            abandoned_copy(cursor, number)
         connection.rollback()
         return out, cursor.execute("SELECT count(*) FROM conf_rows WHERE owner = %s", [number]).fetchone()
 
 
 def server_side_cursor(side: Side, number: int) -> object:
-    with psycopg.connect(side.url()) as connection:
-        with connection.cursor("named", scrollable=True) as cursor:
-            cursor.itersize = 7
-            cursor.execute("SELECT id FROM conf_items ORDER BY id")
-            first = cursor.fetchmany(5)
-            cursor.scroll(-3)
-            return first, cursor.fetchall()
+    with psycopg.connect(side.url()) as connection, connection.cursor("named", scrollable=True) as cursor:
+        cursor.itersize = 7
+        cursor.execute("SELECT id FROM conf_items ORDER BY id")
+        first = cursor.fetchmany(5)
+        cursor.scroll(-3)
+        return first, cursor.fetchall()
 
 
 def held_cursor(side: Side, number: int) -> object:
-    with psycopg.connect(side.url(), autocommit=True) as connection:
-        with connection.cursor("held", withhold=True) as cursor:
-            cursor.execute("SELECT id FROM conf_items ORDER BY id")
-            return [cursor.fetchmany(10) for _ in range(3)]
+    with (
+        psycopg.connect(side.url(), autocommit=True) as connection,
+        connection.cursor("held", withhold=True) as cursor,
+    ):
+        cursor.execute("SELECT id FROM conf_items ORDER BY id")
+        return [cursor.fetchmany(10) for _ in range(3)]
 
 
 def settings(side: Side, number: int) -> object:
@@ -159,7 +175,15 @@ def notices_and_errors(side: Side, number: int) -> object:
         with pytest.raises(psycopg.Error) as error:
             connection.execute("INSERT INTO conf_items (id) VALUES (1)")
         diagnostic = error.value.diag
-        fields = ("severity", "sqlstate", "message_primary", "message_detail", "table_name", "column_name", "schema_name")
+        fields = (
+            "severity",
+            "sqlstate",
+            "message_primary",
+            "message_detail",
+            "table_name",
+            "column_name",
+            "schema_name",
+        )
         return heard, [getattr(diagnostic, field) for field in fields]
 
 
@@ -238,7 +262,10 @@ def test_cancel(direct: Side, proxied: Side, churned: None, safe: bool) -> None:
 
 def test_notify(direct: Side, proxied: Side, churned: None) -> None:
     for side in (direct, proxied):
-        with psycopg.connect(side.url(), autocommit=True) as listener, psycopg.connect(side.url(), autocommit=True) as speaker:
+        with (
+            psycopg.connect(side.url(), autocommit=True) as listener,
+            psycopg.connect(side.url(), autocommit=True) as speaker,
+        ):
             listener.execute("LISTEN conf_channel")
             for i in range(3):
                 speaker.execute("SELECT pg_notify('conf_channel', %s)", [str(i)])

@@ -24,13 +24,18 @@ def transactions(side: Side, number: int) -> object:
         with connection, connection.cursor() as cursor:
             cursor.execute("DELETE FROM conf_rows WHERE owner = %s", [number])
             psycopg2.extras.execute_values(
-                cursor, "INSERT INTO conf_rows VALUES %s RETURNING id", [(number, i, f"v{i}") for i in range(30)], page_size=7
+                cursor,
+                "INSERT INTO conf_rows VALUES %s RETURNING id",
+                [(number, i, f"v{i}") for i in range(30)],
+                page_size=7,
             )
         with pytest.raises(psycopg2.errors.UniqueViolation), connection, connection.cursor() as cursor:
             cursor.execute("INSERT INTO conf_rows VALUES (%s, 1, 'again')", [number])
         for i in range(5):
             with connection, connection.cursor() as cursor:
-                cursor.execute("SELECT id, body FROM conf_rows WHERE owner = %s AND id %% 5 = %s ORDER BY id", [number, i])
+                cursor.execute(
+                    "SELECT id, body FROM conf_rows WHERE owner = %s AND id %% 5 = %s ORDER BY id", [number, i]
+                )
                 seen.append(cursor.fetchall())
         return seen
 
@@ -57,7 +62,9 @@ def session_settings(side: Side, number: int) -> object:
 def copies(side: Side, number: int) -> object:
     with contextlib.closing(psycopg2.connect(side.url())) as connection, connection.cursor() as cursor:
         cursor.execute("DELETE FROM conf_rows WHERE owner = %s", [number])
-        cursor.copy_expert("COPY conf_rows FROM STDIN", io.StringIO("".join(f"{number}\t{i}\tb{i}\n" for i in range(200))))
+        cursor.copy_expert(
+            "COPY conf_rows FROM STDIN", io.StringIO("".join(f"{number}\t{i}\tb{i}\n" for i in range(200)))
+        )
         connection.commit()
         out = io.StringIO()
         cursor.copy_expert(f"COPY (SELECT * FROM conf_rows WHERE owner = {number} ORDER BY id) TO STDOUT", out)
@@ -84,7 +91,9 @@ def dictionaries(side: Side, number: int) -> object:
             return [dict(row) for row in cursor.fetchall()], connection.notices
 
 
-@pytest.mark.parametrize("work", [transactions, session_settings, copies, named_cursor, dictionaries], ids=lambda work: work.__name__)
+@pytest.mark.parametrize(
+    "work", [transactions, session_settings, copies, named_cursor, dictionaries], ids=lambda work: work.__name__
+)
 def test_same_work(same_work: Callable[[Work], None], work: Work) -> None:
     same_work(work)
 
@@ -104,7 +113,10 @@ def test_cancel(direct: Side, proxied: Side, churned: None) -> None:
 def test_notify(direct: Side, proxied: Side, churned: None) -> None:
     """psycopg2 waits on its own socket: the notification comes while nothing is asked."""
     for side in (direct, proxied):
-        with contextlib.closing(psycopg2.connect(side.url())) as listener, contextlib.closing(psycopg2.connect(side.url())) as speaker:
+        with (
+            contextlib.closing(psycopg2.connect(side.url())) as listener,
+            contextlib.closing(psycopg2.connect(side.url())) as speaker,
+        ):
             listener.autocommit = speaker.autocommit = True
             listener.cursor().execute("LISTEN conf_channel")
             speaker.cursor().execute("NOTIFY conf_channel, 'payload'")

@@ -49,7 +49,9 @@ def tables(proxied: Side) -> None:
 def fill(session: Session, side: Side, number: int) -> object:
     """What a request handler does: add a graph, read it back by joins, change and delete parts of it."""
     for i in range(3):
-        session.add(Order(side=side.name, owner=number, lines=[Line(price=Decimal(i) + Decimal("0.25") * n) for n in range(4)]))
+        session.add(
+            Order(side=side.name, owner=number, lines=[Line(price=Decimal(i) + Decimal("0.25") * n) for n in range(4)])
+        )
     session.commit()
     mine = (Order.side == side.name, Order.owner == number)
     orders = session.scalars(select(Order).where(*mine).options(selectinload(Order.lines)).order_by(Order.id)).all()

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.support import messages as m
-from tests.support.fixtures import USER, direct, proxied_side, wire_role
+from tests.support.fixtures import USER, closed_clients, direct, empty_table, proxied_side, wire_role
 from tests.support.postgres import Postgres
 from tests.support.sides import Side
 from tests.support.tidegate import Proxy
 from tests.support.watch import assert_settles
 from tests.support.wire import RawClient
 
-__all__ = ["direct", "wire_role"]
+__all__ = ["closed_clients", "direct", "wire_role"]
 
 SERVERS = 3
 LOGIN_TIMEOUT = 2.0  # seconds
@@ -34,6 +34,11 @@ def fragile(postgres: Postgres, wire_role: str, faults_table: None) -> Iterator[
     """A proxy with few servers, so that one that leaks is missed at once."""
     with Proxy(postgres, proxy={"login_timeout": LOGIN_TIMEOUT}, target={"max_connections": SERVERS}) as proxy:
         yield proxied_side(proxy, SERVERS)
+
+
+@pytest.fixture(autouse=True)
+def empty_rows(direct: Side, faults_table: None) -> None:
+    empty_table(direct, "faults_rows")
 
 
 @pytest.fixture

@@ -1,10 +1,11 @@
 """The states that a session can be in when something breaks: each brings a fresh socket there.
 
-Owns `STATES`, the rows of the fault tables. `NEEDS_ALL` says for which the pool has to be exhausted first.
+Owns the rows of the fault tables.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from tests.support import messages as m
@@ -41,17 +42,28 @@ def logging_in(side: Side) -> RawClient:
 
 
 def said(*parts: bytes, until: str = "Z") -> Reach:
-    """Logged in, these messages sent one by one, each answered up to the kind that `until` has for it (`-`: nothing)."""
+    """Logged in, these messages sent one by one, each answered up to the kind `until` has for it (`-`: nothing)."""
 
     def reach(side: Side) -> RawClient:
         client = side.login()
-        for part, kind in zip(parts, until.ljust(len(parts), until[-1]), strict=True):
+        for part, kind in zip(parts, until.ljust(len(parts), until[-1])[: len(parts)], strict=True):
             client.send(part)
             if kind != "-":
                 client.read_until(kind)
         return client
 
     return reach
+
+
+def stalled(reach: Reach) -> Reach:
+    """The same, left alone until every buffer on the way is full and the server stands still."""
+
+    def wait(side: Side) -> RawClient:
+        client = reach(side)
+        time.sleep(0.2)
+        return client
+
+    return wait
 
 
 INSERT = m.query("INSERT INTO faults_rows VALUES (1)")
@@ -71,7 +83,9 @@ SESSION_STATES: dict[str, Reach] = {
     "in a query of a transaction": said(m.query("BEGIN"), INSERT, m.query("SELECT pg_sleep(1)"), until="ZZ-"),
     "in a transaction": said(m.query("BEGIN"), INSERT),
     "in a failed transaction": said(m.query("BEGIN"), INSERT, m.query("SELECT 1/0")),
-    "without its Sync": said(m.parse("INSERT INTO faults_rows VALUES (1)") + m.bind() + m.execute() + m.flush(), until="C"),
+    "without its Sync": said(
+        m.parse("INSERT INTO faults_rows VALUES (1)") + m.bind() + m.execute() + m.flush(), until="C"
+    ),
     "skipping to Sync": said(m.parse("SELEC") + m.flush(), until="E"),
     "with a suspended portal": said(m.parse(HUGE) + m.bind() + m.execute("", 5) + m.flush(), until="s"),
     "in COPY in": said(COPY_IN + m.copy_data(b"1\n"), until="G"),
@@ -79,6 +93,8 @@ SESSION_STATES: dict[str, Reach] = {
     "after a failed COPY": said(COPY_IN + m.copy_data(b"x\n") + m.copy_data(b"1\n")),
     "in COPY out": said(m.query(f"COPY ({HUGE}) TO STDOUT"), until="d"),
     "in a large result": said(m.query(HUGE), until="D"),
+    "stalled in COPY out": stalled(said(m.query(f"COPY ({HUGE}) TO STDOUT"), until="d")),
+    "stalled in a large result": stalled(said(m.query("BEGIN"), INSERT, m.query(HUGE), until="ZZD")),
     "pipelining": said(m.batch("SELECT pg_sleep(0.05), repeat('x', 100000)") * 30, until="D"),
     "pipelining transactions": said((m.query("BEGIN") + INSERT + m.query("ROLLBACK")) * 50, until="Z"),
     "pinned": said(m.query("CREATE TEMP TABLE faults_pinned (a int)")),

@@ -1,4 +1,4 @@
-"""The supervisor with stand-in workers: sockets, crashes, restarts, reloads, slots of the dead, and stopping in order."""
+"""The supervisor with stand-in workers: sockets, crashes, restarts, reloads, slots of the dead, stopping in order."""
 
 from __future__ import annotations
 

@@ -194,6 +194,32 @@ def test_cap_of_a_database_is_shared_by_its_users() -> None:
     assert world.score.used(key("app", "big"), 2.0, 10.0) / 8.0 > 15.9
 
 
+@pytest.mark.parametrize("size", [1, 2, 4])
+@pytest.mark.parametrize("work", [0.005, 0.5])
+def test_a_pool_under_two_full_caps_is_not_starved_by_either(size: int, work: float) -> None:
+    world = World(SERVERS, pool_limits=lambda pool: PoolLimits(database_size=size, user_size=size))
+    neighbours = [key("x", "d"), key("y", "d"), key("u", "e"), key("u", "f")]
+    both = key("u", "d")
+    span = 8.0 if work < 0.1 else 60.0
+    for pool in [*neighbours, both]:
+        saturate(world, pool, 10, work, span)
+    world.run(span)
+    uses = [world.score.used(pool, 1.0, span) for pool in neighbours]
+    assert world.score.used(both, 1.0, span) > 0.4 * min(uses)
+    assert world.score.longest_gap(both, 1.0, span) < 0.3 + 20 * work
+
+
+def test_a_place_is_not_kept_for_ever_for_a_pool_that_cannot_have_both() -> None:
+    world = World(SERVERS, pool_limits=lambda pool: PoolLimits(database_size=1, user_size=1))
+    world.arrive(key("pinned", "d"), 0.0, world.exactly(1000.0))
+    world.arrive(key("u", "d"), 0.5, world.around(0.005))
+    saturate(world, key("u", "e"), 10, 0.005, 60.0, start=1.0)
+    world.run(60.0)
+    assert world.score.served(key("u", "d")) == 0
+    assert world.score.used(key("u", "e"), 2.0, 60.0) / 58.0 > 0.4
+    assert world.score.longest_gap(key("u", "e"), 2.0, 60.0) < 2.5
+
+
 def test_cap_of_a_user_moves_idle_servers_between_databases() -> None:
     world = World(SERVERS, pool_limits=lambda pool: PoolLimits(user_size=3))
     for _ in range(3):

@@ -11,6 +11,7 @@ import itertools
 from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 
 from tests.simulation.score import Score
@@ -203,12 +204,12 @@ class World:
                 case Open(slot):
                     self.opening.add(slot)
                     self.database.attempts.append(self.now)
-                    self.at(self.now + self.database.connect(), lambda slot=slot: self._connected(slot))
+                    self.at(self.now + self.database.connect(), partial(self._connected, slot))
                 case Close(slot, reason):
                     assert slot not in self.running, "closed while in use"
                     self.reasons[reason] += 1
                     self.closing.add(slot)
-                    self.at(self.now + self.database.disconnect(), lambda slot=slot: self._gone(slot))
+                    self.at(self.now + self.database.disconnect(), partial(self._gone, slot))
 
     def _connected(self, slot: Slot) -> None:
         self.opening.remove(slot)

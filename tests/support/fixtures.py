@@ -1,7 +1,7 @@
 """Fixtures of the suites that compare a direct session with a proxied one; each suite's conftest.py imports them.
 
-Owns the superuser `wire` and its database, on both sides. A superuser, because a direct session that sets every setting,
-loads libraries and opens replication connections needs to be one.
+Owns the superuser `wire` and its database, on both sides. A superuser, because a direct session that sets every
+setting, loads libraries and opens replication connections needs to be one.
 """
 
 from __future__ import annotations
@@ -14,11 +14,15 @@ from tests.support.churn import Churn
 from tests.support.postgres import Postgres
 from tests.support.sides import Side
 from tests.support.tidegate import Proxy
+from tests.support.wire import OPENED, ServerError
 
-__all__ = ["USER", "churned", "direct", "proxied", "wire_role"]
+__all__ = ["USER", "churned", "closed_clients", "direct", "empty_table", "proxied", "wire_role"]
 
 USER = "wire"
 SERVERS = 5  # of the shared proxy (tests/conftest.py); on the direct side, how many sessions stand for them
+
+END_HOLDERS = """SELECT pg_terminate_backend(pid, 5000) FROM pg_locks
+WHERE relation = '{table}'::regclass AND pid <> pg_backend_pid()"""
 
 
 def proxied_side(proxy: Proxy, servers: int = SERVERS) -> Side:
@@ -26,11 +30,33 @@ def proxied_side(proxy: Proxy, servers: int = SERVERS) -> Side:
     return Side("proxied", proxy.host, proxy.port, USER, USER, USER, servers)
 
 
+def empty_table(direct: Side, table: str) -> None:
+    """Truncate it; a lock that an earlier, failed test left behind goes first, so that one failure stays one."""
+    with direct.login() as client:
+        client.query("SET lock_timeout = '2s'")
+        try:
+            client.query(f"TRUNCATE {table}")
+        except ServerError as error:
+            if error.sqlstate != "55P03":
+                raise
+            client.query(END_HOLDERS.format(table=table))
+            client.query(f"TRUNCATE {table}")
+
+
+@pytest.fixture(autouse=True)
+def closed_clients() -> Iterator[None]:
+    """No client outlives its test, however that ended."""
+    yield
+    for client in list(OPENED):
+        client.sock.close()
+
+
 @pytest.fixture(scope="session")
 def wire_role(postgres: Postgres) -> str:
-    """The superuser and its database, once for the run."""
-    postgres.add_role(USER, "SUPERUSER REPLICATION")
-    postgres.sql(f"CREATE DATABASE {USER} OWNER {USER}")
+    """The superuser and its database, made by whichever suite comes first (each has this fixture for itself)."""
+    if not postgres.sql("SELECT FROM pg_roles WHERE rolname = %s", [USER]):
+        postgres.add_role(USER, "SUPERUSER REPLICATION")
+        postgres.sql(f"CREATE DATABASE {USER} OWNER {USER}")
     return USER
 
 

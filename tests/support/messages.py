@@ -1,7 +1,7 @@
 """Builders of PostgreSQL frontend messages, one function a message (protocol documentation, "Message Formats").
 
-Owns bytes that a client sends, well-formed unless a test changes them afterwards. Refuses sockets and replies: those are
-in `wire` and `transcript`. Written apart from the product's own builders, so that a mistake there can't hide here.
+Owns bytes that a client sends, well-formed unless a test changes them afterwards. Refuses sockets and replies: those
+are in `wire` and `transcript`. Written apart from the product's own builders, so that a mistake there can't hide here.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@ Owns addresses and credentials and how to connect with them. Refuses to start an
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
@@ -35,11 +36,18 @@ class Side:
         """A connected socket on which nothing has been said."""
         return RawClient(self.host, self.port, timeout)
 
-    def login(self, protocol: int = m.PROTOCOL_3_0, timeout: float = 15.0, **parameters: str) -> RawClient:
+    def login(
+        self,
+        parameters: Mapping[str, str] | None = None,
+        *,
+        protocol: int = m.PROTOCOL_3_0,
+        timeout: float = 15.0,
+        **more: str,
+    ) -> RawClient:
         """A session that is ready for queries; raises ServerError when refused."""
         client = self.open(timeout)
         try:
-            client.login(self.user, self.database, self.password, protocol, parameters)
+            client.login(self.user, self.database, self.password, protocol, {**(parameters or {}), **more})
         except BaseException:
             client.sock.close()
             raise
@@ -64,7 +72,20 @@ class Side:
 
 def record(side: Side, play: Play, **parameters: str) -> list[Entry]:
     """Plays one session and returns its transcript."""
-    with side.login(**parameters) as client:
+    with side.login(parameters) as client:
         recorder = Recorder(client)
         play(recorder)
         return recorder.transcript
+
+
+@contextlib.contextmanager
+def all_servers_held(side: Side) -> Iterator[list[RawClient]]:
+    """As many clients as there are servers, each inside a transaction: so none of the servers is lost or taken."""
+    holders = [side.login() for _ in range(side.servers)]
+    try:
+        for holder in holders:
+            holder.query("BEGIN")
+        yield holders
+    finally:
+        for holder in holders:
+            holder.quit()

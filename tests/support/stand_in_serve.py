@@ -12,13 +12,13 @@ from tidegate.config.load import load
 from tidegate.errors import ConfigError
 from tidegate.proxy.supervisor import run
 
-WORKER = Path(__file__).with_name("stand_in_worker.py")
+WORKER = "tests.support.stand_in_worker"
 
 
 def main() -> int:
     path = Path(sys.argv[1])
     try:
-        return run(load(path), path, lambda fd: [sys.executable, str(WORKER), str(fd)])
+        return run(load(path), path, lambda fd: [sys.executable, "-m", WORKER, str(fd)])
     except ConfigError as error:
         print(f"tidegate: {error}", file=sys.stderr)
         return 1

@@ -18,7 +18,7 @@ PAUSE = 0.01  # seconds between two looks
 
 
 class Watch:
-    """Samples while its block runs; `highest` is the most backends of `user` seen at once, `looks` how often it looked."""
+    """Samples while its block runs; `highest` is the most backends of `user` seen at once, `looks` how often."""
 
     def __init__(self, dsn: str, user: str) -> None:
         self._dsn, self._user = dsn, user

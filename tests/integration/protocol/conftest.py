@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.fixtures import churned, direct, proxied, wire_role
+from tests.support.fixtures import churned, closed_clients, direct, empty_table, proxied, wire_role
 from tests.support.sides import Compare, Play, Side, record
 
-__all__ = ["churned", "direct", "proxied", "wire_role"]
+__all__ = ["churned", "closed_clients", "direct", "proxied", "wire_role"]
 
 ROUNDS = 3  # through the proxy, so that a play meets servers that others have used in between
 
@@ -30,8 +30,7 @@ def schema(direct: Side) -> None:
 
 @pytest.fixture(autouse=True)
 def empty_scratch(schema: None, direct: Side) -> None:
-    with direct.login() as client:
-        client.query("TRUNCATE proto_scratch")
+    empty_table(direct, "proto_scratch")
 
 
 @pytest.fixture
@@ -41,8 +40,7 @@ def same_as_direct(direct: Side, proxied: Side, churned: None) -> Compare:
     def compare(play: Play, **parameters: str) -> None:
         expected = record(direct, play, **parameters)
         for _ in range(ROUNDS):
-            with direct.login() as cleaner:
-                cleaner.query("TRUNCATE proto_scratch")
+            empty_table(direct, "proto_scratch")
             assert record(proxied, play, **parameters) == expected
 
     return compare

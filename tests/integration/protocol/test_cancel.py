@@ -5,34 +5,19 @@ Protocol documentation, "Canceling Requests in Progress".
 
 from __future__ import annotations
 
-import contextlib
 import secrets
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from tests.support import messages as m
-from tests.support.sides import Compare, Side
+from tests.support.sides import Compare, Side, all_servers_held
 from tests.support.transcript import Recorder
 from tests.support.wire import RawClient, rows, send_cancel, sqlstates
 
 SOON = 3.0  # seconds within which a cancelled query of 20 s must have ended
 SLEEP = m.query("SELECT pg_sleep(20)")
-
-
-@contextlib.contextmanager
-def all_servers_held(side: Side) -> Iterator[list[RawClient]]:
-    """As many clients as there are servers, each inside a transaction."""
-    holders = [side.login() for _ in range(side.servers)]
-    try:
-        for holder in holders:
-            holder.ask(m.query("BEGIN"))
-        yield holders
-    finally:
-        for holder in holders:
-            holder.quit()
 
 
 def cancel_when_running(client: RawClient, watcher: RawClient, mark: str) -> None:

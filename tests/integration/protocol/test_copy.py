@@ -21,7 +21,9 @@ BINARY_HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack("!ii", 0, 0)
 def copy_in(talk: Recorder) -> None:
     talk.send(m.query(COPY_IN))
     talk.hear("G")
-    assert tags(talk.ask(m.copy_data(b"1\n2\n"), m.copy_data(b""), m.copy_data(b"3"), m.copy_data(b"4\n"), m.copy_done())) == ["COPY 3"]
+    assert tags(
+        talk.ask(m.copy_data(b"1\n2\n"), m.copy_data(b""), m.copy_data(b"3"), m.copy_data(b"4\n"), m.copy_done())
+    ) == ["COPY 3"]
     assert rows(talk.ask(m.query("SELECT sum(a) FROM proto_scratch"))) == [(b"37",)]
 
 
@@ -86,7 +88,9 @@ def leftovers_of_a_failed_copy_in_one_write(talk: Recorder) -> None:
 
 
 def copy_that_never_began(talk: Recorder) -> None:
-    replies = talk.ask(m.query("COPY nowhere FROM STDIN"), m.copy_data(b"1\n"), m.copy_done(), m.query("SELECT 5"), count=2)
+    replies = talk.ask(
+        m.query("COPY nowhere FROM STDIN"), m.copy_data(b"1\n"), m.copy_done(), m.query("SELECT 5"), count=2
+    )
     assert sqlstates(replies) == ["42P01"] and rows(replies) == [(b"5",)]
 
 

@@ -144,7 +144,12 @@ def error_after_flush(talk: Recorder) -> None:
 
 def row_limits(talk: Recorder) -> None:
     replies = talk.ask(
-        m.parse("SELECT generate_series(1, 10)"), m.bind(), m.execute("", 4), m.execute("", 4), m.execute("", 4), m.sync()
+        m.parse("SELECT generate_series(1, 10)"),
+        m.bind(),
+        m.execute("", 4),
+        m.execute("", 4),
+        m.execute("", 4),
+        m.sync(),
     )
     assert [reply.kind for reply in replies].count("s") == 2 and len(rows(replies)) == 10
 
@@ -162,7 +167,12 @@ def row_limits_with_flush(talk: Recorder) -> None:
 
 def named_portals_in_a_transaction(talk: Recorder) -> None:
     talk.ask(m.query("BEGIN"))
-    talk.ask(m.parse("SELECT generate_series(1, 9)", "series"), m.bind([], "series", "p1"), m.bind([], "series", "p2"), m.sync())
+    talk.ask(
+        m.parse("SELECT generate_series(1, 9)", "series"),
+        m.bind([], "series", "p1"),
+        m.bind([], "series", "p2"),
+        m.sync(),
+    )
     for portal in ("p1", "p2", "p1"):
         assert len(rows(talk.ask(m.describe_portal(portal), m.execute(portal, 3), m.sync()))) == 3
     talk.ask(m.close_portal("p1"), m.sync())
@@ -190,7 +200,13 @@ def query_ends_a_batch_without_sync(talk: Recorder) -> None:
 
 
 def cursor_fetch_through_execute(talk: Recorder) -> None:
-    for sql in ("BEGIN", "DECLARE c CURSOR FOR SELECT generate_series(1, 6)", "FETCH 2 FROM c", "FETCH ALL FROM c", "COMMIT"):
+    for sql in (
+        "BEGIN",
+        "DECLARE c CURSOR FOR SELECT generate_series(1, 6)",
+        "FETCH 2 FROM c",
+        "FETCH ALL FROM c",
+        "COMMIT",
+    ):
         talk.ask(m.batch(sql))
     assert sqlstates(talk.ask(m.batch("FETCH 1 FROM c"))) == ["34000"]
 
@@ -213,7 +229,9 @@ def function_call_errors(talk: Recorder) -> None:
 
 def mixed_in_one_write(talk: Recorder) -> None:
     call = m.function_call(INT4PL_OID, [b"1", b"2"], binary=False)
-    talk.ask(m.query("SELECT 1"), m.batch("SELECT 2"), call, m.query(""), m.batch("SELECT 1/0"), call, m.sync(), count=7)
+    talk.ask(
+        m.query("SELECT 1"), m.batch("SELECT 2"), call, m.query(""), m.batch("SELECT 1/0"), call, m.sync(), count=7
+    )
 
 
 PLAYS: list[Play] = [

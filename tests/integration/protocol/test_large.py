@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import messages as m
-from tests.support.sides import Side
+from tests.support.sides import Side, all_servers_held
 from tests.support.tidegate import Proxy
 from tests.support.wire import RawClient, rows, tags
 
@@ -133,7 +133,9 @@ def test_pipeline_that_is_read_late(direct: Side, proxied: Side) -> None:
 
 def resident(proxy: Proxy) -> int:
     """Bytes of memory that all workers hold (VmRSS, proc(5))."""
-    status = (Path(f"/proc/{pid}/status").read_text() for pid in proxy.workers())
+    pids = proxy.workers()
+    assert pids
+    status = (Path(f"/proc/{pid}/status").read_text() for pid in pids)
     return sum(int(re.findall(r"VmRSS:\s+(\d+) kB", text)[0]) * 1024 for text in status)
 
 
@@ -148,7 +150,10 @@ def highest(proxy: Proxy, seconds: float) -> int:
 
 @pytest.mark.parametrize(
     "sql",
-    ["SELECT repeat('x', 1000000) FROM generate_series(1, 1000)", "COPY (SELECT repeat('x', 1000000) FROM generate_series(1, 1000)) TO STDOUT"],
+    [
+        "SELECT repeat('x', 1000000) FROM generate_series(1, 1000)",
+        "COPY (SELECT repeat('x', 1000000) FROM generate_series(1, 1000)) TO STDOUT",
+    ],
     ids=["rows", "copy"],
 )
 def test_slow_reader_takes_no_memory(proxy: Proxy, proxied: Side, sql: str) -> None:
@@ -164,6 +169,8 @@ def test_slow_reader_takes_no_memory(proxy: Proxy, proxied: Side, sql: str) -> N
         assert other.value("SELECT 'served'") == "served"
         for client in slow:
             client.reset()
+        with all_servers_held(proxied):
+            assert resident(proxy) - before < GROWTH
 
 
 def test_stuck_copy_takes_no_memory(proxy: Proxy, direct: Side, proxied: Side) -> None:

@@ -56,11 +56,14 @@ def settled(side: Side) -> None:
             side.login().quit()
             return
         except ServerError as refused:
-            assert refused.sqlstate == "53300" and time.monotonic() < deadline, refused
+            if refused.sqlstate != "53300" or time.monotonic() >= deadline:
+                raise
             time.sleep(0.02)
 
 
-@pytest.mark.parametrize("sent", [m.query("SELECT 1"), m.batch("SELECT 1"), m.query("BEGIN")], ids=["simple", "extended", "begin"])
+@pytest.mark.parametrize(
+    "sent", [m.query("SELECT 1"), m.batch("SELECT 1"), m.query("BEGIN")], ids=["simple", "extended", "begin"]
+)
 def test_borrow_timeout(impatient: Side, sent: bytes) -> None:
     holders = [impatient.login() for _ in range(SERVERS)]
     for holder in holders:
@@ -187,13 +190,18 @@ def test_login_timeout(impatient: Side, sent: bytes) -> None:
         assert LIMIT * 0.9 <= time.monotonic() - began < LATE
 
 
+def log_in(side: Side, count: int, clients: list[RawClient]) -> None:
+    """`clients` gets those that were let in, even if a later login is refused."""
+    for _ in range(count):
+        clients.append(side.login())  # noqa: PERF401 - what was let in is kept when a login raises
+
+
 def test_max_client_connections(impatient: Side) -> None:
     settled(impatient)
     clients: list[RawClient] = []
     try:
         with pytest.raises(ServerError) as refused:
-            for _ in range(CLIENTS + 1):
-                clients.append(impatient.login())
+            log_in(impatient, CLIENTS + 1, clients)
         assert refused.value.sqlstate == "53300" and refused.value.fields["S"] == "FATAL"
         assert str(CLIENTS) in refused.value.fields["D"]
         assert "max_client_connections" in refused.value.fields["H"]
@@ -238,7 +246,6 @@ def test_idle_session_timeout_of_a_role(postgres: Postgres, direct: Side, wire_r
         side = Side("proxied", proxy.host, proxy.port, "limits_idle", "limits_idle", wire_role, 2)
         client = side.login()
         server = client.value("SELECT pg_backend_pid()")
-        assert client.value("SHOW idle_session_timeout") == "1s"
         assert ending(client)["C"] == "57P05"
         with side.login() as later:
             assert later.value("SELECT pg_backend_pid()") == server

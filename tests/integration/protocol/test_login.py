@@ -1,4 +1,4 @@
-"""Who is let in, with pass-through logins: the database's own words, and its doors shut though pooled servers stand open.
+"""Who is let in, with pass-through logins: the database's own words, and its doors shut with pooled servers open.
 
 Protocol documentation, "SASL Authentication"; the refusals are those of src/backend/libpq/auth.c and postinit.c.
 """
@@ -12,6 +12,7 @@ from tests.support.postgres import Postgres
 from tests.support.sides import Side
 from tests.support.tidegate import Proxy
 from tests.support.wire import ServerError
+
 
 def as_user(side: Side, user: str, password: str, database: str | None = None) -> Side:
     return Side(side.name, side.host, side.port, user, password, database or side.database, side.servers)
@@ -97,7 +98,7 @@ SHUT: dict[str, tuple[str, str]] = {
 
 @pytest.mark.parametrize(("change", "sqlstate"), SHUT.values(), ids=SHUT.keys())
 def test_shut_doors(direct: Side, proxied: Side, postgres: Postgres, role: str, change: str, sqlstate: str) -> None:
-    """A server that the role's earlier session opened still stands in the pool; the newcomer is refused all the same."""
+    """A server that an earlier session of the role opened still stands in the pool; the newcomer is refused."""
     with as_user(proxied, role, role).login() as earlier:
         assert earlier.value("SELECT 1") == "1"
     postgres.sql(change.format(role=role))
@@ -132,7 +133,9 @@ def test_missing_database(direct: Side, proxied: Side, role: str) -> None:
     assert refusal(as_user(proxied, role, role, "nowhere")) == expected
 
 
-def test_settings_of_role_and_database(direct: Side, proxied: Side, postgres: Postgres, role: str, churned: None) -> None:
+def test_settings_of_role_and_database(
+    direct: Side, proxied: Side, postgres: Postgres, role: str, churned: None
+) -> None:
     """What ALTER ROLE and ALTER DATABASE set are the session's defaults, and reported at login."""
     postgres.sql(f"ALTER ROLE {role} SET work_mem = '7MB'")
     postgres.sql(f"ALTER ROLE {role} SET DateStyle = 'German'")
@@ -150,7 +153,12 @@ def test_settings_of_role_and_database(direct: Side, proxied: Side, postgres: Po
 
 @pytest.mark.parametrize(
     "reply",
-    [m.message("p", b""), m.message("p", b"SCRAM-SHA-1\0\0\0\0\0"), m.message("p", b"SCRAM-SHA-256\0\0\0\0\x05n,,"), m.message("p", b"\xff" * 40)],
+    [
+        m.message("p", b""),
+        m.message("p", b"SCRAM-SHA-1\0\0\0\0\0"),
+        m.message("p", b"SCRAM-SHA-256\0\0\0\0\x05n,,"),
+        m.message("p", b"\xff" * 40),
+    ],
     ids=["empty", "unknown mechanism", "too short", "garbage"],
 )
 def test_malformed_sasl(proxied: Side, reply: bytes) -> None:
@@ -159,7 +167,11 @@ def test_malformed_sasl(proxied: Side, reply: bytes) -> None:
         client.read()
         client.send(reply)
         (refused,) = client.read_to_end()
-        assert refused.kind == "E" and b"FATAL" in refused.body and (b"C08P01" in refused.body or b"C28P01" in refused.body)
+        assert (
+            refused.kind == "E"
+            and b"FATAL" in refused.body
+            and (b"C08P01" in refused.body or b"C28P01" in refused.body)
+        )
 
 
 @pytest.mark.parametrize("sent", [m.query("SELECT 1"), m.sync(), m.terminate()], ids=["Query", "Sync", "Terminate"])
@@ -170,3 +182,26 @@ def test_messages_before_the_password(proxied: Side, sent: bytes) -> None:
         client.read()
         client.send(sent)
         assert [reply.kind for reply in client.read_to_end()] in ([], ["E"])
+
+
+METHODS = {"scram-sha-256": 10, "md5": 5, "password": 3, "trust": 0}
+"""The first Authentication request of each method (protocol documentation, "Message Formats")."""
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_methods_with_users_from_the_configuration(postgres: Postgres, direct: Side, method: str) -> None:
+    """Each asks for its own kind of proof; a wrong one and an unlisted user get the database's words."""
+    users = [{"name": direct.user, "password": direct.password}]
+    with Proxy(postgres, proxy={"auth_method": method}, target={"max_connections": 2}, users=users) as proxy:
+        side = Side("proxied", proxy.host, proxy.port, direct.user, direct.password, direct.database, 2)
+        with side.open() as client:
+            client.send(m.startup({"user": side.user, "database": side.database}))
+            request = client.read()
+            assert (request.kind, int.from_bytes(request.body[:4], "big")) == ("R", METHODS[method])
+        with side.login() as client:
+            assert client.value("SELECT current_user") == direct.user
+        if method != "trust":
+            expected = refusal(as_user(direct, direct.user, "wrong"))
+            assert refusal(as_user(side, direct.user, "wrong")) == expected
+            unlisted = refusal(as_user(side, "postgres", "postgres"))
+            assert unlisted == (*expected[:3], expected[3].replace(direct.user, "postgres"))

@@ -31,12 +31,23 @@ def temporary_table_by_other_words(talk: Recorder) -> None:
         "CREATE TEMP SEQUENCE pin_t5",
     ):
         assert not sqlstates(talk.ask(m.query(sql)))
-    for sql in ("SELECT a FROM pin_t1", "SELECT a FROM pin_t2", "SELECT a FROM pin_t3", "SELECT a FROM pin_t4", "SELECT nextval('pin_t5')"):
+    for sql in (
+        "SELECT a FROM pin_t1",
+        "SELECT a FROM pin_t2",
+        "SELECT a FROM pin_t3",
+        "SELECT a FROM pin_t4",
+        "SELECT nextval('pin_t5')",
+    ):
         assert not sqlstates(talk.ask(m.query(sql)))
 
 
 def temporary_table_in_a_transaction(talk: Recorder) -> None:
-    for sql in ("BEGIN", "CREATE TEMP TABLE pin_drop (a int) ON COMMIT DROP", "INSERT INTO pin_drop VALUES (1)", "COMMIT"):
+    for sql in (
+        "BEGIN",
+        "CREATE TEMP TABLE pin_drop (a int) ON COMMIT DROP",
+        "INSERT INTO pin_drop VALUES (1)",
+        "COMMIT",
+    ):
         assert not sqlstates(talk.ask(m.query(sql)))
     assert sqlstates(talk.ask(m.query("SELECT * FROM pin_drop"))) == ["42P01"]
 
@@ -73,14 +84,6 @@ def sql_prepare(talk: Recorder) -> None:
         assert rows(talk.ask(m.query(f"EXECUTE pin_plan({i})"))) == [(str(i + 1).encode(),)]
     talk.ask(m.query("DEALLOCATE pin_plan"))
     assert sqlstates(talk.ask(m.query("EXECUTE pin_plan(1)"))) == ["26000"]
-
-
-def sequence_values(talk: Recorder) -> None:
-    """currval and lastval are the session's."""
-    talk.ask(m.query("SELECT setval('pin_sequence', 1)"))
-    for i in range(2, 5):
-        talk.ask(m.query("SELECT nextval('pin_sequence')"))
-        assert rows(talk.ask(m.query("SELECT currval('pin_sequence'), lastval()"))) == [(str(i).encode(),) * 2]
 
 
 def random_seed(talk: Recorder) -> None:
@@ -123,7 +126,6 @@ PLAYS: list[Play] = [
     advisory_lock,
     advisory_lock_after_an_error,
     sql_prepare,
-    sequence_values,
     random_seed,
     listen_to_oneself,
     listen_rolled_back,

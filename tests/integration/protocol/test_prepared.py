@@ -64,7 +64,11 @@ def unknown_names(talk: Recorder) -> None:
     for message in (m.run_prepared("nobody"), m.describe_statement("nobody") + m.sync()):
         replies = talk.ask(message)
         assert sqlstates(replies) == ["26000"] and "nobody" in errors(replies)[0]["M"]
-    assert [reply.kind for reply in talk.ask(m.close_statement("nobody"), m.close_portal("nobody"), m.sync())] == ["3", "3", "Z"]
+    assert [reply.kind for reply in talk.ask(m.close_statement("nobody"), m.close_portal("nobody"), m.sync())] == [
+        "3",
+        "3",
+        "Z",
+    ]
 
 
 def unknown_name_inside_a_block(talk: Recorder) -> None:
@@ -132,7 +136,9 @@ def parse_outlives_rollback(talk: Recorder) -> None:
 
 
 def same_text_other_types(talk: Recorder) -> None:
-    talk.ask(m.parse("SELECT pg_typeof($1)", "as_int", [23]), m.parse("SELECT pg_typeof($1)", "as_text", [25]), m.sync())
+    talk.ask(
+        m.parse("SELECT pg_typeof($1)", "as_int", [23]), m.parse("SELECT pg_typeof($1)", "as_text", [25]), m.sync()
+    )
     for _ in range(3):
         assert rows(talk.ask(m.run_prepared("as_int", ["1"]))) == [(b"integer",)]
         assert rows(talk.ask(m.run_prepared("as_text", ["1"]))) == [(b"text",)]
@@ -174,18 +180,6 @@ def deallocate_and_parse_in_one_write(talk: Recorder) -> None:
     talk.ask(m.parse("SELECT 1", "a"), m.sync())
     replies = talk.ask(m.query("DEALLOCATE ALL"), m.batch("SELECT 2", name="a"), m.run_prepared("a"), count=3)
     assert rows(replies) == [(b"2",), (b"2",)]
-
-
-def execute_by_sql(talk: Recorder) -> None:
-    """SQL and protocol share one name space."""
-    talk.ask(m.parse("SELECT $1::int + 1", "shared"), m.sync())
-    assert rows(talk.ask(m.query("EXECUTE shared(4)"))) == [(b"5",)]
-    assert sqlstates(talk.ask(m.query("PREPARE shared AS SELECT 1"))) == ["42P05"]
-    talk.ask(m.query("PREPARE by_sql(int) AS SELECT $1 + 2"))
-    assert rows(talk.ask(m.run_prepared("by_sql", ["5"]))) == [(b"7",)]
-    assert sqlstates(talk.ask(m.parse("SELECT 1", "by_sql"), m.sync())) == ["42P05"]
-    talk.ask(m.close_statement("by_sql"), m.sync())
-    assert sqlstates(talk.ask(m.query("EXECUTE by_sql(5)"))) == ["26000"]
 
 
 def unnamed_outlives_its_batch(talk: Recorder) -> None:
@@ -270,7 +264,6 @@ PLAYS: list[Play] = [
     deallocate_all,
     deallocate_all_extended,
     deallocate_and_parse_in_one_write,
-    execute_by_sql,
     unnamed_outlives_its_batch,
     unnamed_ends_with_a_simple_query,
     unnamed_ends_with_a_failed_parse,

@@ -12,8 +12,7 @@ from tests.support.sides import Compare, Play, Side
 from tests.support.transcript import Recorder
 from tests.support.wire import RawClient, rows, sqlstates
 
-ASK = """SELECT name || '=' || setting FROM pg_settings WHERE source = 'session'
-AND name NOT IN ('client_encoding', 'application_name', 'extra_float_digits', 'search_path') ORDER BY name"""
+ASK = "SELECT current_setting('work_mem'), current_setting('lock_timeout'), current_setting('TimeZone')"
 
 
 def say(*statements: str) -> Play:
@@ -86,12 +85,17 @@ def by_set_config_with_values(talk: Recorder) -> None:
 
 
 def in_one_write(talk: Recorder) -> None:
-    talk.ask(*(m.query(sql) for sql in ("SET work_mem = '5MB'", "SHOW work_mem", "SET work_mem = '6MB'", "SHOW work_mem")), count=4)
+    talk.ask(
+        *(m.query(sql) for sql in ("SET work_mem = '5MB'", "SHOW work_mem", "SET work_mem = '6MB'", "SHOW work_mem")),
+        count=4,
+    )
     assert rows(talk.ask(m.query("SHOW work_mem"))) == [(b"6MB",)]
 
 
 SHOW = "SHOW work_mem"
-TENANT = "SELECT current_setting('app.tenant', true)"
+TENANT = (
+    "SELECT coalesce(current_setting('app.tenant', true), '')"  # '' and NULL: the backend's history, not the session's
+)
 MARK = "SET work_mem = '5MB'"
 
 SAID: dict[str, Play] = {
@@ -99,7 +103,9 @@ SAID: dict[str, Play] = {
     "session": say("SET SESSION work_mem TO 5120", SHOW, "SET SESSION work_mem TO DEFAULT", SHOW),
     "unchanged in value": say("SET work_mem = '4MB'", SHOW, MARK, MARK, SHOW),
     "custom": say("SET app.tenant = 'it''s \"me\"'", TENANT, TENANT, "RESET app.tenant", TENANT),
-    "several": say("SET work_mem='5MB'", "SET lock_timeout='1s'", "SET app.tenant='x'", ASK, TENANT, "RESET ALL", ASK, TENANT),
+    "several": say(
+        "SET work_mem='5MB'", "SET lock_timeout='1s'", "SET app.tenant='x'", ASK, TENANT, "RESET ALL", ASK, TENANT
+    ),
     "committed": say("BEGIN", MARK, SHOW, "COMMIT", SHOW, SHOW),
     "rolled back": say("BEGIN", MARK, SHOW, "ROLLBACK", SHOW, SHOW),
     "fallen at commit": say("BEGIN", MARK, "SELECT 1/0", "COMMIT", SHOW),
@@ -118,7 +124,9 @@ SAID: dict[str, Play] = {
     "reported in a kept block": say("BEGIN", "SET TimeZone='Asia/Tokyo'", "COMMIT", "SHOW TimeZone", "SHOW TimeZone"),
     "time zone interval": say("SET TIME ZONE INTERVAL '+02:00' HOUR TO MINUTE", "SHOW TimeZone", "SHOW TimeZone"),
     "time zone number": say("SET TIME ZONE -3.5", "SHOW TimeZone", "SHOW TimeZone"),
-    "search path list": say("SET search_path = \"$user\", proto_a, 'proto_b'", "SHOW search_path", "SELECT tenant FROM who"),
+    "search path list": say(
+        "SET search_path = \"$user\", proto_a, 'proto_b'", "SHOW search_path", "SELECT tenant FROM who"
+    ),
     "schema": say("SET SCHEMA 'proto_b'", "SELECT tenant FROM who", "SHOW search_path"),
     "characteristics": say(
         "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY",
@@ -126,9 +134,19 @@ SAID: dict[str, Play] = {
         "SHOW transaction_read_only",
         "DELETE FROM proto_items WHERE false",
     ),
-    "transaction": say("BEGIN", "SET TRANSACTION READ ONLY", "SHOW transaction_read_only", "COMMIT", "SHOW transaction_read_only"),
-    "role": say("SET ROLE pg_monitor", "SELECT current_user, session_user", "SELECT current_user", "RESET ROLE", "SELECT current_user"),
-    "role and reset all": say("SET ROLE pg_monitor", "RESET ALL", "SELECT current_user", "DISCARD ALL", "SELECT current_user"),
+    "transaction": say(
+        "BEGIN", "SET TRANSACTION READ ONLY", "SHOW transaction_read_only", "COMMIT", "SHOW transaction_read_only"
+    ),
+    "role": say(
+        "SET ROLE pg_monitor",
+        "SELECT current_user, session_user",
+        "SELECT current_user",
+        "RESET ROLE",
+        "SELECT current_user",
+    ),
+    "role and reset all": say(
+        "SET ROLE pg_monitor", "RESET ALL", "SELECT current_user", "DISCARD ALL", "SELECT current_user"
+    ),
     "role rolled back": say("BEGIN", "SET ROLE pg_monitor", "ROLLBACK", "SELECT current_user"),
     "session authorization": say(
         "SET SESSION AUTHORIZATION pg_monitor",
@@ -138,14 +156,28 @@ SAID: dict[str, Play] = {
         "SELECT session_user",
     ),
     "function": say("SELECT set_config('work_mem', '5MB', false)", SHOW, SHOW),
-    "function among others": say("SELECT 1, set_config('work_mem','5MB',false), set_config('app.tenant','x',false)", SHOW, TENANT),
-    "function local": say("SELECT set_config('work_mem', '5MB', true)", SHOW, "BEGIN", "SELECT set_config('work_mem','5MB',true)", SHOW, "COMMIT", SHOW),
+    "function among others": say(
+        "SELECT 1, set_config('work_mem','5MB',false), set_config('app.tenant','x',false)", SHOW, TENANT
+    ),
+    "function local": say(
+        "SELECT set_config('work_mem', '5MB', true)",
+        SHOW,
+        "BEGIN",
+        "SELECT set_config('work_mem','5MB',true)",
+        SHOW,
+        "COMMIT",
+        SHOW,
+    ),
     "function rolled back": say("BEGIN", "SELECT set_config('work_mem', '5MB', false)", "ROLLBACK", SHOW),
     "function fallen": say("SELECT set_config('work_mem', '5MB', false), 1/0", SHOW),
-    "function null": say("SELECT set_config('work_mem', '5MB', false)", "SELECT set_config('work_mem', NULL, false)", SHOW),
+    "function null": say(
+        "SELECT set_config('work_mem', '5MB', false)", "SELECT set_config('work_mem', NULL, false)", SHOW
+    ),
     "hidden in a block of code": say("DO $$BEGIN PERFORM set_config('work_mem', '5MB', false); END$$", SHOW, SHOW),
     "update of pg_settings": say("UPDATE pg_settings SET setting = '5120' WHERE name = 'work_mem'", SHOW, SHOW),
-    "discard all": say(MARK, "SET app.tenant='x'", "SET TimeZone='Asia/Tokyo'", "DISCARD ALL", SHOW, TENANT, "SHOW TimeZone"),
+    "discard all": say(
+        MARK, "SET app.tenant='x'", "SET TimeZone='Asia/Tokyo'", "DISCARD ALL", SHOW, TENANT, "SHOW TimeZone"
+    ),
     "discard in a block": say(MARK, "BEGIN", "DISCARD ALL", "ROLLBACK", SHOW),
     "in comments and capitals": say("/* a */ sEt /* b */ work_mem -- c\n = '5MB' ;", SHOW, SHOW),
     "strings": say("SET standard_conforming_strings = off", r"SET app.tenant = 'a\\b'", TENANT, "SELECT 'x\\ty'"),
@@ -153,7 +185,9 @@ SAID: dict[str, Play] = {
     "list value": say("SET DateStyle = 'SQL', 'DMY'", "SELECT '2030-12-24'::date", "SHOW DateStyle"),
     "memory units": say("SET work_mem = '5120kB'", SHOW, "SET statement_timeout = '1min'", "SHOW statement_timeout"),
     "xml option": say("SET XML OPTION DOCUMENT", "SHOW xmloption", "SHOW xmloption"),
-    "default role of transaction": say("BEGIN", "SET LOCAL ROLE pg_monitor", "SELECT current_user", "COMMIT", "SELECT current_user"),
+    "default role of transaction": say(
+        "BEGIN", "SET LOCAL ROLE pg_monitor", "SELECT current_user", "COMMIT", "SELECT current_user"
+    ),
 }
 
 PLAYS: dict[str, Play] = SAID | {

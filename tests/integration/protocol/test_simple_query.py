@@ -31,7 +31,11 @@ def no_columns(talk: Recorder) -> None:
 
 
 def several_statements(talk: Recorder) -> None:
-    assert tags(talk.ask(m.query("SELECT 1; SELECT 2, 3; SELECT 'x' WHERE false"))) == ["SELECT 1", "SELECT 1", "SELECT 0"]
+    assert tags(talk.ask(m.query("SELECT 1; SELECT 2, 3; SELECT 'x' WHERE false"))) == [
+        "SELECT 1",
+        "SELECT 1",
+        "SELECT 0",
+    ]
 
 
 def empty_queries(talk: Recorder) -> None:
@@ -110,7 +114,9 @@ def warnings_outside_a_block(talk: Recorder) -> None:
 
 def notices(talk: Recorder) -> None:
     talk.ask(m.query("DROP TABLE IF EXISTS proto_missing"))
-    replies = talk.ask(m.query("DO $$BEGIN FOR i IN 1..3 LOOP RAISE NOTICE 'step %', i; END LOOP; RAISE WARNING 'end'; END$$"))
+    replies = talk.ask(
+        m.query("DO $$BEGIN FOR i IN 1..3 LOOP RAISE NOTICE 'step %', i; END LOOP; RAISE WARNING 'end'; END$$")
+    )
     assert [reply.kind for reply in replies] == ["N", "N", "N", "N", "C", "Z"]
 
 
@@ -120,7 +126,9 @@ def several_messages_in_one_write(talk: Recorder) -> None:
 
 
 def transactions_in_one_write(talk: Recorder) -> None:
-    talk.ask(*(m.query(sql) for sql in ("BEGIN", "SELECT 1", "COMMIT", "SELECT 2", "BEGIN", "SELECT 3", "ROLLBACK")), count=7)
+    talk.ask(
+        *(m.query(sql) for sql in ("BEGIN", "SELECT 1", "COMMIT", "SELECT 2", "BEGIN", "SELECT 3", "ROLLBACK")), count=7
+    )
     assert talk.client.status == "I"
 
 

@@ -23,6 +23,7 @@ LEXICAL = [
         (True, b"SELECT $$'$$; SET x = 1"),
         (True, b"SELECT $a$$$'$b$a$; SET x = 1"),
         (True, b"SELECT $a$ $aa$a$; SET x = 1"),
+        (True, b"SELECT $ab$ $a$ab$; SET x = 1"),
         (True, b"SELECT $1$a$'$a$; SET x = 1"),
         (True, b"SELECT 1$a$'$a$; SET x = 1"),
         (True, b'SELECT "b"$a$\'$a$; SET x = 1'),

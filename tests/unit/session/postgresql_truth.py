@@ -12,6 +12,7 @@ from tidegate.session.facts import ScanFlag
 from tidegate.session.pins import PinReason
 
 ADVISORY_LOCKS = {"pg_advisory_lock", "pg_advisory_lock_shared", "pg_try_advisory_lock", "pg_try_advisory_lock_shared"}
+OLD_NAMES = {"sort_mem": "work_mem", "vacuum_mem": "maintenance_work_mem"}
 TRANSACTION_ONLY = {"transaction_isolation", "transaction_read_only", "transaction_deferrable"}
 CHARACTERISTICS = {f"default_{name}" for name in TRANSACTION_ONLY}
 OPENS = {enums.TransactionStmtKind.TRANS_STMT_BEGIN, enums.TransactionStmtKind.TRANS_STMT_START}
@@ -66,10 +67,11 @@ class Truth:
     def _variable(self, node: ast.VariableSetStmt) -> None:
         kinds = enums.VariableSetKind
         name = (node.name or "").lower()
+        name = OLD_NAMES.get(name, name)
         if node.kind == kinds.VAR_RESET_ALL:
             self.flags |= ScanFlag.RESET_ALL
         elif name == "seed":
-            self.pins.add(PinReason.SETSEED)
+            self._touch(name)
         elif name == "session characteristics" and not node.is_local:
             self.touched |= CHARACTERISTICS
         elif node.kind != kinds.VAR_SET_MULTI and not node.is_local and name not in TRANSACTION_ONLY:
@@ -79,6 +81,12 @@ class Truth:
             )
             if node.kind in (kinds.VAR_SET_DEFAULT, kinds.VAR_RESET):
                 self.set_default = name
+
+    def _touch(self, name: str) -> None:
+        if name == "seed":
+            self.pins.add(PinReason.SETSEED)
+        elif name not in TRANSACTION_ONLY:
+            self.touched.add(OLD_NAMES.get(name, name))
 
     def _node(self, node: ast.Node) -> None:
         if isinstance(node, ast.FuncCall):
@@ -104,7 +112,7 @@ class Truth:
         elif name == "set_config":
             first = node.args[0] if node.args else None
             if isinstance(first, ast.A_Const) and isinstance(first.val, ast.String):
-                self.touched.add((first.val.sval or "").lower())
+                self._touch((first.val.sval or "").lower())
             else:
                 self.pins.add(PinReason.DYNAMIC_SET)
 

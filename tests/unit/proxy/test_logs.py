@@ -1,0 +1,73 @@
+"""Log lines: their two forms, and what cannot be smuggled into them."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tidegate.proxy.logs import LOG, set_up
+
+
+@pytest.fixture(autouse=True)
+def restore() -> Iterator[None]:
+    before = LOG.handlers[:], LOG.level, LOG.propagate
+    yield
+    LOG.handlers[:], LOG.propagate = before[0], before[2]
+    LOG.setLevel(before[1])
+
+
+def lines(form: str, level: str = "info") -> io.StringIO:
+    stream = io.StringIO()
+    set_up(level, form, "worker 1", stream)
+    return stream
+
+
+def test_text() -> None:
+    stream = lines("text")
+    LOG.warning("worker %d crashed", 1, extra={"fields": {"signal": "SIGKILL", "text": "two words", "empty": ""}})
+    assert re.fullmatch(
+        r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} WARNING worker 1: worker 1 crashed"
+        r' \(signal=SIGKILL text="two words" empty=""\)\n',
+        stream.getvalue(),
+    )
+
+
+def test_json() -> None:
+    stream = lines("json")
+    LOG.error("no", extra={"fields": {"n": 1, "level": "forged", "odd": {1}}})
+    line = json.loads(stream.getvalue())
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("time"))
+    assert line == {"n": 1, "odd": "{1}", "level": "error", "process": "worker 1", "message": "no"}
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_message_is_one_line(form: str) -> None:
+    stream = lines(form)
+    LOG.info("user %s", "x\n2026-01-01 00:00:00.000 ERROR supervisor: forged", extra={"fields": {"a": "b\nc"}})
+    assert stream.getvalue().count("\n") == 1
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_an_exception_is_its_kind_and_place(form: str) -> None:
+    stream = lines(form)
+    try:
+        raise ValueError("bad")
+    except ValueError:
+        LOG.exception("it failed")
+    assert re.search(r"it failed: ValueError: bad at \S+test_logs\.py:\d+", stream.getvalue())
+    assert stream.getvalue().count("\n") == 1
+
+
+def test_level_and_a_second_set_up() -> None:
+    first = lines("text", "warning")
+    LOG.info("unseen")
+    second = lines("text", "debug")
+    LOG.debug("seen")
+    assert first.getvalue() == ""
+    assert "seen" in second.getvalue()
+    assert logging.getLogger("tidegate") is LOG
