@@ -122,6 +122,7 @@ class Session:
             return Result(b"RESET")
         if text.upper() == b"RESET SESSION AUTHORIZATION":
             self.own.pop("session_authorization", None)
+            self.own.pop("role", None)
             return Result(b"RESET")
         if found := RESET.fullmatch(text):
             self.own.pop(b".".join(filter(None, found.groups())).decode().lower(), None)
@@ -140,6 +141,8 @@ class Session:
     def _set(self, name: bytes, value: bytes) -> bytes:
         if name.lower() == b"session":  # SET SESSION x: the form with a name has matched before
             raise LookupError("unrecognized configuration parameter")
+        if name.lower() == b"session_authorization":
+            self.own.pop("role", None)
         self.own[name.decode().lower()] = value
         return value
 

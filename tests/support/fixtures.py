@@ -54,7 +54,7 @@ def closed_clients() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def wire_role(postgres: Postgres) -> str:
     """The superuser and its database, made by whichever suite comes first (each has this fixture for itself)."""
-    if not postgres.sql("SELECT FROM pg_roles WHERE rolname = %s", [USER]):
+    if not postgres.sql("SELECT 1 FROM pg_roles WHERE rolname = %s", [USER]):
         postgres.add_role(USER, "SUPERUSER REPLICATION")
         postgres.sql(f"CREATE DATABASE {USER} OWNER {USER}")
     return USER

@@ -173,7 +173,7 @@ cdef class Loop:
         self.running = True
         while self.running:
             wait = self.run_timers()
-            if self.again_list:
+            if self.again_list or not self.running:
                 wait = 0
             self.turn(wait)
             if self.again_list:

@@ -1,0 +1,182 @@
+"""First packets: versions, what is cut short, and the splitting of `options` as PostgreSQL does it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidegate.wire.postgres import messages
+from tidegate.wire.postgres.startup import (
+    Opening,
+    UnsupportedProtocol,
+    parse_options,
+    parse_startup,
+    split_options,
+)
+
+NAME = st.binary(min_size=1, max_size=12).map(lambda data: data.replace(b"\0", b"x"))
+VALUE = st.binary(max_size=12).map(lambda data: data.replace(b"\0", b"x"))
+ENCRYPTION = {"SSL": b"\x04\xd2\x16\x2f", "GSS": b"\x04\xd2\x16\x30"}
+SPACES = b" \t\n\r\v\f"
+
+
+def packet(major: int = 3, minor: int = 0, rest: bytes = b"user\0me\0\0") -> bytes:
+    return major.to_bytes(2, "big") + minor.to_bytes(2, "big") + rest
+
+
+@given(st.dictionaries(NAME.filter(lambda name: not name.startswith(b"_pq_.")), VALUE, max_size=6))
+def test_parameters_come_back(parameters: dict[bytes, bytes]) -> None:
+    found = parse_startup(messages.startup(0, parameters)[4:])
+    assert found.opening is Opening.STARTUP
+    assert found.parameters == parameters
+    assert not found.must_negotiate
+
+
+@pytest.mark.parametrize(
+    ("asked", "spoken", "negotiated"), [(0, 0, False), (1, 0, False), (2, 2, False), (3, 2, True), (9999, 2, True)]
+)
+def test_minor_versions(asked: int, spoken: int, negotiated: bool) -> None:
+    """3.1 was never released; PostgreSQL up to 17 takes it for 3.0 without a word."""
+    found = parse_startup(packet(3, asked))
+    assert (found.minor, found.asked_minor, found.must_negotiate) == (spoken, asked, negotiated)
+
+
+@pytest.mark.parametrize("major", [0, 1, 2, 4, 0x1233, 0xFFFF])
+def test_other_major_versions(major: int) -> None:
+    with pytest.raises(UnsupportedProtocol, match=rf"{major}\.7"):
+        parse_startup(packet(major, 7))
+
+
+def test_options_of_the_protocol_are_told_apart() -> None:
+    found = parse_startup(packet(rest=b"_pq_.a\x001\0user\0me\0_pq_.b\0\0\0"))
+    assert found.unknown_options == [b"_pq_.a", b"_pq_.b"]
+    assert found.parameters == {b"user": b"me"}
+    assert found.must_negotiate
+
+
+def test_the_last_value_of_a_name_counts() -> None:
+    assert parse_startup(packet(rest=b"user\0a\0user\0b\0\0")).parameters == {b"user": b"b"}
+
+
+def test_an_empty_value_is_no_end() -> None:
+    assert parse_startup(packet(rest=b"a\0\0user\0me\0\0")).parameters == {b"a": b"", b"user": b"me"}
+
+
+UNENDED = [b"", b"user", b"user\0", b"user\0me", b"user\0me\0", b"user\0me\0x", b"user\0me\0\0x", b"user\0me\0\0\0"]
+
+
+@pytest.mark.parametrize("rest", [*UNENDED, b"\0a\0\0"])
+def test_lists_without_their_end(rest: bytes) -> None:
+    with pytest.raises(ValueError, match="layout"):
+        parse_startup(packet(rest=rest))
+
+
+def test_no_parameters_at_all() -> None:
+    assert parse_startup(packet(rest=b"\0")).parameters == {}
+
+
+@pytest.mark.parametrize("size", range(4))
+def test_packets_without_a_version(size: int) -> None:
+    with pytest.raises(ValueError, match="length"):
+        parse_startup(packet()[:size])
+
+
+@pytest.mark.parametrize("code", ENCRYPTION.values(), ids=ENCRYPTION.keys())
+def test_encryption_requests(code: bytes) -> None:
+    assert parse_startup(code).opening is Opening.ENCRYPTION
+    with pytest.raises(ValueError, match="length"):
+        parse_startup(code + b"x")
+
+
+@pytest.mark.parametrize("size", [4, 32, 256])
+def test_cancel_requests(size: int) -> None:
+    key = bytes(range(256))[:size]
+    found = parse_startup(messages.cancel_request(4711, key)[4:])
+    assert (found.opening, found.cancel_pid, found.cancel_key) == (Opening.CANCEL, 4711, key)
+
+
+@pytest.mark.parametrize("size", [0, 3, 257])
+def test_a_cancel_key_of_no_possible_length_is_nobodys(size: int) -> None:
+    """A cancel request is never answered, not even a malformed one: this one just finds no session."""
+    assert parse_startup(messages.cancel_request(4711, bytes(size))[4:]).cancel_key == b""
+
+
+@given(st.binary(max_size=80))
+def test_any_bytes_are_a_packet_or_a_value_error(body: bytes) -> None:
+    try:
+        parse_startup(body)
+    except ValueError:
+        return
+
+
+# --- options --------------------------------------------------------------------------------------------------------
+
+
+def as_postgresql_splits(text: bytes) -> list[bytes]:
+    """What the manual says of `options`, written down once more and another way."""
+    words: list[bytes] = []
+    at = 0
+    while True:
+        while at < len(text) and text[at] in SPACES:
+            at += 1
+        if at >= len(text):
+            return words
+        word = b""
+        while at < len(text) and text[at] not in SPACES:
+            if text[at] == 0x5C:
+                at += 1
+            word += text[at : at + 1]
+            at += 1
+        words.append(word)
+
+
+@given(st.text("ab=-c\\ \t\n", max_size=24))
+def test_splitting_against_a_model(text: str) -> None:
+    assert split_options(text.encode()) == as_postgresql_splits(text.encode())
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b"", []),
+        (b"  ", []),
+        (b"a", [b"a"]),
+        (b"  a  b ", [b"a", b"b"]),
+        (rb"a\ b c", [b"a b", b"c"]),
+        (rb"a\\b", [rb"a\b"]),
+        (rb"\a", [b"a"]),
+        (b"a\\", [b"a"]),
+        (b"\\", [b""]),
+        (b"a\tb\nc\rd\ve\ff", [b"a", b"b", b"c", b"d", b"e", b"f"]),
+        (b"'a b'", [b"'a", b"b'"]),
+    ],
+)
+def test_splitting(text: bytes, words: list[bytes]) -> None:
+    assert split_options(text) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "settings", "others"),
+    [
+        (b"-c a=b", {b"a": b"b"}, []),
+        (b"-ca=b", {b"a": b"b"}, []),
+        (b"--a=b", {b"a": b"b"}, []),
+        (b"--a-b=c", {b"a_b": b"c"}, []),
+        (b"-c a-b=c-d", {b"a_b": b"c-d"}, []),
+        (b"-c a=", {b"a": b""}, []),
+        (b"-c a=b=c", {b"a": b"b=c"}, []),
+        (rb"-c search_path=a,\ b", {b"search_path": b"a, b"}, []),
+        (b"-c a=b -c a=c", {b"a": b"c"}, []),
+        (b"-c a=b --c=d -e", {b"a": b"b", b"c": b"d"}, [b"-e"]),
+        (b"-c", {}, [b"-c "]),
+        (b"-c a", {}, [b"-c a"]),
+        (b"-c =b", {}, [b"-c =b"]),
+        (b"--a", {}, [b"--a"]),
+        (b"--=b", {}, [b"--=b"]),
+        (b"plain", {}, [b"plain"]),
+        (b"-d 3", {}, [b"-d", b"3"]),
+    ],
+)
+def test_options(text: bytes, settings: dict[bytes, bytes], others: list[bytes]) -> None:
+    assert parse_options(text) == (settings, others)
