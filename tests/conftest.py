@@ -6,6 +6,7 @@ A test that wants other settings makes its own: `with Postgres(max_connections=2
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Generator, Iterator
 
 import pytest
@@ -15,6 +16,9 @@ from tests.support.tidegate import Proxy
 
 APP_USER = "app"
 APP_DATABASE = "app"
+
+# A shell starts background jobs with SIGINT ignored, and every process started here would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
