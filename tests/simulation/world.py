@@ -165,7 +165,8 @@ class World:
             return
         client.ticket = self.governor.wait(pool, client, self.now)
         self.queues[client.key].append(client)
-        self._act(self.governor.plan(self.now))
+        if self.governor.must_plan(pool, self.now):
+            self._act(self.governor.plan(self.now))
 
     def _start(self, client: Client, slot: Slot) -> None:
         assert slot not in self.running, "lent twice"
@@ -177,7 +178,10 @@ class World:
 
     def _finish(self, client: Client, slot: Slot) -> None:
         del self.running[slot]
-        if self.governor.give_back(slot, self.now):
+        ticket = self.governor.pass_on(slot, self.now)
+        if ticket is not None:
+            self._act([Lend(ticket, slot)])
+        elif self.governor.give_back(slot, self.now):
             self._act(self.governor.plan(self.now))
         if client.think is not None:
             again = self.now + client.think()

@@ -48,6 +48,9 @@ cdef class Governor:
     cpdef Slot borrow(self, Pool pool, double now, object fit=*)
     @cython.locals(pool=Pool)
     cpdef bint give_back(self, Slot slot, double now) except -1
+    @cython.locals(pool=Pool, ticket=Ticket, ledger=Ledger)
+    cpdef Ticket pass_on(self, Slot slot, double now)
+    cpdef bint must_plan(self, Pool pool, double now) except -1
     @cython.locals(at=int)
     cpdef Ticket wait(self, Pool pool, object owner, double now)
     cpdef abandon(self, Ticket ticket)

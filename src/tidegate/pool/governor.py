@@ -39,14 +39,15 @@ class Governor:
 
     The caller's part:
 
-    - a client needs a server: `borrow`; if that gives none, `wait` and then `plan`.
-    - a server became idle: `give_back`; if that says so, `plan`.
+    - a client needs a server: `borrow`; if that gives none, `wait` and, if `must_plan`, `plan`.
+    - a server became idle: `pass_on`; if that names no client, `give_back`; if that says so, `plan`.
     - an action came out of `plan` or `sweep`: carry it out. Open ends in `opened` (or `open_failed` and, once the
       socket is closed, `closed`), Close in `closed`; after each of them, `plan`.
     - a server broke: `closed`. The caller closes one for a reason of its own: `closing`, later `closed`.
     - the budget signals a change, or `next_wakeup` has come: `overdue`, `sweep`, `plan`.
 
-    `borrow` and `give_back` are the whole of it while there are servers enough. Waiting clients are served by `plan`,
+    `borrow` and `give_back` are the whole of it while there are servers enough, and `wait` and `pass_on` while one pool
+    has more clients than servers. Otherwise waiting clients are served by `plan`,
     first come, first served within a pool; how pools share is explained at `Allocator` and `Quotas`. Opening is paced:
     at most `open_burst` at a time, one while the last attempt failed, none during the pause after a failure; and never
     more than clients wait for.
@@ -121,10 +122,42 @@ class Governor:
             return True
         return False
 
+    def pass_on(self, slot: Slot, now: float) -> Ticket | None:
+        """Takes a lent server back and lends it again at once, to the next client of its own pool: `give_back` and
+        `plan` in one move, where nobody else could have a claim on it. None if somebody might: then `give_back`.
+        """
+        pool: Pool = slot.pool
+        ticket = pool.head
+        ledger = self.ledger
+        if ticket is None or slot.state != _LENT or len(ledger.queue) > 1:
+            return None
+        if now >= self._look_at or now >= slot.expires_at or slot.generation != pool.generation:
+            return None
+        if self._surplus > 0 or pool.crowded():
+            return None
+        ledger.leave(ticket)
+        slot.lent_at = now
+        slot.lends += 1
+        self._served += 1
+        self._waited += now - ticket.since
+        if ledger.waiting == 0:
+            self._report(now)
+        return ticket
+
     # Waiting clients
 
+    def must_plan(self, pool: Pool, now: float) -> bool:
+        """Whether `plan` could do anything for a client that has just joined this pool's queue.
+
+        Not if one was there before (so that `plan` has been called), no server is idle anywhere, none can be opened,
+        and nothing is due to be looked at.
+        """
+        if pool.waiting < 2 or self.ledger.idle > 0 or now >= self._look_at:
+            return True
+        return not self.ledger.blocked and pool.need() > 0
+
     def wait(self, pool: Pool, owner: object, now: float) -> Ticket:
-        """Queues a client; call `plan` next."""
+        """Queues a client; call `plan` next, if `must_plan`."""
         self._queued += 1
         at = len(pool.idle) - 1 - pool.waiting
         if at >= 0:

@@ -1,6 +1,7 @@
 """One database server as a worker sees it."""
 
 from tidegate.pool.governor cimport Governor
+from tidegate.pool.slot cimport Slot, Ticket
 from tidegate.proxy.client cimport Client, Door
 from tidegate.proxy.context cimport Context
 from tidegate.proxy.server cimport Server
@@ -24,7 +25,11 @@ cdef class Target(Door):
     cdef bint shared  # with other workers
     cdef public int own  # connections of the proxy's own
 
+    cdef int lending  # clients that are being lent a server right now, each by the one before
+
     cpdef int act(self) except -1
+    cdef int lend(self, Ticket ticket, Slot slot, double now) except -1
+    cdef int carry_out(self, list actions) except -1
     cdef int open_server(self, object slot) except -1
     cdef int close_server(self, object slot, object reason) except -1
     cdef int open_failed(self, Server server, object error) except -1

@@ -9,7 +9,7 @@ from collections import OrderedDict
 
 from tidegate.pool.actions cimport Close, Lend, Open
 from tidegate.pool.governor cimport Governor
-from tidegate.pool.slot cimport Slot
+from tidegate.pool.slot cimport Slot, Ticket
 from tidegate.proxy.backend cimport Backend
 from tidegate.proxy.client cimport ENTERING, WAITING, Client, Door
 from tidegate.proxy.context cimport Context
@@ -20,6 +20,9 @@ from tidegate.pool.limits import PoolLimits, ServerLimits
 from tidegate.pool.slot import SlotState
 from tidegate.proxy.opening import NO_IDLE_TIMEOUT, ServerLogin
 from tidegate.proxy.poolinfo import PoolInfo
+
+cdef enum:
+    DEEPEST = 16  # clients in a row that give a server back as soon as they get it, before the stack is unwound
 
 cdef int LENT_STATE = int(SlotState.LENT)
 cdef int CLOSING_STATE = int(SlotState.CLOSING)
@@ -129,7 +132,8 @@ cdef class Target(Door):
         if client.phase != ENTERING:
             client.phase = WAITING
         self.context.counters.borrow_waits += 1
-        self.act()
+        if self.governor.must_plan(client.pool, now):
+            self.act()
         if self.shared and client.ticket is not None and now - self.asked_at > ASK_PERIOD:
             self.asked_at = now
             self.worker.wake(self.budget.givers())
@@ -160,6 +164,8 @@ cdef class Target(Door):
 
     cdef int take_back(self, Server server) except -1:
         cdef Slot slot = <Slot>server.slot
+        cdef double now = self.context.loop.now
+        cdef Ticket ticket
         if server.phase != READY or server.borrower is not None or slot.state != LENT_STATE:
             return 0
         if server.cancels:
@@ -171,10 +177,27 @@ cdef class Target(Door):
             server.applied = self.context.interned.nothing
             server.inject(sql, Harmless())
             return self.context.to_servers.flush()
+        if self.lending < DEEPEST:
+            ticket = self.governor.pass_on(slot, now)
+            if ticket is not None:
+                return self.lend(ticket, slot, now)
         slot.fit = server.applied
-        if self.governor.give_back(slot, self.context.loop.now):
-            self.act()
+        if self.governor.give_back(slot, now):
+            if self.lending < DEEPEST:
+                self.act()
+            else:
+                self.context.loop.call_later(0, self.act)
         return 0
+
+    cdef int lend(self, Ticket ticket, Slot slot, double now) except -1:
+        """A client's turn has come."""
+        cdef Client client = <Client>ticket.owner
+        self.context.counters.borrow_wait_seconds += now - ticket.since
+        self.lending += 1
+        try:
+            return client.lent(<Server>slot.handle)
+        finally:
+            self.lending -= 1
 
     cdef int lost(self, Server server, object error) except -1:
         cdef double now = self.context.loop.now
@@ -229,22 +252,17 @@ cdef class Target(Door):
             self.carry_out(actions)
         return 0
 
-    def carry_out(self, list actions):
+    cdef int carry_out(self, list actions) except -1:
         """Lend, open and close."""
-        cdef Client client
-        cdef Lend lend
         cdef double now = self.context.loop.now
         for action in actions:
             if isinstance(action, Lend):
-                lend = <Lend>action
-                client = <Client>lend.ticket.owner
-                self.context.counters.borrow_wait_seconds += now - lend.ticket.since
-                client.lent(<Server>lend.slot.handle)
-                client.ticket = None
+                self.lend((<Lend>action).ticket, (<Lend>action).slot, now)
             elif isinstance(action, Open):
                 self.open_server((<Open>action).slot)
             else:
                 self.close_server((<Close>action).slot, (<Close>action).reason)
+        return 0
 
     cdef int open_server(self, object slot) except -1:
         """Begin to connect; `ready` or `lost` follows, never at once."""

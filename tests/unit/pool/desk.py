@@ -55,13 +55,17 @@ class Desk:
             self.lent[who] = slot
             return None
         ticket = self.governor.wait(pool, who, self.now)
-        self.plan()
+        if self.governor.must_plan(pool, self.now):
+            self.plan()
         return ticket
 
     def done(self, who: object) -> Slot:
         """A client's transaction ended."""
         slot = self.lent.pop(who)
-        if self.governor.give_back(slot, self.now):
+        ticket = self.governor.pass_on(slot, self.now)
+        if ticket is not None:
+            self._act([Lend(ticket, slot)])
+        elif self.governor.give_back(slot, self.now):
             self.plan()
         return slot
 

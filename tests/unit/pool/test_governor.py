@@ -97,6 +97,49 @@ def test_give_back_asks_for_a_plan_only_when_there_is_something_to_decide() -> N
     assert desk.governor.give_back(desk.lent.pop("b"), desk.now) is True
 
 
+def test_a_server_passes_to_the_next_client_of_its_pool_without_a_plan() -> None:
+    desk = Desk(limit=1)
+    desk.ask("a")
+    first, second = desk.ask("b"), desk.ask("c")
+    server = desk.lent.pop("a")
+    assert desk.governor.pass_on(server, desk.now) is first
+    assert (server.state, server.lends) == (SlotState.LENT, 2)
+    assert desk.governor.pass_on(server, desk.now) is second
+    assert desk.governor.pass_on(server, desk.now) is None, "nobody waits any more"
+    assert desk.governor.give_back(server, desk.now) is False
+    assert desk.governor.stats["served_from_queue"] == 3
+
+
+@pytest.mark.parametrize("claim", ["another pool waits", "it is too old", "it was retired", "it is time to look"])
+def test_a_server_that_others_may_claim_is_not_passed_on(claim: str) -> None:
+    desk = Desk(limit=1, server_limits=ServerLimits(server_lifetime=10.0, lifetime_spread=0.0))
+    desk.ask("a")
+    desk.ask("b")
+    if claim == "another pool waits":
+        desk.ask("x", OTHER)
+    elif claim == "it is too old":
+        desk.now += 10.0
+        desk.plan()
+    elif claim == "it was retired":
+        desk.governor.retire(CloseReason.SERVER_RELOADED, desk.now)
+    else:
+        desk.now += LOOK_PERIOD
+    assert desk.governor.pass_on(desk.lent["a"], desk.now) is None
+    assert desk.lent["a"].state == SlotState.LENT
+
+
+def test_a_client_behind_another_needs_a_plan_only_if_something_may_have_changed() -> None:
+    desk = Desk(limit=1)
+    pool = desk.pool()
+    desk.ask("a")
+    desk.governor.wait(pool, "b", desk.now)
+    assert desk.governor.must_plan(pool, desk.now), "the first to wait"
+    desk.plan()
+    desk.governor.wait(pool, "c", desk.now)
+    assert not desk.governor.must_plan(pool, desk.now)
+    assert desk.governor.must_plan(pool, desk.now + LOOK_PERIOD)
+
+
 def test_a_server_is_given_back_once_and_only_when_lent() -> None:
     desk = Desk()
     desk.ask("a")

@@ -80,12 +80,21 @@ class GovernorMachine(RuleBasedStateMachine):
             self.lend(slot)
             return
         self.queues[key].append(self.governor.wait(self.pools[key], object(), self.now))
-        self.plan()
+        if self.governor.must_plan(self.pools[key], self.now):
+            self.plan()
+        else:
+            assert self.pools[key].waiting > 1
+            assert not self.governor.ledger.idle
 
     @precondition(lambda self: self.lent)
     @rule(who=WHO)
     def give_back(self, who: int) -> None:
-        if self.governor.give_back(self.lent.pop(who % len(self.lent)), self.now):
+        slot = self.lent.pop(who % len(self.lent))
+        ticket = self.governor.pass_on(slot, self.now)
+        if ticket is not None:
+            assert [key for key, queue in self.queues.items() if queue] == [slot.pool.key], "another pool had a claim"
+            self.act([Lend(ticket, slot)])
+        elif self.governor.give_back(slot, self.now):
             self.plan()
 
     @precondition(lambda self: any(self.queues.values()))
