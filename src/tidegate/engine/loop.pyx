@@ -210,7 +210,7 @@ cdef class Loop:
             PyErr_CheckSignals()
             return 0
         for i in range(count):
-            fd = <int>(events[i].data.u64 & 0xffffffff)
+            fd = <int><uint32_t>events[i].data.u64  # a mask beyond an int's range would make Python integers of both
             generation = <unsigned int>(events[i].data.u64 >> 32)
             entry = &self.table[fd]
             if entry.handler != NULL and entry.generation == generation:
@@ -246,7 +246,13 @@ cdef class Loop:
     cdef double run_timers(self) except? -2:
         """Make the calls that are due; the seconds until the next one."""
         cdef Timer timer
-        cdef list due = []
+        cdef list due
+        if not self.timers:
+            return LONGEST_WAIT
+        timer = <Timer>self.timers[0]
+        if timer.when > self.now and not timer.cancelled:
+            return min(timer.when - self.now, <double>LONGEST_WAIT)
+        due = []
         # Taken out before the first is called: one that asks to be called again at once waits for the next turn.
         while self.timers:
             timer = <Timer>self.timers[0]

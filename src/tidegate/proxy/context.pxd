@@ -52,6 +52,7 @@ cdef class Context:
     cdef readonly Stage to_servers
     cdef readonly Statements statements
     cdef readonly object interned  # session.settings.Interned
+    cdef readonly object nothing  # the Settings of those who have set nothing
     cdef readonly Counters counters
     cdef public object config
     cdef public bint draining  # the worker is to end: transactions may finish, none begins

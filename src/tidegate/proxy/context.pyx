@@ -77,5 +77,6 @@ cdef class Context:
         self.to_servers = Stage()
         self.statements = Statements()
         self.interned = Interned()
+        self.nothing = self.interned.nothing
         self.counters = Counters()
         self.config = config

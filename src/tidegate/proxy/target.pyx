@@ -172,7 +172,7 @@ cdef class Target(Door):
             return 0  # `cancel_ended` brings it back: a cancel must not hit the next client's statement
         if server.tainted:
             return self.close_server(slot, CloseReason.SERVER_UNCLEAN)
-        if server.applied.hazard:
+        if server.applied is not self.context.nothing and server.applied.hazard:
             sql = self.context.interned.replay(server.applied, self.context.interned.nothing)
             server.applied = self.context.interned.nothing
             server.inject(sql, Harmless())
