@@ -25,15 +25,20 @@ class CancelKeys:
     def __init__(self, worker: int, secret: bytes) -> None:
         self._worker = worker
         self._secret = secret
-        self._clients: dict[int, Relay] = {}
+        # By place. A list: with thousands of idle clients a dict and its numbers would weigh as much as what it finds.
+        self._clients: list[Relay | None] = [None]
         self._free: list[int] = []
         self._generation = 0
 
     def issue(self, client: Relay, size: int) -> tuple[int, bytes]:
         """(pid, key of `size` bytes) for a client that has logged in."""
-        place = self._free.pop() if self._free else len(self._clients) + 1
-        if place >= PLACES:
-            raise OverflowError("too many clients for one worker")
+        if self._free:
+            place = self._free.pop()
+        else:
+            place = len(self._clients)
+            if place >= PLACES:
+                raise OverflowError("too many clients for one worker")
+            self._clients.append(None)
         self._generation = (self._generation + 1) & 0xFFFFFFFF
         client.ident, client.generation = place, self._generation
         self._clients[place] = client
@@ -42,13 +47,14 @@ class CancelKeys:
 
     def revoke(self, client: Relay) -> None:
         """The client has left."""
-        if self._clients.get(client.ident) is client:
-            del self._clients[client.ident]
+        if self._clients[client.ident] is client:
+            self._clients[client.ident] = None
             self._free.append(client.ident)
 
     def find(self, pid: int, key: bytes) -> Relay | None:
         """The client that this pid and key were issued to, if it is still here."""
-        client = self._clients.get(pid & (PLACES - 1))
+        place = pid & (PLACES - 1)
+        client = self._clients[place] if place < len(self._clients) else None
         if client is None or len(key) not in (4, 32):
             return None
         expected = self._key(pid, client.generation)[: len(key)]
