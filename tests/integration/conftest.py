@@ -1,4 +1,4 @@
-"""Fixtures of the integration tests that run the real proxy: a role and databases of their own, and helpers' clean-up."""
+"""Fixtures of the integration tests that run the real proxy: roles and databases of their own."""
 
 from __future__ import annotations
 

@@ -160,9 +160,11 @@ def test_two_proxies_share_a_targets_connections(postgres: Postgres, tenants: tu
         holder.execute("BEGIN")
         sitter = psycopg.connect(dsn("127.0.0.1", port, "tenant_a", "tenant_a"), autocommit=True)
         sitter.execute("SELECT 1")  # session mode: it keeps its server
-        with psycopg.connect(proxy.dsn("tenant_a", "tenant_a"), autocommit=True) as late:
-            with pytest.raises(psycopg.OperationalError, match="Timed-out waiting"):
-                late.execute("SELECT 1")
+        with (
+            psycopg.connect(proxy.dsn("tenant_a", "tenant_a"), autocommit=True) as late,
+            pytest.raises(psycopg.OperationalError, match="Timed-out waiting"),
+        ):
+            late.execute("SELECT 1")
         assert len(postgres.backends("tenant_a")) == 2
         sitter.close()
         with psycopg.connect(proxy.dsn("tenant_a", "tenant_a"), autocommit=True) as late:

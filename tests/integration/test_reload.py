@@ -15,10 +15,12 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.support import messages as m
 from tests.support.churn import Churn
 from tests.support.postgres import Postgres, dsn
 from tests.support.tidegate import Proxy, target_address, wait_until
 from tests.support.watch import Watch, assert_settles
+from tests.support.wire import PASSWORD_CLEARTEXT, SASL, RawClient
 from tidegate.demo.processes import python_environment
 
 Client = psycopg.Connection[tuple[object, ...]]
@@ -29,6 +31,12 @@ USERS = [{"name": name, "password": name} for name in ("tenant_a", "tenant_b")]
 def proxy(request: pytest.FixtureRequest, postgres: Postgres, tenants: tuple[str, ...]) -> Iterator[Proxy]:
     settings = {"connection_borrow_timeout": 1}
     with Proxy(postgres, proxy=settings, target={"max_connections": 6}, top={"workers": request.param}) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def one_worker(postgres: Postgres, tenants: tuple[str, ...]) -> Iterator[Proxy]:
+    with Proxy(postgres, proxy={"connection_borrow_timeout": 1}, target={"max_connections": 6}) as proxy:
         yield proxy
 
 
@@ -44,8 +52,8 @@ def served_at_once(proxy: Proxy, most: int, user: str = "tenant_a", database: st
         for client in clients:
             client.execute("BEGIN")
             served += 1
-    except psycopg.OperationalError as error:
-        assert error.sqlstate == "08000"
+    except psycopg.errors.ConnectionException:  # 08000: nothing came free within the borrow timeout
+        return served
     finally:
         for client in clients:
             client.close()
@@ -65,7 +73,7 @@ def refused(port: int) -> bool:
     return False
 
 
-def reload(proxy: Proxy, **changes: Any) -> str:
+def reload(proxy: Proxy, /, **changes: Any) -> str:
     """Change attributes of the proxy's file, reload, and return what the supervisor says of its success."""
     for name, value in changes.items():
         if isinstance(value, dict):
@@ -149,27 +157,27 @@ def test_users(proxy: Proxy) -> None:
     connect(proxy, "tenant_b", "tenant_b").close()
 
 
-def test_pool_size_of_a_database(proxy: Proxy, postgres: Postgres) -> None:
+def test_pool_size_of_a_database(one_worker: Proxy, postgres: Postgres) -> None:
     """For the pools that are in use, too, larger and smaller."""
-    with connect(proxy) as client:
+    with connect(one_worker) as client:
         client.execute("SELECT 1")
-        reload(proxy, databases={"tenant_a": {"pool_size": 2}, "*": {}})
-        assert served_at_once(proxy, 4) == 2
-        reload(proxy, databases={"tenant_a": {"pool_size": 4}})
-        assert served_at_once(proxy, 6) == 4
-        reload(proxy, databases={"tenant_a": {"pool_size": 1}})
+        reload(one_worker, databases={"tenant_a": {"pool_size": 2}, "*": {}})
+        assert served_at_once(one_worker, 4) == 2
+        reload(one_worker, databases={"tenant_a": {"pool_size": 4}})
+        assert served_at_once(one_worker, 6) == 4
+        reload(one_worker, databases={"tenant_a": {"pool_size": 1}})
         wait_until(lambda: len(postgres.backends("tenant_a")) == 1, "those too many are closed")
-        assert served_at_once(proxy, 3) == 1
+        assert served_at_once(one_worker, 3) == 1
         assert client.execute("SELECT 1").fetchone() == (1,)
 
 
-def test_pool_size_of_a_user(proxy: Proxy) -> None:
-    with connect(proxy) as client:
+def test_pool_size_of_a_user(one_worker: Proxy) -> None:
+    with connect(one_worker) as client:
         client.execute("SELECT 1")
-        reload(proxy, users=[{**USERS[0], "pool_size": 2}])
-        assert served_at_once(proxy, 4) == 2
-        reload(proxy, users=[{**USERS[0], "pool_size": 3}])
-        assert served_at_once(proxy, 4) == 3
+        reload(one_worker, users=[{**USERS[0], "pool_size": 2}])
+        assert served_at_once(one_worker, 4) == 2
+        reload(one_worker, users=[{**USERS[0], "pool_size": 3}])
+        assert served_at_once(one_worker, 4) == 3
 
 
 def test_minimum_size(proxy: Proxy, postgres: Postgres) -> None:
@@ -179,33 +187,14 @@ def test_minimum_size(proxy: Proxy, postgres: Postgres) -> None:
         wait_until(lambda: len(postgres.backends("tenant_a")) == 3, "the minimum is opened")
 
 
-def test_limit_of_the_target(proxy: Proxy, postgres: Postgres) -> None:
+def test_limit_of_the_target(one_worker: Proxy, postgres: Postgres) -> None:
     """Lowered, servers are closed as they come back; raised, more are opened."""
-    assert served_at_once(proxy, 6) == 6
-    reload(proxy, target={"max_connections": 3})
+    assert served_at_once(one_worker, 6) == 6
+    reload(one_worker, target={"max_connections": 3})
     wait_until(lambda: len(postgres.backends("tenant_a")) <= 3, "those too many are closed")
-    assert served_at_once(proxy, 5) == 3
-    reload(proxy, target={"max_connections": 5})
-    assert served_at_once(proxy, 6) == 5
-
-
-def test_share_of_the_databases_connections(postgres: Postgres, tenants: tuple[str, ...]) -> None:
-    """100 connections less 3 reserved and the proxy's own; changed in both forms without a new server."""
-    with Proxy(postgres) as proxy, connect(proxy) as client:
-        client.execute("SELECT 1")
-
-        def limit() -> int:
-            return int(proxy.stats()["budgets"]["main"]["limit"])
-
-        assert limit() == 96
-        reload(proxy, target={"max_connections_percent": 50})
-        assert limit() == 47
-        del proxy.target["max_connections_percent"]
-        reload(proxy, target={"max_connections": 7})
-        assert limit() == 7
-        del proxy.target["max_connections"]
-        reload(proxy)
-        assert limit() == 96
+    assert served_at_once(one_worker, 5) == 3
+    reload(one_worker, target={"max_connections": 5})
+    assert served_at_once(one_worker, 6) == 5
 
 
 def test_times_and_modes(proxy: Proxy) -> None:
@@ -237,7 +226,8 @@ def test_init_query_of_later_servers(proxy: Proxy) -> None:
 
 
 def test_own_login(proxy: Proxy, postgres: Postgres) -> None:
-    """Another login of the proxy's own is used from then on, not the connection that stands."""
+    """Another login of the proxy's own is used from then on; the connection that stands is closed."""
+    reload(proxy, proxy={"login_timeout": 1})
     connect(proxy).close()
     postgres.sql("DROP ROLE IF EXISTS reload_own")
     postgres.add_role("reload_own", "SUPERUSER")
@@ -312,15 +302,23 @@ def test_a_proxy_comes_and_goes(proxy: Proxy) -> None:
 
 
 def test_an_address_moves_to_another_proxy(proxy: Proxy) -> None:
+    """Its socket stays; who connects is treated as the other proxy says."""
     port = free_port()
     first = {"name": "second", "listen": [f"127.0.0.1:{port}"], "target": "main"}
-    shop = {"name": "third", "listen": [f"127.0.0.1:{port}"], "target": "main", "databases": {}}
-    del shop["databases"]
     reload(proxy, proxies=[first])
     with psycopg.connect(dsn("127.0.0.1", port, "tenant_a", "tenant_a"), autocommit=True) as client:
-        reload(proxy, proxies=[{**shop, "auth_method": "trust"}])
-        psycopg.connect(dsn("127.0.0.1", port, "postgres", "postgres")).close()
+        assert asked_for(port) == SASL
+        reload(proxy, proxies=[{**first, "name": "third", "auth_method": "password"}])
+        assert asked_for(port) == PASSWORD_CLEARTEXT
+        psycopg.connect(dsn("127.0.0.1", port, "tenant_a", "tenant_a")).close()
         assert client.execute("SELECT 1").fetchone() == (1,)
+
+
+def asked_for(port: int) -> int:
+    """The kind of authentication that is asked for at that port."""
+    with RawClient("127.0.0.1", port) as client:
+        client.send(m.startup({"user": "tenant_a", "database": "tenant_a"}))
+        return int.from_bytes(client.read().body[:4], "big")
 
 
 # Targets
@@ -346,7 +344,8 @@ def test_a_target_moves(proxy: Proxy, postgres: Postgres) -> None:
     """New transactions run at the new address, those that run finish where they are, the old servers are closed."""
     with Postgres() as other:
         other.start()
-        other.add_role("tenant_a")
+        [(verifier,)] = postgres.sql("SELECT rolpassword FROM pg_authid WHERE rolname = 'tenant_a'")
+        other.sql(f"CREATE ROLE tenant_a LOGIN PASSWORD '{verifier}'")  # the same, as on a replica that took over
         other.sql("CREATE DATABASE tenant_a OWNER tenant_a")
         other.sql("CREATE TABLE whose AS SELECT 'moved' AS tenant", user="tenant_a", database="tenant_a")
         with connect(proxy) as idle, connect(proxy) as busy:
@@ -382,7 +381,7 @@ BROKEN: dict[str, tuple[Callable[[Proxy], object], str]] = {
 }
 
 
-def _rewrite(proxy: Proxy, **changes: dict[str, Any]) -> None:
+def _rewrite(proxy: Proxy, /, **changes: dict[str, Any]) -> None:
     kept = {name: dict(getattr(proxy, name)) for name in changes}
     for name, change in changes.items():
         getattr(proxy, name).update(change)
@@ -421,14 +420,14 @@ def test_clients_under_load_notice_nothing(proxy: Proxy, postgres: Postgres) -> 
     ports = [free_port(), free_port()]
     with Watch(postgres.dsn(), "tenant_a") as watch, Churn(proxy.dsn("tenant_a", "tenant_a"), rotators=8) as churn:
         # The churn's own address stays; everything else changes.
-        stays = f"127.0.0.1:{proxy.port}"
-        reload(proxy, proxy={"listen": ["127.0.0.1:0"]})
-        assert not refused(proxy.port), stays
         for round_ in range(10):
             before = churn.transactions
             reload(
                 proxy,
-                proxy={"listen": ["127.0.0.1:0", f"127.0.0.1:{ports[round_ % 2]}"], "idle_client_timeout": 100 + round_},
+                proxy={
+                    "listen": ["127.0.0.1:0", f"127.0.0.1:{ports[round_ % 2]}"],
+                    "idle_client_timeout": 100 + round_,
+                },
                 databases={"*": {"pool_size": 4 + round_ % 3}},
                 target={"max_connections": 4 + round_ % 3},
             )

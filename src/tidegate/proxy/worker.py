@@ -18,8 +18,6 @@ from tidegate.auth.verifiers import CleartextCache, ExchangeKeys
 from tidegate.config.model import Config
 from tidegate.engine.loop import Loop, Watch, ignore_interrupts
 from tidegate.errors import CloseReason, PgError, Sqlstate
-from tidegate.pool.shared_budget import SharedBudget
-from tidegate.proxy.address import Address
 from tidegate.proxy.boot import Boot
 from tidegate.proxy.boot import Listener as BootListener
 from tidegate.proxy.cancel import Cancels
@@ -43,10 +41,8 @@ from tidegate.proxy.gate import Gate
 from tidegate.proxy.keys import CancelKeys
 from tidegate.proxy.listener import Listener
 from tidegate.proxy.logs import LOG, set_up
-from tidegate.proxy.reclaim import Reclaimer
 from tidegate.proxy.relay import Relay
-from tidegate.proxy.rolereader import RoleReader
-from tidegate.proxy.target import Target
+from tidegate.proxy.targets import Targets
 
 TICK = 0.1  # seconds between two looks at those who wait
 SWEEP = 1.0  # seconds between two looks at everyone else
@@ -72,12 +68,9 @@ class Worker:
         self.servers_closed_by_reason: dict[CloseReason, int] = {}
         self.set_outcomes: dict[bytes, tuple[str, bytes]] = {}
         self.lingering: set[Relay] = set()
-        self.targets: dict[str, Target] = {}
         self.gates: dict[str, Gate] = {}
         self.listeners: dict[str, Listener] = {}
-        self._roles: dict[str, RoleReader] = {}
-        self._reclaimers: dict[str, Reclaimer] = {}
-        self._memory = mmap.mmap(boot.budget_fd, 0)
+        self.targets = Targets(self, mmap.mmap(boot.budget_fd, 0), self._send)
         self._wake_fds = boot.wake_fds
         self._peers = [socket.socket(fileno=fd) for fd in boot.peer_fds]
         self._inbox = socket.socket(fileno=boot.inbox_fd)
@@ -99,18 +92,7 @@ class Worker:
 
     def _take_config(self, numbers: dict[str, int]) -> None:
         set_up(self.config.log_level, self.config.log_format, f"worker {self.index}")
-        for target in self.config.targets:
-            known = self.targets.get(target.name)
-            if known is not None and (known.config.host, known.config.port) == (target.host, target.port):
-                known.reconfigure(target)
-                continue
-            if known is not None:
-                known.retire()
-            budget = SharedBudget(self._memory, numbers[target.name], self.index)
-            address = Address(target, lambda: self.loop.now)
-            self.targets[target.name] = Target(self.context, self, target, budget, address)
-            self._roles.pop(target.name, None)
-            self._reclaimers.pop(target.name, None)
+        self.targets.configure(numbers)
         for proxy in self.config.proxies:
             gate = self.gates.get(proxy.name)
             if gate is None:
@@ -138,13 +120,6 @@ class Worker:
             error = f"{type(problem).__name__}: {problem}"
         self._channel.send(Configured(round=message.round, error=error))
 
-    def roles_of(self, target: Target) -> RoleReader:
-        """The reader of a target's roles."""
-        reader = self._roles.get(target.config.name)
-        if reader is None:
-            reader = self._roles[target.config.name] = RoleReader(self, target)
-        return reader
-
     # --- the supervisor's messages -----------------------------------------------------------------------------------
 
     def received(self, message: Message) -> None:
@@ -156,13 +131,12 @@ class Worker:
         elif isinstance(message, Stop):
             self._stop(message)
         elif isinstance(message, Reclaim):
-            self._reclaimer(message.target).ask(message)
+            reclaimer = self.targets.reclaimer(message.target)
+            if reclaimer is not None:
+                reclaimer.ask(message)
 
-    def _reclaimer(self, target: str) -> Reclaimer:
-        found = self._reclaimers.get(target)
-        if found is None:
-            found = self._reclaimers[target] = Reclaimer(self, self.targets[target], self._channel.send)
-        return found
+    def _send(self, message: Message) -> None:
+        self._channel.send(message)
 
     def _abandoned(self) -> None:
         self.log.error("the supervisor has ended; so does this worker")
@@ -196,15 +170,11 @@ class Worker:
             self._finish()
 
     def _finish(self) -> None:
-        for target in self.targets.values():
-            target.shut()
-        for reader in self._roles.values():
-            reader.shut()
+        self.targets.shut()
         self.loop.call_later(0.05, self._leave)
 
     def _leave(self) -> None:
-        busy = any(target.servers for target in self.targets.values())
-        if busy and self._stopping_at is not None and self.loop.now < self._stopping_at + 2.0:
+        if self.targets.have_servers and self._stopping_at is not None and self.loop.now < self._stopping_at + 2.0:
             self.loop.call_later(0.02, self._leave)
             return
         self._channel.send(Stopped())
@@ -218,8 +188,7 @@ class Worker:
         return time.time()
 
     def _tick(self) -> None:
-        for name, target in self.targets.items():
-            target.sweep([proxy for proxy in self.config.proxies if proxy.target == name])
+        self.targets.tick()
         now = self.loop.now
         if now - self._swept_at >= SWEEP:
             self._swept_at = now
@@ -228,8 +197,7 @@ class Worker:
                     client.check(now)
             for client in list(self.lingering):
                 client.check(now)
-            for reader in self._roles.values():
-                reader.check(now)
+            self.targets.check(now)
         if self._stopping_at is not None:
             self._drain()
         self.context.to_servers.flush_all()
@@ -241,8 +209,7 @@ class Worker:
     def _woken(self) -> None:
         """Another worker waits for a slot, or has freed one."""
         os.eventfd_read(self._wake_fds[self.index])
-        for target in self.targets.values():
-            target.act()
+        self.targets.act()
 
     def wake(self, workers: list[int]) -> None:
         """Have other workers look at the budget."""
