@@ -115,6 +115,10 @@ class Proxy:
         """Ask it to stop and return its exit status."""
         return self._program.stop(number, timeout)
 
+    def wait(self, timeout: float = 60.0) -> int:
+        """Its exit status, once it has ended as it was told otherwise."""
+        return self._program.wait(timeout)
+
     def kill(self) -> None:
         """SIGKILL the supervisor and the workers."""
         self._program.kill()

@@ -23,6 +23,7 @@ from tidegate.proxy.rolereader import RoleReader
 from tidegate.proxy.target import Target
 
 if TYPE_CHECKING:
+    from tidegate.proxy.cancel import Cancels
     from tidegate.proxy.login import ClientLogin
     from tidegate.proxy.relay import Relay
     from tidegate.proxy.worker import Worker
@@ -178,6 +179,13 @@ class Targets:
             target.shut()
         for reader in self._every_reader():
             reader.shut()
+
+    def cancel_statements(self, cancels: Cancels) -> None:
+        """Have the database end what still runs."""
+        for target in self:
+            for server in list(target.servers):
+                if server.pid:
+                    cancels.send(target, server, None)
 
     @property
     def have_servers(self) -> bool:

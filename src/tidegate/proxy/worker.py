@@ -46,6 +46,8 @@ from tidegate.proxy.targets import Targets
 
 TICK = 0.1  # seconds between two looks at those who wait
 SWEEP = 1.0  # seconds between two looks at everyone else
+LEAVE_PERIOD = 0.02  # seconds between two looks at the server connections, while they are being closed
+LEAVE_LIMIT = 2.0  # seconds beyond the limit of a stop that the database may take to close them
 SET_OUTCOMES_KEPT = 4096
 
 
@@ -75,6 +77,8 @@ class Worker:
         self._peers = [socket.socket(fileno=fd) for fd in boot.peer_fds]
         self._inbox = socket.socket(fileno=boot.inbox_fd)
         self._stopping_at: float | None = None
+        self._leaving = False
+        self._cancelled = False
         self._swept_at = 0.0
         self._take_config(boot.targets)
         self._channel = Channel(self.loop, control_fd, self.received, self._abandoned, decoder)
@@ -109,16 +113,20 @@ class Worker:
         try:
             self.config = self.context.config = Config.from_dict(message.config)
             for address in message.removed:
-                gone = self.listeners.pop(address, None)
-                if gone is not None:
-                    descriptor = gone.fd
-                    gone.close()
-                    os.close(descriptor)
+                if address in self.listeners:
+                    self._stop_listening(address)
             self._take_config(message.targets)
             self._listen(message.added)
         except (ValueError, KeyError, TypeError, OSError) as problem:
             error = f"{type(problem).__name__}: {problem}"
         self._channel.send(Configured(round=message.round, error=error))
+
+    def _stop_listening(self, address: str) -> None:
+        """Give up this worker's copy of a socket: while any is open, the kernel lets clients connect to nobody."""
+        listener = self.listeners.pop(address)
+        descriptor = listener.fd
+        listener.close()
+        os.close(descriptor)
 
     # --- the supervisor's messages -----------------------------------------------------------------------------------
 
@@ -149,9 +157,8 @@ class Worker:
         seconds = message.seconds if message.mode is StopMode.GRACEFUL else 0.0
         self._stopping_at = self.loop.now + seconds
         self.context.draining = True
-        for listener in self.listeners.values():
-            listener.close()
-        self.listeners.clear()
+        for address in list(self.listeners):
+            self._stop_listening(address)
         self._drain()
 
     def _drain(self) -> None:
@@ -166,16 +173,21 @@ class Worker:
                         ),
                         CloseReason.SHUTDOWN,
                     )
-        if not any(gate.clients for gate in self.gates.values()):
-            self._finish()
-
-    def _finish(self) -> None:
-        self.targets.shut()
-        self.loop.call_later(0.05, self._leave)
+        if not any(gate.clients for gate in self.gates.values()) and not self._leaving:
+            self._leaving = True
+            self.targets.shut()
+            self.loop.call_later(LEAVE_PERIOD, self._leave)
 
     def _leave(self) -> None:
-        if self.targets.have_servers and self._stopping_at is not None and self.loop.now < self._stopping_at + 2.0:
-            self.loop.call_later(0.02, self._leave)
+        """End once the database has closed every server connection, but wait no longer than may be."""
+        assert self._stopping_at is not None
+        over = self.loop.now - self._stopping_at
+        if self.targets.have_servers and over < LEAVE_LIMIT:
+            if over >= 0 and not self._cancelled:
+                # A backend reads Terminate only when its statement has ended, which nobody waits for any more.
+                self._cancelled = True
+                self.targets.cancel_statements(self.cancels)
+            self.loop.call_later(LEAVE_PERIOD, self._leave)
             return
         self._channel.send(Stopped())
         self.loop.stop()
