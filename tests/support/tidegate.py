@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -33,7 +34,7 @@ class Proxy:
 
     `proxy`, `target`, `users`, `databases` and `top` are settings of these tables of the configuration file, over
     what is written anyway: where to listen, the target's address, and the superuser as the proxy's own login.
-    With no `users`, logins pass through.
+    With no `users`, logins pass through. `proxies` and `targets` are whole tables that follow.
     """
 
     def __init__(
@@ -45,16 +46,19 @@ class Proxy:
         databases: Mapping[str, Table] | None = None,
         users: Sequence[Table] = (),
         top: Table | None = None,
+        proxies: Sequence[Table] = (),
+        targets: Sequence[Table] = (),
     ) -> None:
         self.postgres = postgres
         self.folder = Path(tempfile.mkdtemp(prefix="tidegate-proxy-", dir="/tmp"))
         self.config_file = self.folder / "tidegate.toml"
         self.control_socket = self.folder / "control"
         self.proxy = {"name": "main", "listen": ["127.0.0.1:0"], "target": "main", **(proxy or {})}
-        address = {"host": postgres.host, "port": postgres.port, "user": SUPERUSER, "password": PASSWORD}
-        self.target = {"name": "main", **address, **(target or {})}
+        self.target = {"name": "main", **target_address(postgres), **(target or {})}
         self.databases = dict(databases or {})
         self.users = list(users)
+        self.proxies = list(proxies)
+        self.targets = list(targets)
         self.top = {"control_socket": str(self.control_socket), **(top or {})}
         self._program = ProxyProgram(["--config", str(self.config_file)], self.folder / "stderr.log")
 
@@ -81,6 +85,17 @@ class Proxy:
         """The port that it listens on."""
         return self._program.port
 
+    def addresses(self, name: str = "main") -> list[str]:
+        """Every address of one proxy with its real port, from the line that it wrote when it started."""
+        line = next(line for line in self.stderr().splitlines() if line.startswith("tidegate: listening on "))
+        groups = re.split(r" \(target [^)]*\)(?:; )?", line.removeprefix("tidegate: listening on "))
+        names = [str(one["name"]) for one in (self.proxy, *self.proxies)]
+        return groups[names.index(name)].split(", ")
+
+    def port_of(self, name: str, at: int = 0) -> int:
+        """The port of one address of a proxy."""
+        return int(self.addresses(name)[at].rpartition(":")[2])
+
     @property
     def pid(self) -> int:
         """The supervisor's process id; ProxyFailed when it is not running."""
@@ -99,6 +114,10 @@ class Proxy:
     def stop(self, number: signal.Signals = signal.SIGTERM, timeout: float = 60.0) -> int:
         """Ask it to stop and return its exit status."""
         return self._program.stop(number, timeout)
+
+    def wait(self, timeout: float = 60.0) -> int:
+        """Its exit status, once it has ended as it was told otherwise."""
+        return self._program.wait(timeout)
 
     def kill(self) -> None:
         """SIGKILL the supervisor and the workers."""
@@ -159,10 +178,18 @@ class Proxy:
         lines += _table("[[proxy]]", self.proxy)
         for alias, database in self.databases.items():
             lines += _table(f"[proxy.databases.{json.dumps(alias)}]", database)
-        lines += _table("[[target]]", self.target)
+        for proxy in self.proxies:
+            lines += _table("[[proxy]]", proxy)
+        for target in (self.target, *self.targets):
+            lines += _table("[[target]]", target)
         for user in self.users:
             lines += _table("[[user]]", user)
         self.config_file.write_text("\n".join(lines) + "\n")
+
+
+def target_address(postgres: Postgres) -> dict[str, Any]:
+    """The settings of a target that say where it is and how the proxy itself logs in."""
+    return {"host": postgres.host, "port": postgres.port, "user": SUPERUSER, "password": PASSWORD}
 
 
 def wait_until(condition: Callable[[], object], what: str, timeout: float = WAIT) -> None:

@@ -82,6 +82,12 @@ class ProxyProgram:
             return 0
         if self._process.poll() is None:
             self._process.send_signal(number)
+        return self.wait(timeout)
+
+    def wait(self, timeout: float = STOP_TIMEOUT) -> int:
+        """Its exit status once it has ended; ProxyFailed, and it is killed, if it takes more than `timeout` seconds."""
+        if self._process is None:
+            return 0
         try:
             return self._process.wait(timeout)
         except subprocess.TimeoutExpired:

@@ -23,7 +23,7 @@ def collect(worker: Worker) -> dict[str, Any]:
     for reason, count in worker.servers_closed_by_reason.items():
         stats[f"servers_closed_{reason}"] = count
     pools = []
-    for target in worker.targets.values():
+    for target in worker.targets:
         for name, number in target.stats().items():
             stats[f"servers_{name}"] = stats.get(f"servers_{name}", 0) + number
         pools += target.pool_stats()

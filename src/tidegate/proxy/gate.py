@@ -64,7 +64,7 @@ class Gate:
             if method is ClientMethod.TRUST and not self.target.config.user:
                 login.role_found(None, None, method)
                 return
-            self.worker.roles_of(self.target).find(login)
+            self.worker.targets.roles_of(self.target).find(login)
             return
         listed = self.worker.config.user(login.user)
         secret = parse_secret(listed.password) if listed is not None and listed.password else None
@@ -94,7 +94,7 @@ class Gate:
         """Have the role read anew for the next login."""
         self.worker.counters.logins_failed += 1
         if self.passes_through:
-            self.worker.roles_of(self.target).invalidate(login)
+            self.worker.targets.roles_of(self.target).invalidate(login)
 
     # --- into a pool -------------------------------------------------------------------------------------------------
 
@@ -200,7 +200,7 @@ class Gate:
         self.worker.closed_by_reason[reason] = self.worker.closed_by_reason.get(reason, 0) + 1
         self.clients.discard(client)
         if client.login is not None and self.passes_through:
-            self.worker.roles_of(self.target).forget(client.login)
+            self.worker.targets.forget_login(client.login)
         self.worker.cancel_keys.revoke(client)
 
     def forget(self, client: Relay) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tidegate.config.addresses import Address, listen_addresses
+from tidegate.config.addresses import Address, TcpAddress, listen_addresses
 from tidegate.config.model import Config
 from tidegate.errors import ConfigError
 from tidegate.proxy.boot import Listener
@@ -48,11 +48,14 @@ class Listening:
         after: dict[Key, Entry] = {}
         added: list[Entry] = []
         opened: list[Entry] = []
+        wanted = wanted_addresses(config)
+        leaving = {key[0].port for key in self._entries.keys() - wanted.keys() if isinstance(key[0], TcpAddress)}
         try:
-            for key, proxy in wanted_addresses(config).items():
+            for key, proxy in wanted.items():
                 entry = self._entries.get(key)
                 if entry is None:
-                    entry = Entry(proxy, tuple(open_bound(key[0], self._workers, f'[[proxy]] "{proxy}": listen')))
+                    setting = f'[[proxy]] "{proxy}": listen'
+                    entry = Entry(proxy, tuple(open_bound(key[0], self._workers, setting, leaving)))
                     opened.append(entry)
                     added.append(entry)
                 elif entry.proxy != proxy:

@@ -43,4 +43,4 @@ class Reclaimer:
             )
             self._send(Reclaimed(round=question.round, target=question.target, slots=gone))
 
-        self._worker.roles_of(self._target).run(ALIVE_SQL, answered)
+        self._worker.targets.roles_of(self._target).run(ALIVE_SQL, answered)

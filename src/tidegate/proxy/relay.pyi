@@ -5,6 +5,7 @@ from tidegate.pool.pool import Pool
 from tidegate.proxy.context import Context
 from tidegate.proxy.gate import Gate
 from tidegate.proxy.login import ClientLogin
+from tidegate.proxy.server import Server
 from tidegate.proxy.target import Target
 from tidegate.session.pins import PinReason
 from tidegate.session.settings import Settings
@@ -15,12 +16,15 @@ class Relay:
     login: ClientLogin | None
     door: Target
     pool: Pool
+    ticket: object | None
     pin: PinReason | None
     ident: int
     generation: int
     closes_server: bool
     @property
     def server_pid(self) -> int: ...
+    @property
+    def current_server(self) -> Server | None: ...
     @property
     def is_idle(self) -> bool: ...
     def __init__(self, context: Context, gate: Gate) -> None: ...

@@ -11,7 +11,7 @@ import errno
 import os
 import socket
 import stat
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,20 +61,22 @@ class Bound:
             self._inode = None
 
 
-def open_bound(configured: Address, workers: int, setting: str) -> list[Bound]:
+def open_bound(configured: Address, workers: int, setting: str, leaving: Collection[int] = frozenset()) -> list[Bound]:
     """Listen on an address, one Bound for each address that its host name has.
 
+    `leaving`: TCP ports on which this process listens at another address and soon will not: for the kernel a wildcard
+    and one interface are the same, so these may be shared until then.
     ConfigError names `setting` and the address: in use, not this machine's, not permitted, name not known.
     """
     try:
         if isinstance(configured, UnixAddress):
             return [_open_unix(configured)]
-        return _open_tcp(configured, workers)
+        return _open_tcp(configured, workers, configured.port in leaving)
     except OSError as error:
         raise ConfigError(f'{setting}: cannot listen on "{configured}": {_reason(error)}') from None
 
 
-def _open_tcp(configured: TcpAddress, workers: int) -> list[Bound]:
+def _open_tcp(configured: TcpAddress, workers: int, shared: bool) -> list[Bound]:
     found = _resolve(configured)
     for attempt in range(PICK_ATTEMPTS):
         opened: list[Bound] = []
@@ -82,7 +84,7 @@ def _open_tcp(configured: TcpAddress, workers: int) -> list[Bound]:
             for family, sockaddr in found:
                 # Port 0: what the first address was given holds for the others too.
                 port = opened[0].sockets[0].getsockname()[1] if opened and configured.port == 0 else configured.port
-                opened.append(_open_group(configured, family, (sockaddr[0], port, *sockaddr[2:]), workers))
+                opened.append(_open_group(configured, family, (sockaddr[0], port, *sockaddr[2:]), workers, shared))
             return opened
         except OSError as error:
             _close_all(opened)
@@ -98,11 +100,13 @@ def _resolve(address: TcpAddress) -> list[tuple[socket.AddressFamily, SocketAddr
     return list(dict.fromkeys((family, tuple(sockaddr)) for family, _, _, _, sockaddr in found))
 
 
-def _open_group(configured: TcpAddress, family: socket.AddressFamily, sockaddr: SocketAddress, workers: int) -> Bound:
+def _open_group(
+    configured: TcpAddress, family: socket.AddressFamily, sockaddr: SocketAddress, workers: int, shared: bool
+) -> Bound:
     """A socket for each worker, all bound to one address with SO_REUSEPORT.
 
     The first is bound without the option, and gets it only then: else two proxies of the same user could bind the
-    same port unnoticed and would share its clients.
+    same port unnoticed and would share its clients. With `shared` the port is known to be ours.
     """
     group: list[socket.socket] = []
     try:
@@ -113,7 +117,7 @@ def _open_group(configured: TcpAddress, family: socket.AddressFamily, sockaddr: 
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
                 one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            if len(group) > 1:
+            if shared or len(group) > 1:
                 one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             one.bind(sockaddr)
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)

@@ -15,6 +15,10 @@ class Target:
     config: TargetConfig
     address: Address
     @property
+    def credentials(self) -> dict[str, Credential]: ...
+    @property
+    def proxies(self) -> dict[PoolKey, ProxyConfig]: ...
+    @property
     def servers(self) -> set[Server]: ...
     def __init__(
         self, context: Context, worker: Worker, config: TargetConfig, budget: SharedBudget, address: Address

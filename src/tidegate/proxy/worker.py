@@ -18,8 +18,6 @@ from tidegate.auth.verifiers import CleartextCache, ExchangeKeys
 from tidegate.config.model import Config
 from tidegate.engine.loop import Loop, Watch, ignore_interrupts
 from tidegate.errors import CloseReason, PgError, Sqlstate
-from tidegate.pool.shared_budget import SharedBudget
-from tidegate.proxy.address import Address
 from tidegate.proxy.boot import Boot
 from tidegate.proxy.boot import Listener as BootListener
 from tidegate.proxy.cancel import Cancels
@@ -43,13 +41,13 @@ from tidegate.proxy.gate import Gate
 from tidegate.proxy.keys import CancelKeys
 from tidegate.proxy.listener import Listener
 from tidegate.proxy.logs import LOG, set_up
-from tidegate.proxy.reclaim import Reclaimer
 from tidegate.proxy.relay import Relay
-from tidegate.proxy.rolereader import RoleReader
-from tidegate.proxy.target import Target
+from tidegate.proxy.targets import Targets
 
 TICK = 0.1  # seconds between two looks at those who wait
 SWEEP = 1.0  # seconds between two looks at everyone else
+LEAVE_PERIOD = 0.02  # seconds between two looks at the server connections, while they are being closed
+LEAVE_LIMIT = 2.0  # seconds beyond the limit of a stop that the database may take to close them
 SET_OUTCOMES_KEPT = 4096
 
 
@@ -72,16 +70,15 @@ class Worker:
         self.servers_closed_by_reason: dict[CloseReason, int] = {}
         self.set_outcomes: dict[bytes, tuple[str, bytes]] = {}
         self.lingering: set[Relay] = set()
-        self.targets: dict[str, Target] = {}
         self.gates: dict[str, Gate] = {}
         self.listeners: dict[str, Listener] = {}
-        self._roles: dict[str, RoleReader] = {}
-        self._reclaimers: dict[str, Reclaimer] = {}
-        self._memory = mmap.mmap(boot.budget_fd, 0)
+        self.targets = Targets(self, mmap.mmap(boot.budget_fd, 0), self._send)
         self._wake_fds = boot.wake_fds
         self._peers = [socket.socket(fileno=fd) for fd in boot.peer_fds]
         self._inbox = socket.socket(fileno=boot.inbox_fd)
         self._stopping_at: float | None = None
+        self._leaving = False
+        self._cancelled = False
         self._swept_at = 0.0
         self._take_config(boot.targets)
         self._channel = Channel(self.loop, control_fd, self.received, self._abandoned, decoder)
@@ -99,18 +96,7 @@ class Worker:
 
     def _take_config(self, numbers: dict[str, int]) -> None:
         set_up(self.config.log_level, self.config.log_format, f"worker {self.index}")
-        for target in self.config.targets:
-            known = self.targets.get(target.name)
-            if known is not None and (known.config.host, known.config.port) == (target.host, target.port):
-                known.reconfigure(target)
-                continue
-            if known is not None:
-                known.retire()
-            budget = SharedBudget(self._memory, numbers[target.name], self.index)
-            address = Address(target, lambda: self.loop.now)
-            self.targets[target.name] = Target(self.context, self, target, budget, address)
-            self._roles.pop(target.name, None)
-            self._reclaimers.pop(target.name, None)
+        self.targets.configure(numbers)
         for proxy in self.config.proxies:
             gate = self.gates.get(proxy.name)
             if gate is None:
@@ -127,23 +113,20 @@ class Worker:
         try:
             self.config = self.context.config = Config.from_dict(message.config)
             for address in message.removed:
-                gone = self.listeners.pop(address, None)
-                if gone is not None:
-                    descriptor = gone.fd
-                    gone.close()
-                    os.close(descriptor)
+                if address in self.listeners:
+                    self._stop_listening(address)
             self._take_config(message.targets)
             self._listen(message.added)
         except (ValueError, KeyError, TypeError, OSError) as problem:
             error = f"{type(problem).__name__}: {problem}"
         self._channel.send(Configured(round=message.round, error=error))
 
-    def roles_of(self, target: Target) -> RoleReader:
-        """The reader of a target's roles."""
-        reader = self._roles.get(target.config.name)
-        if reader is None:
-            reader = self._roles[target.config.name] = RoleReader(self, target)
-        return reader
+    def _stop_listening(self, address: str) -> None:
+        """Give up this worker's copy of a socket: while any is open, the kernel lets clients connect to nobody."""
+        listener = self.listeners.pop(address)
+        descriptor = listener.fd
+        listener.close()
+        os.close(descriptor)
 
     # --- the supervisor's messages -----------------------------------------------------------------------------------
 
@@ -156,13 +139,12 @@ class Worker:
         elif isinstance(message, Stop):
             self._stop(message)
         elif isinstance(message, Reclaim):
-            self._reclaimer(message.target).ask(message)
+            reclaimer = self.targets.reclaimer(message.target)
+            if reclaimer is not None:
+                reclaimer.ask(message)
 
-    def _reclaimer(self, target: str) -> Reclaimer:
-        found = self._reclaimers.get(target)
-        if found is None:
-            found = self._reclaimers[target] = Reclaimer(self, self.targets[target], self._channel.send)
-        return found
+    def _send(self, message: Message) -> None:
+        self._channel.send(message)
 
     def _abandoned(self) -> None:
         self.log.error("the supervisor has ended; so does this worker")
@@ -175,9 +157,8 @@ class Worker:
         seconds = message.seconds if message.mode is StopMode.GRACEFUL else 0.0
         self._stopping_at = self.loop.now + seconds
         self.context.draining = True
-        for listener in self.listeners.values():
-            listener.close()
-        self.listeners.clear()
+        for address in list(self.listeners):
+            self._stop_listening(address)
         self._drain()
 
     def _drain(self) -> None:
@@ -192,20 +173,21 @@ class Worker:
                         ),
                         CloseReason.SHUTDOWN,
                     )
-        if not any(gate.clients for gate in self.gates.values()):
-            self._finish()
-
-    def _finish(self) -> None:
-        for target in self.targets.values():
-            target.shut()
-        for reader in self._roles.values():
-            reader.shut()
-        self.loop.call_later(0.05, self._leave)
+        if not any(gate.clients for gate in self.gates.values()) and not self._leaving:
+            self._leaving = True
+            self.targets.shut()
+            self.loop.call_later(LEAVE_PERIOD, self._leave)
 
     def _leave(self) -> None:
-        busy = any(target.servers for target in self.targets.values())
-        if busy and self._stopping_at is not None and self.loop.now < self._stopping_at + 2.0:
-            self.loop.call_later(0.02, self._leave)
+        """End once the database has closed every server connection, but wait no longer than may be."""
+        assert self._stopping_at is not None
+        over = self.loop.now - self._stopping_at
+        if self.targets.have_servers and over < LEAVE_LIMIT:
+            if over >= 0 and not self._cancelled:
+                # A backend reads Terminate only when its statement has ended, which nobody waits for any more.
+                self._cancelled = True
+                self.targets.cancel_statements(self.cancels)
+            self.loop.call_later(LEAVE_PERIOD, self._leave)
             return
         self._channel.send(Stopped())
         self.loop.stop()
@@ -218,8 +200,7 @@ class Worker:
         return time.time()
 
     def _tick(self) -> None:
-        for name, target in self.targets.items():
-            target.sweep([proxy for proxy in self.config.proxies if proxy.target == name])
+        self.targets.tick()
         now = self.loop.now
         if now - self._swept_at >= SWEEP:
             self._swept_at = now
@@ -228,8 +209,7 @@ class Worker:
                     client.check(now)
             for client in list(self.lingering):
                 client.check(now)
-            for reader in self._roles.values():
-                reader.check(now)
+            self.targets.check(now)
         if self._stopping_at is not None:
             self._drain()
         self.context.to_servers.flush_all()
@@ -241,8 +221,7 @@ class Worker:
     def _woken(self) -> None:
         """Another worker waits for a slot, or has freed one."""
         os.eventfd_read(self._wake_fds[self.index])
-        for target in self.targets.values():
-            target.act()
+        self.targets.act()
 
     def wake(self, workers: list[int]) -> None:
         """Have other workers look at the budget."""

@@ -1,0 +1,203 @@
+"""A worker's targets through the reloads of its configuration: which are in use, which are on their way out.
+
+Owns their coming and going, with what hangs on each: the reader of its roles, the questions about slots of dead
+workers. Refuses to lend a server (`target`) and to read a role (`rolereader`).
+
+A target whose settings changed stays the same one. One that has another address, or is gone from the file, is retired:
+transactions that run there go on, its servers are closed as they come back, and the clients of a target that moved
+go to the new address with their next transaction.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from tidegate.config.model import TargetConfig
+from tidegate.pool.shared_budget import SharedBudget
+from tidegate.proxy.address import Address
+from tidegate.proxy.control import Message
+from tidegate.proxy.reclaim import Reclaimer
+from tidegate.proxy.rolereader import RoleReader
+from tidegate.proxy.target import Target
+
+if TYPE_CHECKING:
+    from tidegate.proxy.cancel import Cancels
+    from tidegate.proxy.login import ClientLogin
+    from tidegate.proxy.relay import Relay
+    from tidegate.proxy.worker import Worker
+
+READER_GRACE = 5.0
+"""Seconds beyond login_timeout that a replaced reader of roles stays: by then nobody waits for its answers."""
+
+
+class Targets:
+    """Targets by name, and those that are retired."""
+
+    def __init__(self, worker: Worker, memory: mmap.mmap, send: Callable[[Message], None]) -> None:
+        self._worker = worker
+        self._memory = memory
+        self._send = send
+        self._current: dict[str, Target] = {}
+        self._retired: list[Target] = []
+        self._readers: dict[str, RoleReader] = {}
+        self._replaced: list[tuple[RoleReader, float]] = []
+        self._reclaimers: dict[str, Reclaimer] = {}
+
+    def __getitem__(self, name: str) -> Target:
+        return self._current[name]
+
+    def __iter__(self) -> Iterator[Target]:
+        """Every target that may have servers, the retired ones included."""
+        yield from self._current.values()
+        yield from self._retired
+
+    # --- configuration -----------------------------------------------------------------------------------------------
+
+    def configure(self, numbers: dict[str, int]) -> None:
+        """Take the worker's configuration; `numbers`: each target's part of the shared budget."""
+        config = self._worker.config
+        for gone in self._current.keys() - {target.name for target in config.targets}:
+            self._retire(gone)
+        for target in config.targets:
+            known = self._current.get(target.name)
+            if known is not None and (known.config.host, known.config.port) == (target.host, target.port):
+                self._renew(known, target)
+            else:
+                self._add(target, numbers[target.name])
+
+    def _add(self, config: TargetConfig, number: int) -> None:
+        worker = self._worker
+        budget = SharedBudget(self._memory, number, worker.index)
+        new = Target(worker.context, worker, config, budget, Address(config, lambda: worker.loop.now))
+        former = self._current.get(config.name)
+        if former is not None:
+            new.credentials.update(former.credentials)  # its clients have shown them, and will not be asked again
+            self._retire(config.name)
+        self._current[config.name] = new
+
+    def _renew(self, target: Target, config: TargetConfig) -> None:
+        """New settings, with those of the proxies by which the clients of its pools come."""
+        proxies = {proxy.name: proxy for proxy in self._worker.config.proxies}
+        other_start = False
+        for key, old in list(target.proxies.items()):
+            new = proxies.get(old.name, old)
+            other_start = other_start or new.init_query != old.init_query
+            target.proxies[key] = new
+        before = target.config
+        target.reconfigure(config)
+        if other_start:
+            target.retire()
+        if _reader_settings(before) != _reader_settings(config):
+            self._replace_reader(config.name)
+
+    def _retire(self, name: str) -> None:
+        target = self._current.pop(name)
+        target.retire()
+        self._retired.append(target)
+        self._replace_reader(name)
+        self._reclaimers.pop(name, None)
+
+    def _replace_reader(self, name: str) -> None:
+        reader = self._readers.pop(name, None)
+        if reader is not None:
+            patience = max((proxy.login_timeout for proxy in self._worker.config.proxies), default=0.0)
+            self._replaced.append((reader, self._worker.loop.now + patience + READER_GRACE))
+
+    # --- what hangs on a target --------------------------------------------------------------------------------------
+
+    def roles_of(self, target: Target) -> RoleReader:
+        """The reader of a target's roles."""
+        reader = self._readers.get(target.config.name)
+        if reader is None:
+            reader = self._readers[target.config.name] = RoleReader(self._worker, target)
+        return reader
+
+    def forget_login(self, login: ClientLogin) -> None:
+        """A client has left before it was logged in, or is in: no reader need answer it."""
+        for reader in self._every_reader():
+            reader.forget(login)
+
+    def reclaimer(self, name: str) -> Reclaimer | None:
+        """Who asks about slots of dead workers; None for a target that a reload has just taken away."""
+        target = self._current.get(name)
+        if target is not None and name not in self._reclaimers:
+            self._reclaimers[name] = Reclaimer(self._worker, target, self._send)
+        return self._reclaimers.get(name)
+
+    def _every_reader(self) -> list[RoleReader]:
+        return [*self._readers.values(), *(reader for reader, _ in self._replaced)]
+
+    # --- time --------------------------------------------------------------------------------------------------------
+
+    def act(self) -> None:
+        """The shared budget has changed."""
+        for target in self:
+            target.act()
+
+    def tick(self) -> None:
+        """Called every tenth of a second or so."""
+        proxies = self._worker.config.proxies
+        for name, target in self._current.items():
+            target.sweep([proxy for proxy in proxies if proxy.target == name])
+        for target in self._retired:
+            target.sweep(proxies)
+        if self._retired:
+            self._move_clients()
+
+    def check(self, now: float) -> None:
+        """Called every second or so: give up what is no longer needed."""
+        for target in self._retired:
+            target.retire()  # also what was opened since for one of its clients
+        in_use = {id(client.door) for client in self._clients()}
+        self._retired = [target for target in self._retired if target.servers or id(target) in in_use]
+        for reader in self._every_reader():
+            reader.check(now)
+        for reader, until in self._replaced:
+            if now >= until:
+                reader.shut()
+        self._replaced = [(reader, until) for reader, until in self._replaced if now < until]
+
+    def _clients(self) -> Iterator[Relay]:
+        for gate in self._worker.gates.values():
+            yield from gate.clients
+
+    def _move_clients(self) -> None:
+        """Clients between transactions, whose target has another address now, go on there."""
+        for gate in self._worker.gates.values():
+            for client in gate.clients:
+                if client.door in self._retired and client.door is not gate.target and _is_free(client):
+                    client.pool = gate.target.pool(client.pool.key, gate.proxy)
+                    client.door = gate.target
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    def shut(self) -> None:
+        """Close every server connection."""
+        for target in self:
+            target.shut()
+        for reader in self._every_reader():
+            reader.shut()
+
+    def cancel_statements(self, cancels: Cancels) -> None:
+        """Have the database end what still runs."""
+        for target in self:
+            for server in list(target.servers):
+                if server.pid:
+                    cancels.send(target, server, None)
+
+    @property
+    def have_servers(self) -> bool:
+        """Whether any server connection is not closed at the database yet."""
+        return any(target.servers for target in self)
+
+
+def _is_free(client: Relay) -> bool:
+    """Logged in, holding no server and waiting for none."""
+    return client.login is None and client.current_server is None and client.ticket is None
+
+
+def _reader_settings(config: TargetConfig) -> tuple[object, ...]:
+    """What a reader of roles is made with; a change of any takes another reader."""
+    return config.user, config.password, config.database, config.auth_query, config.verifier_cache_ttl
