@@ -18,6 +18,7 @@ from tidegate.auth.verifiers import CleartextCache, ExchangeKeys
 from tidegate.config.model import Config
 from tidegate.engine.loop import Loop, Watch, ignore_interrupts
 from tidegate.errors import CloseReason, PgError, Sqlstate
+from tidegate.pool.client_limit import ClientLimit
 from tidegate.pool.shared_budget import SharedBudget
 from tidegate.proxy.address import Address
 from tidegate.proxy.boot import Boot
@@ -78,12 +79,13 @@ class Worker:
         self._roles: dict[str, RoleReader] = {}
         self._reclaimers: dict[str, Reclaimer] = {}
         self._memory = mmap.mmap(boot.budget_fd, 0)
+        self._counts = mmap.mmap(boot.clients_fd, 0)
         self._wake_fds = boot.wake_fds
         self._peers = [socket.socket(fileno=fd) for fd in boot.peer_fds]
         self._inbox = socket.socket(fileno=boot.inbox_fd)
         self._stopping_at: float | None = None
         self._swept_at = 0.0
-        self._take_config(boot.targets)
+        self._take_config(boot.targets, boot.proxies)
         self._channel = Channel(self.loop, control_fd, self.received, self._abandoned, decoder)
         Watch(self.loop, self._wake_fds[self.index], self._woken)
         Watch(self.loop, boot.inbox_fd, self._peer_spoke)
@@ -97,7 +99,7 @@ class Worker:
 
     # --- configuration -----------------------------------------------------------------------------------------------
 
-    def _take_config(self, numbers: dict[str, int]) -> None:
+    def _take_config(self, numbers: dict[str, int], counts: dict[str, int]) -> None:
         set_up(self.config.log_level, self.config.log_format, f"worker {self.index}")
         for target in self.config.targets:
             known = self.targets.get(target.name)
@@ -112,11 +114,12 @@ class Worker:
             self._roles.pop(target.name, None)
             self._reclaimers.pop(target.name, None)
         for proxy in self.config.proxies:
+            limit = ClientLimit(self._counts, counts[proxy.name], self.index)
             gate = self.gates.get(proxy.name)
             if gate is None:
-                self.gates[proxy.name] = Gate(self, proxy, self.targets[proxy.target])
+                self.gates[proxy.name] = Gate(self, proxy, self.targets[proxy.target], limit)
             else:
-                gate.proxy, gate.target = proxy, self.targets[proxy.target]
+                gate.proxy, gate.target, gate.limit = proxy, self.targets[proxy.target], limit
 
     def _listen(self, listeners: tuple[BootListener, ...]) -> None:
         for one in listeners:
@@ -132,7 +135,7 @@ class Worker:
                     descriptor = gone.fd
                     gone.close()
                     os.close(descriptor)
-            self._take_config(message.targets)
+            self._take_config(message.targets, message.proxies)
             self._listen(message.added)
         except (ValueError, KeyError, TypeError, OSError) as problem:
             error = f"{type(problem).__name__}: {problem}"
