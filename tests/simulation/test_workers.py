@@ -9,7 +9,9 @@ import pytest
 from tests.simulation.score import jain
 from tests.simulation.test_sharing import key, saturate
 from tests.simulation.world import World
-from tidegate.pool.shared_budget import BudgetKeeper, SharedBudget, format_region, region_size
+from tidegate.pool.budget_keeper import BudgetKeeper
+from tidegate.pool.shared_budget import SharedBudget
+from tidegate.pool.slot_table import format_region, region_size
 
 LIMIT = 20
 STEP = 0.001

@@ -14,8 +14,9 @@ from collections.abc import Collection, Mapping, Sequence
 
 from tidegate.config.model import TargetConfig
 from tidegate.errors import ConfigError
+from tidegate.pool.budget_keeper import BudgetKeeper
 from tidegate.pool.client_limit import ClientLimit, clients_size, format_clients
-from tidegate.pool.shared_budget import BudgetKeeper, format_region, region_size
+from tidegate.pool.slot_table import format_region, region_size
 
 TARGET_CAPACITY = 64
 """Parts of the budget. The memory is sparse: an unused one costs address space only."""
