@@ -142,28 +142,28 @@ cdef class SharedBudget:
         part of it: their backends end soon enough without a client having to wait for it.
         """
         cdef int held[WORKER_LIMIT]
-        cdef int least[WORKER_LIMIT]
+        cdef int in_use[WORKER_LIMIT]
         cdef WorkerRow *row = &self.table.rows[self.worker]
         cdef int limit, at
+        cdef int mine = <int>row.held - max(0, closing)
         cdef int all_held = 0
-        cdef int in_use = 0
-        tg_store(&row.idle, max(0, idle))
-        tg_store(&row.closing, max(0, closing))
+        cdef int all_in_use = 0
+        # Not idle and closing apart: what goes from one to the other between two calls would look like use to others.
+        tg_store(&row.in_use, max(0, mine - max(0, idle)))
         if not tg_load(&self.table.head.policy) & SHRINKING:
             return 0
         limit = <int>(tg_load(&self.table.head.policy) >> 1)
         for at in range(self.table.workers):
             row = &self.table.rows[at]
             held[at] = <int>tg_load(&row.held)
-            least[at] = max(0, held[at] - <int>tg_load(&row.idle) - <int>tg_load(&row.closing))
+            in_use[at] = min(held[at], <int>tg_load(&row.in_use))
             all_held += held[at]
-            in_use += least[at]
+            all_in_use += in_use[at]
         if all_held <= limit:
             return 0
-        at = held[self.worker] - max(0, closing)
-        if in_use < limit:
-            return max(0, at - spread(least, held, self.table.workers, limit, self.worker))
-        return max(0, at - spread(NULL, least, self.table.workers, limit, self.worker))
+        if all_in_use < limit:
+            return max(0, mine - spread(in_use, held, self.table.workers, limit, self.worker))
+        return max(0, mine - spread(NULL, in_use, self.table.workers, limit, self.worker))
 
     def givers(self):
         """The workers to wake when this one starts to wait: those with more than their share, most first."""

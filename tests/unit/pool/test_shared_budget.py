@@ -193,7 +193,7 @@ def lower(limit: int, rows: list[tuple[int, int]]) -> list[SharedBudget]:
     _, budgets = make_budgets(workers=len(rows), limit=64)
     for budget, (held, idle) in zip(budgets, rows, strict=True):
         take(budget, held)
-        budget.report(waiting=0, idle=idle)
+        assert budget.excess(idle, closing=0) == 0, "the limit is not lowered yet"
     budgets[0].limit = limit
     return budgets
 
