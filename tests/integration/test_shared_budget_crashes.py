@@ -17,7 +17,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tidegate.pool.shared_budget import BudgetKeeper, SharedBudget, format_region, region_size
+from tidegate.pool.budget_keeper import BudgetKeeper
+from tidegate.pool.shared_budget import SharedBudget
+from tidegate.pool.slot_table import format_region, region_size
 
 LIMIT = 12
 WORKERS = 4

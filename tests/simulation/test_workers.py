@@ -9,10 +9,14 @@ import pytest
 from tests.simulation.score import jain
 from tests.simulation.test_sharing import key, saturate
 from tests.simulation.world import World
-from tidegate.pool.shared_budget import BudgetKeeper, SharedBudget, format_region, region_size
+from tidegate.pool.budget_keeper import BudgetKeeper
+from tidegate.pool.shared_budget import SharedBudget
+from tidegate.pool.slot_table import format_region, region_size
 
 LIMIT = 20
 STEP = 0.001
+TICK = 100
+"""Steps after which every worker looks at the budget by itself, as `proxy.worker` does."""
 
 
 class Workers:
@@ -25,7 +29,7 @@ class Workers:
         self.keeper.set_limit(0, limit)
         self.budgets = [SharedBudget(memory, 0, worker) for worker in range(count)]
         self.worlds = [World(limit, budget=budget, seed=seed) for seed, budget in enumerate(self.budgets)]
-        self.limit = limit
+        self.highest = limit
         self.steps = 0
 
     def run(self, until: float) -> None:
@@ -38,9 +42,18 @@ class Workers:
                 poked.update(budget.wakeable())
                 if world.governor.stats["closed"] > closed:
                     poked.update(budget.waiters())
-            for worker in poked:
+            for worker in poked if self.steps % TICK else range(len(self.worlds)):
                 self.worlds[worker].poke()
-            assert self.keeper.used(0) <= self.limit
+            assert self.keeper.used(0) <= self.highest
+            self.highest = max(self.keeper.limit(0), min(self.highest, self.keeper.used(0)))
+
+    def lower(self, limit: int) -> None:
+        """One worker is the first to learn of a lower limit; from here on `run` lets the servers grow no more."""
+        self.budgets[0].limit = limit
+        self.highest = self.keeper.used(0)
+
+    def held(self) -> list[int]:
+        return [budget.held() for budget in self.budgets]
 
     def used(self, worker: int, since: float, until: float) -> float:
         return self.worlds[worker].score.used(key("app"), since, until) / (until - since)
@@ -97,3 +110,88 @@ def test_pools_of_two_workers_share_in_both_directions() -> None:
     shares = [world.score.used(key(name), 2.0, 6.0) for world in workers.worlds for name in ("first", "second")]
     assert jain(shares) > 0.98
     assert sum(shares) / 4.0 > 7.5
+
+
+# A lowered limit
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_saturated_workers_come_down_together(count: int) -> None:
+    workers = Workers(count, LIMIT)
+    for world in workers.worlds:
+        saturate(world, key("app"), 100, 0.01, 6.0)
+    workers.run(2.0)
+    workers.lower(8)
+    workers.run(2.2)
+    assert sum(workers.held()) <= 8
+    assert max(workers.held()) - min(workers.held()) <= 1
+    workers.run(6.0)
+    shares = [workers.used(worker, 2.5, 6.0) for worker in range(count)]
+    assert jain(shares) > 0.98
+    assert sum(shares) > 0.9 * 8
+    assert sum(world.score.churn(2.5, 6.0) for world in workers.worlds) < 5.0
+
+
+def test_idle_servers_go_before_those_in_use() -> None:
+    workers = Workers(2, LIMIT)
+    for _ in range(10):
+        workers.worlds[0].arrive(key("app"), 0.0, lambda: 0.1)
+        workers.worlds[1].arrive(key("app"), 0.0, lambda: 3.0)
+    workers.run(1.0)
+    assert workers.held() == [10, 10]
+    workers.lower(12)
+    workers.run(1.3)
+    assert workers.held() == [2, 10]
+    workers.lower(6)
+    workers.run(2.5)
+    assert workers.held() == [0, 10], "transactions are let finish"
+    workers.run(4.0)
+    assert workers.held() == [0, 6]
+
+
+def test_idle_workers_keep_equal_parts() -> None:
+    workers = Workers(3, 30)
+    for world, servers in zip(workers.worlds, (18, 8, 4), strict=True):
+        for _ in range(servers):
+            world.arrive(key("app"), 0.0, lambda: 0.1)
+    workers.run(1.0)
+    assert workers.held() == [18, 8, 4]
+    workers.lower(12)
+    workers.run(1.3)
+    assert workers.held() == [4, 4, 4]
+
+
+def test_a_worker_is_not_stripped_since_another_cannot_give() -> None:
+    """One worker's servers are all pinned: the other gives its own part, and not that one's as well."""
+    workers = Workers(2, LIMIT)
+    for _ in range(10):
+        workers.worlds[0].arrive(key("app"), 0.0, lambda: 5.0)
+    saturate(workers.worlds[1], key("app"), 50, 0.01, 8.0)
+    workers.run(1.0)
+    assert workers.held() == [10, 10]
+    workers.lower(10)
+    workers.run(4.0)
+    assert workers.held() == [10, 5]
+    assert workers.used(1, 2.0, 4.0) > 4.5
+    workers.run(8.0)
+    assert sum(workers.held()) <= 10
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_workers_with_some_load_come_down_and_nobody_waits_for_long(seed: int) -> None:
+    """About three servers are in use at a time in each, never the same three: rows of the budget are always old."""
+    workers = Workers(4, 40)
+    for number, world in enumerate(workers.worlds):
+        world.rng.seed(100 * seed + number)
+        for _ in range(10):
+            world.arrive(key("app"), 0.0, lambda: 0.5)
+        for _ in range(6):
+            world.arrive(key("app"), 1.0, world.skewed(0.01), world.skewed(0.01), 6.0)
+    workers.run(2.0)
+    assert workers.held() == [10, 10, 10, 10]
+    workers.lower(20)
+    workers.run(2.3)
+    assert sum(workers.held()) <= 20
+    assert min(workers.held()) >= 3
+    workers.run(6.0)
+    assert max(world.score.longest_wait() for world in workers.worlds) < 0.1

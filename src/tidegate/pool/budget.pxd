@@ -7,4 +7,5 @@ cdef class LocalBudget:
     cpdef free(self, int slot)
     cpdef int held(self) except -1
     cpdef report(self, int waiting, int idle)
+    cpdef int excess(self, int idle, int closing) except -1
     cpdef int owed(self, int idle) except -1

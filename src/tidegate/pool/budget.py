@@ -36,6 +36,10 @@ class Budget(Protocol):
         """Publishes how many of this worker's clients wait for want of a slot, and how many of its servers idle."""
         ...
 
+    def excess(self, idle: int, closing: int) -> int:
+        """Servers to close beyond `closing`, as the limit is below what is held; `idle` can be closed at once."""
+        ...
+
     def owed(self, idle: int) -> int:
         """Slots that this worker should give up to other workers now; `idle` is how many it could give at once."""
         ...
@@ -70,6 +74,10 @@ class LocalBudget:
 
     def report(self, waiting: int, idle: int) -> None:
         """Does nothing: there is no other worker to tell."""
+
+    def excess(self, idle: int, closing: int) -> int:
+        """Servers to close because of a limit below what is held, beside the `closing`."""
+        return max(len(self._held) - closing - self.limit, 0)
 
     def owed(self, idle: int) -> int:
         """Always 0: there is no other worker to give to."""

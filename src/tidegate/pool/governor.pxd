@@ -61,7 +61,7 @@ cdef class Governor:
     cpdef list plan(self, double now)
 
     cdef int _review(self, Pool pool, double now) except -1
-    @cython.locals(limit=int, owed=int)
+    @cython.locals(idle=int)
     cdef int _look(self, double now) except -1
     @cython.locals(spare=int, slot=Slot, pool=Pool)
     cdef int _spare_idle(self) except -1

@@ -320,10 +320,9 @@ class Governor:
     def _look(self, now: float) -> None:
         """Compares what is held with the limit and with what other workers are owed."""
         self._look_at = now + _LOOK_PERIOD
-        limit = self.budget.limit
-        owed = self.budget.owed(self._spare_idle())
-        self._over_limit = max(self.ledger.live() - limit, 0)
-        self._surplus = max(self._over_limit, owed - self.ledger.closing)
+        idle = self._spare_idle()
+        self._over_limit = self.budget.excess(idle, self.ledger.closing)
+        self._surplus = max(self._over_limit, self.budget.owed(idle) - self.ledger.closing)
 
     def _spare_idle(self) -> int:
         """Idle servers that no client here waits for: what came back for one since the last plan is spoken for."""

@@ -1,7 +1,5 @@
 """Declarations of `shared_budget`: what other compiled modules may call without Python's help."""
 
-from libc.stdint cimport uint32_t
-
 from tidegate.pool.slot_table cimport WORKER_LIMIT, Table
 
 cdef struct Shares:  # who should hold how many, worked out anew for each decision
@@ -24,6 +22,7 @@ cdef class SharedBudget:
     cpdef object note(self, int slot, unsigned int pid, unsigned int port)
     cpdef int held(self) except -1
     cpdef object report(self, int waiting, int idle)
+    cpdef int excess(self, int idle, int closing) except -1
     cpdef int owed(self, int idle) except -1
     cdef object check_held(self, int slot)
     cdef bint others_wait(self) noexcept

@@ -1,19 +1,16 @@
 """The budget of server connections that all workers share: taking, giving back, and sharing out slots.
 
-Owns the rule by which workers share a target's slots, and what the supervisor repairs after a worker's crash. The
-slots themselves, and why a crash cannot break their number, are in `slot_table`.
+Owns the rule by which workers share a target's slots. The slots themselves, and why a crash cannot break their number,
+are in `slot_table`; what the supervisor does with them, in `budget_keeper`.
 Refuses to decide which connection opens or closes (`pool` does), or to wake other workers.
 """
 
-from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
-from libc.stdint cimport int32_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint64_t
 
+from tidegate.pool.shares cimport met, share_level, spread
 from tidegate.pool.slot_table cimport (
-    FREE, HELD, ORPHAN, SUPERVISOR, Table, WorkerRow, held_by, read_header, tg_add, tg_load,
-    tg_load_wide, tg_store, tg_store_wide, tg_swap,
+    FREE, HELD, ORPHAN, SHRINKING, Table, WorkerRow, held_by, tg_add, tg_load, tg_store, tg_store_wide,
 )
-
-from tidegate.pool.slot_table import MAX_SLOTS, MAX_TARGETS, MAX_WORKERS, format_region, region_size
 
 cdef enum:
     TICKET = 0x80000000  # set in every ticket, so that none is 0; their order is that of the other 31 bits
@@ -34,8 +31,11 @@ cdef class SharedBudget:
     only one up after TURN returns of a server, and free ones go to those without, in the order in which they began
     to wait (tickets).
 
-    The numbers are as old as each worker's last report(). An error in them costs a connection opened again, never
-    the limit.
+    When the limit is lowered below what is held, all workers come down to it together: those with most, first of all
+    with what idles there (see `excess`).
+
+    The numbers are as old as each worker's last report(), excess() or owed(). An error in them costs a connection opened
+    again, never the limit.
     """
 
     def __cinit__(self, memory, int target, int worker):
@@ -131,6 +131,40 @@ cdef class SharedBudget:
             return self.asked == TURN  # until one is freed
         return owes
 
+    cpdef int excess(self, int idle, int closing) except -1:
+        """How many servers this worker should give up because all workers hold more than the limit.
+
+        `idle` is how many of its servers it could close at once, `closing` how many it closes already, which are not
+        in the answer. More than `idle` means: close the rest as they come back. To be asked as often as owed().
+
+        If the servers in use are fewer than the limit, only idle ones go, from the workers that hold most, until all
+        hold the same. Else all idle ones go, and those in use are cut in the same way. Slots of dead workers are no
+        part of it: their backends end soon enough without a client having to wait for it.
+        """
+        cdef int held[WORKER_LIMIT]
+        cdef int in_use[WORKER_LIMIT]
+        cdef WorkerRow *row = &self.table.rows[self.worker]
+        cdef int limit, at
+        cdef int mine = <int>row.held - max(0, closing)
+        cdef int all_held = 0
+        cdef int all_in_use = 0
+        # Not idle and closing apart: what goes from one to the other between two calls would look like use to others.
+        tg_store(&row.in_use, max(0, mine - max(0, idle)))
+        if not tg_load(&self.table.head.policy) & SHRINKING:
+            return 0
+        limit = <int>(tg_load(&self.table.head.policy) >> 1)
+        for at in range(self.table.workers):
+            row = &self.table.rows[at]
+            held[at] = <int>tg_load(&row.held)
+            in_use[at] = min(held[at], <int>tg_load(&row.in_use))
+            all_held += held[at]
+            all_in_use += in_use[at]
+        if all_held <= limit:
+            return 0
+        if all_in_use < limit:
+            return max(0, mine - spread(in_use, held, self.table.workers, limit, self.worker))
+        return max(0, mine - spread(NULL, in_use, self.table.workers, limit, self.worker))
+
     def givers(self):
         """The workers to wake when this one starts to wait: those with more than their share, most first."""
         cdef Shares shares
@@ -215,99 +249,3 @@ cdef class SharedBudget:
             if shares.surplus[at] > mine or (shares.surplus[at] == mine and at < self.worker):
                 total += shares.surplus[at]
         return total
-
-
-cdef int met(int *demand, int workers, int level) noexcept:
-    """Slots handed out when every demand is met up to level; saturates rather than overflows."""
-    cdef long long total = 0
-    cdef int at
-    for at in range(workers):
-        total += min(demand[at], level)
-    return <int>min(total, <long long>0x7FFFFFFF)
-
-
-cdef int share_level(int *demand, int workers, int room) noexcept:
-    """The highest level (at most room) at which all demands together fit into room; by bisection."""
-    cdef int low = 0
-    cdef int high = max(0, room)
-    cdef int middle
-    while low < high:
-        middle = low + (high - low + 1) // 2
-        if met(demand, workers, middle) <= room:
-            low = middle
-        else:
-            high = middle - 1
-    return low
-
-
-cdef class BudgetKeeper:
-    """The supervisor's view of a whole region: first limits, and repair after a worker's crash."""
-
-    cdef list tables
-
-    def __cinit__(self, memory):
-        cdef Py_buffer view
-        PyObject_GetBuffer(memory, &view, PyBUF_WRITABLE)
-        try:
-            targets = read_header(&view).targets
-        finally:
-            PyBuffer_Release(&view)
-        self.tables = [Table(memory, target) for target in range(targets)]
-
-    def set_limit(self, target, limit):
-        """Set a target's limit, before a worker has learned the real one."""
-        if limit < 0:
-            raise ValueError(f"a limit of connections must not be negative: {limit}")
-        cdef Table table = self.tables[target]
-        table.set_limit(min(limit, table.slots), SUPERVISOR)
-
-    def limit(self, target):
-        """A target's limit as it is now."""
-        cdef Table table = self.tables[target]
-        return tg_load(&table.head.policy) >> 1
-
-    def used(self, target):
-        """Slots of a target that are held or orphaned."""
-        cdef Table table = self.tables[target]
-        return table.count(HELD) + table.count(ORPHAN)
-
-    def orphans(self, target):
-        """Slots of a target whose worker died and whose backend is not known to be gone."""
-        cdef Table table = self.tables[target]
-        return table.count(ORPHAN)
-
-    def orphan(self, uint32_t worker):
-        """Repair what a dead worker left: break its locks, mark its slots, forget its report.
-
-        Call it once the process has been waited for and before another gets its number.
-        Returns (target, slot, backend process id or 0, local port or 0) for each slot that it held.
-        """
-        cdef Table table
-        cdef WorkerRow *row
-        cdef uint64_t identity
-        cdef int slot
-        found = []
-        for target, one in enumerate(self.tables):
-            table = one
-            if worker >= <uint32_t>table.workers:
-                raise ValueError(f"no worker {worker} in a budget of {table.workers}")
-            row = &table.rows[worker]
-            tg_store(&row.waiting, 0)
-            tg_store(&row.idle, 0)
-            tg_store(&row.held, 0)
-            tg_store(&row.ticket, 0)
-            for slot in range(<int>tg_load(&table.head.span)):
-                if tg_swap(&table.words[slot], held_by(worker), ORPHAN):
-                    identity = tg_load_wide(&table.identities[slot])
-                    found.append((target, slot, <int>(identity >> 32), <int>(identity & 0xFFFF)))
-            tg_swap(&table.head.lock, worker + 1, 0)
-            table.settle(SUPERVISOR)
-        return found
-
-    def reclaim(self, target, int slot):
-        """Free an orphan whose backend is gone; False if the slot is not an orphan (any more)."""
-        cdef Table table = self.tables[target]
-        if not 0 <= slot < table.slots or tg_load(&table.words[slot]) != ORPHAN:
-            return False
-        tg_store_wide(&table.identities[slot], 0)
-        return table.give_back(slot, ORPHAN, SUPERVISOR)

@@ -66,7 +66,8 @@ cdef struct WorkerRow:  # written by its worker alone, one cache line each
     uint32_t waiting
     uint32_t idle
     uint32_t ticket  # place in the line of workers without any slot; 0 = not in it
-    uint32_t unused[12]
+    uint32_t in_use  # by a client, or opening: neither idle nor closing
+    uint32_t unused[11]
 
 cdef inline uint32_t held_by(uint32_t worker) noexcept:
     """The word of a slot that this worker holds."""

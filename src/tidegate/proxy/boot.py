@@ -41,6 +41,10 @@ class Boot:
     """memfd with the shared budget (pool/slot_table.pyx), to be mapped whole, read-write and shared."""
     targets: dict[str, int]
     """Target name -> its number in the shared budget."""
+    clients_fd: int
+    """memfd with the counts of clients (pool/client_limit.pyx), to be mapped in the same way."""
+    proxies: dict[str, int]
+    """Proxy name -> its number in the counts of clients."""
     wake_fds: tuple[int, ...]
     """One non-blocking eventfd for each worker: write to another's to wake it, read the own one."""
     peer_fds: tuple[int, ...]

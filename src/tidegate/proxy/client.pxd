@@ -30,6 +30,7 @@ cdef class Client(Borrower):
     cdef readonly Context context
     cdef public object gate  # proxy.gate.Gate: the configuration of the listener it came by
     cdef public object login  # proxy.login.ClientLogin until it runs
+    cdef public object counted_in  # pool.client_limit.ClientLimit, or None before it was let in
     cdef public Door door
     cdef public object pool  # pool.Pool
     cdef public object ticket  # its place in the queue

@@ -51,6 +51,8 @@ class Configure:
     config: dict[str, Any]
     targets: dict[str, int]
     """As in Boot. A target whose address changed has a new number: another database, another budget."""
+    proxies: dict[str, int]
+    """As in Boot."""
     removed: tuple[str, ...]
     """Addresses of listeners."""
     added: tuple[Listener, ...]

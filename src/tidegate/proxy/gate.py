@@ -18,6 +18,7 @@ from tidegate.session.pins import PinReason
 from tidegate.wire.postgres import messages
 
 if TYPE_CHECKING:
+    from tidegate.pool.client_limit import ClientLimit
     from tidegate.proxy.login import ClientLogin
     from tidegate.proxy.poolinfo import PoolInfo
     from tidegate.proxy.relay import Relay
@@ -29,11 +30,13 @@ if TYPE_CHECKING:
 class Gate:
     """One proxy of the configuration, in one worker."""
 
-    def __init__(self, worker: Worker, proxy: ProxyConfig, target: Target) -> None:
+    def __init__(self, worker: Worker, proxy: ProxyConfig, target: Target, limit: ClientLimit) -> None:
         self.worker = worker
         self.proxy = proxy
         self.target = target
+        self.limit = limit
         self.clients: set[Relay] = set()
+        """Every connection by which one may come, those included that have said nothing yet."""
 
     @property
     def passes_through(self) -> bool:
@@ -43,11 +46,14 @@ class Gate:
     # --- who may come in ---------------------------------------------------------------------------------------------
 
     def admit(self, login: ClientLogin) -> None:
-        """Raises PgError if no more clients are let in."""
-        most = max(1, -(-self.proxy.max_client_connections // self.worker.config.workers))
+        """Count a client that has said who it wants to be. Raises PgError if no more are let in.
+
+        Connections that have not sent their start-up packet are none: who opens some and says nothing would else keep
+        clients out.
+        """
         if self.worker.context.draining:
             raise PgError("the proxy is shutting down", Sqlstate.CANNOT_CONNECT_NOW, "FATAL")
-        if len(self.clients) > most:
+        if not self.limit.admit(self.proxy.max_client_connections):
             self.worker.counters.clients_rejected += 1
             raise PgError(
                 "sorry, too many clients already",
@@ -56,6 +62,7 @@ class Gate:
                 f"The proxy {self.proxy.name} has reached its limit of {self.proxy.max_client_connections} clients.",
                 "Raise the setting max_client_connections of this proxy.",
             )
+        login.client.counted_in = self.limit
 
     def find_role(self, login: ClientLogin) -> None:
         """Find the user's secret, now or later; `login.role_found` is called."""
@@ -199,6 +206,9 @@ class Gate:
         """A client's session has ended."""
         self.worker.closed_by_reason[reason] = self.worker.closed_by_reason.get(reason, 0) + 1
         self.clients.discard(client)
+        if client.counted_in is not None:
+            client.counted_in.leave()
+            client.counted_in = None
         if client.login is not None and self.passes_through:
             self.worker.targets.forget_login(client.login)
         self.worker.cancel_keys.revoke(client)

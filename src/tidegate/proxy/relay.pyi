@@ -1,6 +1,7 @@
 from collections.abc import Callable
 
 from tidegate.errors import CloseReason, PgError
+from tidegate.pool.client_limit import ClientLimit
 from tidegate.pool.pool import Pool
 from tidegate.proxy.context import Context
 from tidegate.proxy.gate import Gate
@@ -14,6 +15,7 @@ class Relay:
     """A client's connection, with what it has from `client`, `borrowing` and `simple`."""
 
     login: ClientLogin | None
+    counted_in: ClientLimit | None
     door: Target
     pool: Pool
     ticket: object | None

@@ -1,6 +1,7 @@
-"""What all workers share, made once by the supervisor: the budget's memory, wake-up and peer sockets, the secret.
+"""What all workers share, made once by the supervisor: budget and client counts, wake-up and peer sockets, the secret.
 
-Owns these descriptors, which outlive every worker, and which target has which part of the budget. Refuses to use them.
+Owns these descriptors, which outlive every worker, which target has which part of the budget, and which proxy which
+count of clients. Refuses to use them.
 """
 
 from __future__ import annotations
@@ -9,14 +10,19 @@ import mmap
 import os
 import secrets
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from tidegate.config.model import TargetConfig
 from tidegate.errors import ConfigError
-from tidegate.pool.shared_budget import BudgetKeeper, format_region, region_size
+from tidegate.pool.budget_keeper import BudgetKeeper
+from tidegate.pool.client_limit import ClientLimit, clients_size, format_clients
+from tidegate.pool.slot_table import format_region, region_size
 
 TARGET_CAPACITY = 64
 """Parts of the budget. The memory is sparse: an unused one costs address space only."""
+
+PROXY_CAPACITY = 256
+"""Counts of clients; a few cache lines each."""
 
 BOOTSTRAP_LIMIT = 1
 """Server connections that may be opened before the first of them has told what the database can hold."""
@@ -35,6 +41,11 @@ class Shared:
         self._memory = mmap.mmap(self.budget_fd, size)
         format_region(self._memory, TARGET_CAPACITY, workers)
         self.keeper = BudgetKeeper(self._memory)
+        size = clients_size(PROXY_CAPACITY, workers)
+        self.clients_fd = os.memfd_create("tidegate-clients", os.MFD_CLOEXEC)
+        os.ftruncate(self.clients_fd, size)
+        self._counts = mmap.mmap(self.clients_fd, size)
+        format_clients(self._counts, PROXY_CAPACITY, workers)
         self.wake_fds = tuple(os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) for _ in range(workers))
         pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(workers)]
         self._sockets = [end for pair in pairs for end in pair]
@@ -44,10 +55,11 @@ class Shared:
         self.peer_fds = tuple(peer.fileno() for _, peer in pairs)
         self.secret = secrets.token_hex(32)
         self._numbers: dict[TargetKey, int] = {}
+        self._proxies: dict[str, int] = {}
 
     def fds_for(self, worker: int) -> list[int]:
         """The descriptors that a worker inherits."""
-        return [self.budget_fd, self.inbox_fds[worker], *self.wake_fds, *self.peer_fds]
+        return [self.budget_fd, self.clients_fd, self.inbox_fds[worker], *self.wake_fds, *self.peer_fds]
 
     def wake(self, workers: Sequence[int]) -> None:
         """Make these workers look at the budget."""
@@ -84,6 +96,39 @@ class Shared:
                 return number
         raise ConfigError(f"[[target]]: more than {TARGET_CAPACITY} targets; a restart frees those that were removed")
 
+    def number_proxies(self, names: Collection[str]) -> dict[str, int]:
+        """Give each proxy its count of clients, always the same one; ConfigError if there are more than counts.
+
+        A removed proxy keeps its count, since its clients stay and it may come back, unless all others are in use.
+        """
+        for name in names:
+            if name not in self._proxies:
+                self._proxies[name] = self._free_count(names)
+        return {name: self._proxies[name] for name in names}
+
+    def _free_count(self, names: Collection[str]) -> int:
+        taken = set(self._proxies.values())
+        for number in range(PROXY_CAPACITY):
+            if number not in taken:
+                return number
+        for name, number in self._proxies.items():
+            if name not in names and self._count(number).everywhere() == 0:
+                del self._proxies[name]
+                return number
+        raise ConfigError(f"[[proxy]]: more than {PROXY_CAPACITY} proxies that are configured or have clients")
+
+    def _count(self, number: int, worker: int = 0) -> ClientLimit:
+        return ClientLimit(self._counts, number, worker)
+
+    def clients(self) -> dict[str, int]:
+        """Clients of each proxy over all workers, as max_client_connections counts them; removed proxies too."""
+        return {name: self._count(number).everywhere() for name, number in self._proxies.items()}
+
+    def forget_clients(self, worker: int) -> None:
+        """A dead worker's clients are gone. Call it before another gets its number."""
+        for number in self._proxies.values():
+            self._count(number, worker).forget()
+
     def budgets(self) -> Mapping[str, Mapping[str, int]]:
         """The state of each target's budget, for statistics."""
         keeper = self.keeper
@@ -96,7 +141,7 @@ class Shared:
         """Close every descriptor."""
         for end in self._sockets:
             end.close()
-        for fd in (self.budget_fd, *self.wake_fds):
+        for fd in (self.budget_fd, self.clients_fd, *self.wake_fds):
             os.close(fd)
 
 

@@ -93,6 +93,7 @@ class Supervisor:
         self._started_at = self._loop.time()
         self._listening = Listening(self._config.workers)
         self._shared = Shared(self._config.workers)
+        self._proxies = self._shared.number_proxies([proxy.name for proxy in self._config.proxies])
         self._targets, _ = self._shared.number_targets(self._config.targets)
         self._recovery = Recovery(self._shared.keeper)
         self._crew = Crew(self._config.workers, self, self._command)
@@ -191,11 +192,12 @@ class Supervisor:
             new, kept = keep_fixed(self._config, load(self._config_path))
             change = self._listening.plan(new)
             try:
+                proxies = self._shared.number_proxies([proxy.name for proxy in new.proxies])
                 targets, unused = self._shared.number_targets(new.targets)
             except ConfigError:
                 self._listening.undo(change)
                 raise
-            self._config, self._targets = new, targets
+            self._config, self._targets, self._proxies = new, targets, proxies
             set_up(new.log_level, new.log_format, "supervisor")
             await self._configure_workers(change)
             for number in unused:
@@ -210,6 +212,7 @@ class Supervisor:
                 round=number,
                 config=self._config.to_dict(),
                 targets=self._targets,
+                proxies=self._proxies,
                 removed=tuple(listener.address for listener in describe(change.removed, worker)),
                 added=describe(change.added, worker),
             )
@@ -238,6 +241,8 @@ class Supervisor:
             listeners=listeners,
             budget_fd=self._shared.budget_fd,
             targets=self._targets,
+            clients_fd=self._shared.clients_fd,
+            proxies=self._proxies,
             wake_fds=self._shared.wake_fds,
             peer_fds=self._shared.peer_fds,
             inbox_fd=self._shared.inbox_fds[worker],
@@ -247,6 +252,7 @@ class Supervisor:
 
     def worker_died(self, worker: int) -> None:
         """Part of CrewEvents."""
+        self._shared.forget_clients(worker)
         by_target: dict[int, list[OrphanSlot]] = {}
         for target, slot, pid, port in self._shared.keeper.orphan(worker):
             by_target.setdefault(target, []).append(OrphanSlot(slot=slot, pid=pid, port=port))
@@ -319,7 +325,7 @@ class Supervisor:
             raise
 
     async def _command_stats(self, _: Mapping[str, Any]) -> Answer:
-        """{"workers": [a worker's statistics with its number and pid, ...], the sums of them, budgets, supervisor}."""
+        """{"workers": [a worker's statistics, its number and pid, ...], their sums, budgets, proxies, supervisor}."""
         pids = {child.worker: child.pid for child in self._crew.ready()}
         replies = await self._crew.ask(lambda _, number: Stats(round=number), STATS_LIMIT)
         stats = {worker: one.stats for worker, one in sorted(replies.items()) if isinstance(one, StatsReply)}
@@ -327,6 +333,7 @@ class Supervisor:
             **merge(stats.values()),
             "workers": [{**one, "worker": worker, "pid": pids[worker]} for worker, one in stats.items()],
             "budgets": self._shared.budgets(),
+            "proxies": {name: {"clients": count} for name, count in self._shared.clients().items()},
             "supervisor": {
                 "pid": os.getpid(),
                 "uptime_seconds": round(self._loop.time() - self._started_at, 3),

@@ -18,6 +18,7 @@ from tidegate.auth.verifiers import CleartextCache, ExchangeKeys
 from tidegate.config.model import Config
 from tidegate.engine.loop import Loop, Watch, ignore_interrupts
 from tidegate.errors import CloseReason, PgError, Sqlstate
+from tidegate.pool.client_limit import ClientLimit
 from tidegate.proxy.boot import Boot
 from tidegate.proxy.boot import Listener as BootListener
 from tidegate.proxy.cancel import Cancels
@@ -73,6 +74,7 @@ class Worker:
         self.gates: dict[str, Gate] = {}
         self.listeners: dict[str, Listener] = {}
         self.targets = Targets(self, mmap.mmap(boot.budget_fd, 0), self._send)
+        self._counts = mmap.mmap(boot.clients_fd, 0)
         self._wake_fds = boot.wake_fds
         self._peers = [socket.socket(fileno=fd) for fd in boot.peer_fds]
         self._inbox = socket.socket(fileno=boot.inbox_fd)
@@ -80,7 +82,7 @@ class Worker:
         self._leaving = False
         self._cancelled = False
         self._swept_at = 0.0
-        self._take_config(boot.targets)
+        self._take_config(boot.targets, boot.proxies)
         self._channel = Channel(self.loop, control_fd, self.received, self._abandoned, decoder)
         Watch(self.loop, self._wake_fds[self.index], self._woken)
         Watch(self.loop, boot.inbox_fd, self._peer_spoke)
@@ -94,15 +96,16 @@ class Worker:
 
     # --- configuration -----------------------------------------------------------------------------------------------
 
-    def _take_config(self, numbers: dict[str, int]) -> None:
+    def _take_config(self, numbers: dict[str, int], counts: dict[str, int]) -> None:
         set_up(self.config.log_level, self.config.log_format, f"worker {self.index}")
         self.targets.configure(numbers)
         for proxy in self.config.proxies:
+            limit = ClientLimit(self._counts, counts[proxy.name], self.index)
             gate = self.gates.get(proxy.name)
             if gate is None:
-                self.gates[proxy.name] = Gate(self, proxy, self.targets[proxy.target])
+                self.gates[proxy.name] = Gate(self, proxy, self.targets[proxy.target], limit)
             else:
-                gate.proxy, gate.target = proxy, self.targets[proxy.target]
+                gate.proxy, gate.target, gate.limit = proxy, self.targets[proxy.target], limit
 
     def _listen(self, listeners: tuple[BootListener, ...]) -> None:
         for one in listeners:
@@ -115,7 +118,7 @@ class Worker:
             for address in message.removed:
                 if address in self.listeners:
                     self._stop_listening(address)
-            self._take_config(message.targets)
+            self._take_config(message.targets, message.proxies)
             self._listen(message.added)
         except (ValueError, KeyError, TypeError, OSError) as problem:
             error = f"{type(problem).__name__}: {problem}"

@@ -38,6 +38,9 @@ class LentBudget:
     def report(self, waiting: int, idle: int) -> None:
         self.reports.append((waiting, idle))
 
+    def excess(self, idle: int, closing: int) -> int:
+        return max(self.taken - closing - self.limit, 0)
+
     def owed(self, idle: int) -> int:
         return self.wanted
 

@@ -1,320 +1,16 @@
-"""The shared budget in one process: its states, what a crash leaves, how slots are shared out."""
+"""How workers share the slots of one budget: by need, in turns, and down to a lower limit."""
 
 from __future__ import annotations
 
-import mmap
 import random
-import struct
 from collections import deque
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tidegate.pool.shared_budget import (
-    MAX_SLOTS,
-    MAX_TARGETS,
-    MAX_WORKERS,
-    BudgetKeeper,
-    SharedBudget,
-    format_region,
-    region_size,
-)
-
-HEADER = 64
-LOCK = HEADER + 4
-"""Offset of the first target's settle lock (layout version 1)."""
-
-
-def make_region(targets: int = 1, workers: int = 3, slots: int = 64) -> mmap.mmap:
-    memory = mmap.mmap(-1, region_size(targets, workers, slots))
-    format_region(memory, targets, workers, slots)
-    return memory
-
-
-def make_budgets(workers: int, limit: int, slots: int = 64) -> tuple[BudgetKeeper, list[SharedBudget]]:
-    memory = make_region(workers=workers, slots=slots)
-    keeper = BudgetKeeper(memory)
-    keeper.set_limit(0, limit)
-    return keeper, [SharedBudget(memory, 0, worker) for worker in range(workers)]
-
-
-def take(budget: SharedBudget, count: int) -> list[int]:
-    slots = [budget.acquire() for _ in range(count)]
-    assert -1 not in slots
-    return slots
-
-
-def test_hands_out_as_many_slots_as_the_limit_says_over_all_workers() -> None:
-    keeper, budgets = make_budgets(workers=3, limit=7)
-    slots = [budget.acquire() for _ in range(4) for budget in budgets]
-    assert slots.count(-1) == 5
-    assert len({slot for slot in slots if slot >= 0}) == 7
-    assert keeper.used(0) == budgets[0].used() == sum(budget.held() for budget in budgets) == 7
-
-
-def test_a_freed_slot_can_be_taken_by_another_worker() -> None:
-    _, (one, other, _) = make_budgets(workers=3, limit=1)
-    slot = one.acquire()
-    assert other.acquire() == -1
-    one.free(slot)
-    assert other.acquire() == slot
-    assert (one.held(), other.held()) == (0, 1)
-
-
-def test_only_the_holder_frees_a_slot_and_only_once() -> None:
-    _, (one, other, _) = make_budgets(workers=3, limit=2)
-    slot = one.acquire()
-    with pytest.raises(ValueError, match="is not held by worker 1"):
-        other.free(slot)
-    with pytest.raises(ValueError, match="is not held by worker 1"):
-        other.note(slot, 1, 1)
-    one.free(slot)
-    with pytest.raises(ValueError, match="is not held by worker 0"):
-        one.free(slot)
-    for wild in (-1, 64, 2**31 - 1):
-        with pytest.raises(ValueError, match="is not held"):
-            one.free(wild)
-
-
-def test_targets_do_not_share_slots() -> None:
-    memory = make_region(targets=2)
-    keeper = BudgetKeeper(memory)
-    keeper.set_limit(0, 1)
-    first, second = SharedBudget(memory, 0, 0), SharedBudget(memory, 1, 0)
-    assert (first.acquire(), second.acquire()) == (0, -1)
-    second.limit = 2
-    assert second.acquire() >= 0
-    assert (keeper.used(0), keeper.used(1), keeper.limit(0), keeper.limit(1)) == (1, 1, 1, 2)
-
-
-def test_no_limit_yet_means_no_slot() -> None:
-    _, budgets = make_budgets(workers=1, limit=0)
-    assert budgets[0].acquire() == -1
-    budgets[0].limit = 1
-    assert budgets[0].acquire() == 0
-
-
-def test_a_lower_limit_waits_for_slots_to_come_back_and_lets_none_out_before() -> None:
-    keeper, (one, other, _) = make_budgets(workers=3, limit=10)
-    slots = take(one, 10)
-    other.limit = 4
-    assert one.limit == 4
-    for slot in slots[:6]:
-        one.free(slot)
-        assert one.acquire() == other.acquire() == -1
-    one.free(slots[6])
-    assert other.acquire() >= 0
-    assert other.acquire() == -1
-    assert keeper.used(0) == 4
-
-
-def test_a_limit_lowered_and_raised_again_gives_all_of_it() -> None:
-    keeper, (one, *_) = make_budgets(workers=3, limit=10)
-    slots = take(one, 8)
-    one.limit = 3
-    for slot in slots[:2]:
-        one.free(slot)
-    one.limit = 20
-    take(one, 14)
-    assert one.acquire() == -1
-    assert keeper.used(0) == 20
-
-
-def test_a_limit_beyond_the_table_is_cut_to_it() -> None:
-    _, (one, *_) = make_budgets(workers=3, limit=1000, slots=64)
-    assert one.limit == 64
-    take(one, 64)
-    assert one.acquire() == -1
-
-
-def test_a_negative_limit_is_refused() -> None:
-    keeper, (one, *_) = make_budgets(workers=3, limit=1)
-    with pytest.raises(ValueError, match="negative"):
-        one.limit = -1
-    with pytest.raises(ValueError, match="negative"):
-        keeper.set_limit(0, -1)
-
-
-@pytest.mark.parametrize(
-    ("targets", "workers", "slots"),
-    [(0, 1, 1), (MAX_TARGETS + 1, 1, 1), (1, 0, 1), (1, MAX_WORKERS + 1, 1), (1, 1, 0), (1, 1, MAX_SLOTS + 1)],
-)
-def test_shapes_outside_the_bounds_are_refused(targets: int, workers: int, slots: int) -> None:
-    with pytest.raises(ValueError, match="must be 1 to"):
-        region_size(targets, workers, slots)
-
-
-def test_memory_that_is_no_budget_is_refused() -> None:
-    with pytest.raises(ValueError, match="no budget"):
-        SharedBudget(mmap.mmap(-1, 4096), 0, 0)
-    with pytest.raises(ValueError, match="needs"):
-        format_region(mmap.mmap(-1, 4096), 1, 1)
-    memory = make_region()
-    with pytest.raises(ValueError, match="shorter than its header"):
-        SharedBudget(memoryview(memory)[:-64], 0, 0)
-    with pytest.raises(ValueError, match="aligned"):
-        BudgetKeeper(memoryview(memory)[4:])
-    with pytest.raises(ValueError, match="no target 1"):
-        SharedBudget(memory, 1, 0)
-    with pytest.raises(ValueError, match="no worker 3"):
-        SharedBudget(memory, 0, 3)
-    with pytest.raises(ValueError, match="no worker 3"):
-        BudgetKeeper(memory).orphan(3)
-
-
-# What a dead worker leaves
-
-
-def test_a_dead_workers_slots_stay_taken_until_they_are_reclaimed() -> None:
-    keeper, (one, other, _) = make_budgets(workers=3, limit=3)
-    known, port_only, unknown = take(one, 3)
-    one.note(known, 4711, 50_000)
-    one.note(port_only, 0, 50_001)
-    found = keeper.orphan(0)
-    assert sorted(found) == sorted([(0, known, 4711, 50_000), (0, port_only, 0, 50_001), (0, unknown, 0, 0)])
-    assert (keeper.used(0), keeper.orphans(0), one.held()) == (3, 3, 0)
-    assert other.acquire() == -1
-    assert keeper.reclaim(0, known)
-    assert other.acquire() == known
-    assert not keeper.reclaim(0, known), "a slot taken again is not an orphan any more"
-    assert keeper.orphans(0) == 2
-
-
-def test_an_identity_does_not_outlive_its_slot() -> None:
-    keeper, (one, *_) = make_budgets(workers=3, limit=1)
-    slot = one.acquire()
-    one.note(slot, 4711, 50_000)
-    one.free(slot)
-    assert one.acquire() == slot
-    assert keeper.orphan(0) == [(0, slot, 0, 0)]
-    keeper.reclaim(0, slot)
-    assert keeper.orphan(0) == []
-
-
-def test_an_orphan_reclaimed_under_a_lower_limit_is_retired() -> None:
-    keeper, (one, other, _) = make_budgets(workers=3, limit=2)
-    slots = take(one, 2)
-    keeper.orphan(0)
-    other.limit = 1
-    assert keeper.reclaim(0, slots[0])
-    assert other.acquire() == -1
-    assert keeper.reclaim(0, slots[1])
-    assert other.acquire() >= 0
-    assert other.acquire() == -1
-
-
-@pytest.mark.parametrize("wild", [-1, 0, 63, 64, 2**31 - 1])
-def test_only_orphans_can_be_reclaimed(wild: int) -> None:
-    keeper, _ = make_budgets(workers=3, limit=3)
-    assert not keeper.reclaim(0, wild)
-
-
-def test_the_lock_of_a_worker_killed_while_it_changed_the_limit_is_broken() -> None:
-    memory = make_region()
-    keeper, one, other = BudgetKeeper(memory), SharedBudget(memory, 0, 0), SharedBudget(memory, 0, 1)
-    keeper.set_limit(0, 2)
-    memory[LOCK : LOCK + 4] = struct.pack("=I", one.worker + 1)  # as killed inside settle()
-    other.limit = 5
-    take(other, 2)
-    assert other.acquire() == -1, "nobody mints without the lock"
-    keeper.orphan(1)
-    assert memory[LOCK : LOCK + 4] == struct.pack("=I", one.worker + 1), "only the dead worker's lock is broken"
-    keeper.orphan(0)
-    assert memory[LOCK : LOCK + 4] == bytes(4)
-    take(one, 3)
-    assert one.acquire() == -1
-
-
-def test_a_limit_lowered_behind_a_dead_holders_lock_lets_no_slot_out() -> None:
-    memory = make_region()
-    keeper, one, other = BudgetKeeper(memory), SharedBudget(memory, 0, 0), SharedBudget(memory, 0, 1)
-    keeper.set_limit(0, 5)
-    slots = take(other, 3)
-    memory[LOCK : LOCK + 4] = struct.pack("=I", one.worker + 1)
-    other.limit = 2
-    other.free(slots[0])
-    assert other.acquire() == -1
-    keeper.orphan(0)
-    assert other.acquire() == -1
-    other.free(slots[1])
-    assert other.acquire() >= 0
-
-
-def test_a_dead_workers_wishes_are_forgotten() -> None:
-    keeper, (one, other, _) = make_budgets(workers=3, limit=2)
-    take(other, 2)
-    one.report(waiting=5, idle=0)
-    assert other.owed(idle=2) > 0
-    keeper.orphan(0)
-    assert other.owed(idle=2) == 0
-    assert other.waiters() == []
-
-
-class BudgetMachine(RuleBasedStateMachine):
-    """Any order of taking, freeing, dying, reclaiming and changing limits, against plain sets."""
-
-    held = Bundle("held")
-
-    @initialize(limit=st.integers(0, 12))
-    def start(self, limit: int) -> None:
-        self.keeper, self.budgets = make_budgets(workers=3, limit=limit, slots=16)
-        self.limit = limit
-        self.owner: dict[int, int] = {}
-        self.orphaned: set[int] = set()
-
-    @rule(target=held, worker=st.integers(0, 2))
-    def acquire(self, worker: int) -> tuple[int, int]:
-        slot = self.budgets[worker].acquire()
-        if len(self.owner) + len(self.orphaned) < self.limit:
-            assert slot not in self.owner and slot not in self.orphaned and 0 <= slot < 16
-            self.owner[slot] = worker
-        else:
-            assert slot == -1
-        return worker, slot
-
-    @rule(one=held)
-    def free(self, one: tuple[int, int]) -> None:
-        worker, slot = one
-        if self.owner.get(slot) == worker:
-            self.budgets[worker].free(slot)
-            del self.owner[slot]
-        else:
-            with pytest.raises(ValueError, match="not held"):
-                self.budgets[worker].free(slot)
-
-    @rule(worker=st.integers(0, 2))
-    def die(self, worker: int) -> None:
-        mine = {slot for slot, owner in self.owner.items() if owner == worker}
-        assert {slot for _, slot, _, _ in self.keeper.orphan(worker)} == mine
-        self.orphaned |= mine
-        self.owner = {slot: owner for slot, owner in self.owner.items() if owner != worker}
-
-    @precondition(lambda self: self.orphaned)
-    @rule(pick=st.randoms(use_true_random=False))
-    def reclaim(self, pick: random.Random) -> None:
-        slot = pick.choice(sorted(self.orphaned))
-        assert self.keeper.reclaim(0, slot)
-        self.orphaned.remove(slot)
-
-    @rule(worker=st.integers(0, 2), limit=st.integers(0, 20))
-    def change_limit(self, worker: int, limit: int) -> None:
-        self.budgets[worker].limit = limit
-        self.limit = min(limit, 16)
-
-    @invariant()
-    def agrees(self) -> None:
-        assert self.keeper.used(0) == len(self.owner) + len(self.orphaned)
-        assert self.keeper.orphans(0) == len(self.orphaned)
-        assert self.keeper.limit(0) == self.limit
-
-
-TestBudgetMachine = BudgetMachine.TestCase
-TestBudgetMachine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
-
-
-# Sharing
+from tests.unit.pool.region import make_budgets, take
+from tidegate.pool.shared_budget import SharedBudget
 
 
 def test_nothing_is_owed_while_nobody_waits() -> None:
@@ -487,3 +183,109 @@ def test_saturated_workers_settle_and_stop_moving_slots(limit: int) -> None:
     held = sorted(budget.held() for budget in budgets)
     assert sum(held) == limit
     assert held[-1] - held[0] <= 1
+
+
+# A lowered limit
+
+
+def lower(limit: int, rows: list[tuple[int, int]]) -> list[SharedBudget]:
+    """Workers that hold so many servers, so many of them idle, under a limit that has just been lowered."""
+    _, budgets = make_budgets(workers=len(rows), limit=64)
+    for budget, (held, idle) in zip(budgets, rows, strict=True):
+        take(budget, held)
+        assert budget.excess(idle, closing=0) == 0, "the limit is not lowered yet"
+    budgets[0].limit = limit
+    return budgets
+
+
+def excesses(budgets: list[SharedBudget], rows: list[tuple[int, int]]) -> list[int]:
+    return [budget.excess(idle, 0) for budget, (_, idle) in zip(budgets, rows, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("limit", "rows", "expected"),
+    [
+        (20, [(10, 10), (10, 0)], [0, 0]),
+        (10, [(10, 10), (10, 10)], [5, 5]),
+        (10, [(10, 0), (10, 0)], [5, 5]),
+        (11, [(10, 10), (10, 10)], [4, 5]),
+        (10, [(16, 16), (4, 4)], [10, 0]),
+        (10, [(10, 10), (10, 0)], [10, 0]),
+        (12, [(10, 10), (10, 2)], [6, 2]),
+        (8, [(10, 10), (10, 0)], [10, 2]),
+        (9, [(2, 0), (8, 0), (8, 3)], [0, 4, 5]),
+        (0, [(3, 3), (3, 0)], [3, 3]),
+    ],
+    ids=[
+        "fits",
+        "all idle",
+        "all in use",
+        "an odd one",
+        "the larger first",
+        "idle before in use",
+        "no more idle ones than needed",
+        "all idle ones and some in use",
+        "the small one keeps what it has",
+        "nothing is left",
+    ],
+)
+def test_a_lower_limit_is_shared_out(limit: int, rows: list[tuple[int, int]], expected: list[int]) -> None:
+    assert excesses(lower(limit, rows), rows) == expected
+
+
+def test_what_is_being_closed_is_not_asked_for_again() -> None:
+    rows = [(10, 10), (10, 10)]
+    one, other = lower(10, rows)
+    assert one.excess(idle=7, closing=3) == 2
+    assert one.excess(idle=5, closing=5) == 0
+    assert other.excess(idle=10, closing=0) == 5, "the part of one does not depend on how far the other is"
+    for slot in range(5):
+        one.free(slot)
+    assert one.excess(idle=5, closing=0) == 0
+    assert other.excess(idle=10, closing=0) == 5
+
+
+def test_a_dead_workers_slots_are_nobodys_excess() -> None:
+    keeper, (one, other, _) = make_budgets(workers=3, limit=20)
+    take(one, 10)
+    take(other, 10)
+    keeper.orphan(1)
+    one.limit = 10
+    assert one.excess(idle=10, closing=0) == 0
+    one.limit = 8
+    assert one.excess(idle=10, closing=0) == 2
+
+
+@given(
+    st.integers(0, 40),
+    st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), min_size=1, max_size=5),
+    st.integers(0, 10_000),
+)
+def test_workers_come_down_to_the_limit_in_any_order(limit: int, shapes: list[tuple[int, int]], seed: int) -> None:
+    """Each closes and frees as it likes: all meet at the limit, and nobody goes below what it was to keep."""
+    rows = [(held, min(held, idle)) for held, idle in shapes]
+    total = sum(held for held, _ in rows)
+    budgets = lower(limit, rows)
+    first = excesses(budgets, rows)
+    numbers = iter(range(total))
+    slots = [[next(numbers) for _ in range(held)] for held, _ in rows]
+    pick = random.Random(seed)
+    idle = [row[1] for row in rows]
+    closing = [0] * len(rows)
+    for _ in range(400):
+        at = pick.randrange(len(rows))
+        if pick.random() < 0.5:
+            asked = budgets[at].excess(idle[at], closing[at])
+            closing[at] += asked
+            idle[at] = max(0, idle[at] - asked)
+        elif closing[at]:
+            budgets[at].free(slots[at].pop())
+            closing[at] -= 1
+    for at, budget in enumerate(budgets):
+        assert budget.excess(idle[at], closing[at]) == 0
+        while closing[at]:
+            budget.free(slots[at].pop())
+            closing[at] -= 1
+    kept = [budget.held() for budget in budgets]
+    assert sum(kept) == min(total, limit)
+    assert kept == [held - gone for (held, _), gone in zip(rows, first, strict=True)]

@@ -39,12 +39,21 @@ BOOT = Boot(
     listeners=(LISTENER, Listener(proxy="main", address="/run/.s.PGSQL.5432", unix=True, fd=10)),
     budget_fd=3,
     targets={"main": 0},
+    clients_fd=11,
+    proxies={"main": 0, "other": 1},
     wake_fds=(4, 5),
     peer_fds=(6, 7),
     inbox_fd=8,
     config={"proxies": [{"name": "main", "init_query": "SELECT 'ä\n'"}], "shutdown_timeout": 0.5, "users": []},
 )
-CONFIGURE = Configure(round=1, config={"a": [1]}, targets={"main": 3}, removed=("127.0.0.1:1",), added=(LISTENER,))
+CONFIGURE = Configure(
+    round=1,
+    config={"a": [1]},
+    targets={"main": 3},
+    proxies={"main": 0},
+    removed=("127.0.0.1:1",),
+    added=(LISTENER,),
+)
 MESSAGES: list[Message] = [
     BOOT,
     replace(CONFIGURE, added=()),
