@@ -20,7 +20,7 @@ from tidegate.wire.postgres.messages cimport error_response, ready_for_query
 from tidegate.wire.postgres.replies cimport FORWARD, LOCAL
 from tidegate.errors import CloseReason, PgError, Sqlstate
 from tidegate.session.pins import PinReason
-from tidegate.session.settings import set_config
+from tidegate.session.settings import set_config_told
 
 cdef bytes IDLE = ready_for_query(b'I')
 
@@ -259,7 +259,7 @@ cdef class Borrowing(Client):
         cdef Validation validation = Validation()
         validation.login = self.login
         self.server.inject(
-            b"SELECT " + b",".join([set_config(name, value) for name, value in wanted.items()]), validation)
+            b"SELECT " + b",".join([set_config_told(name, value) for name, value in wanted.items()]), validation)
         validation.wanted = wanted
         self.context.to_servers.flush()
 
@@ -267,7 +267,8 @@ cdef class Borrowing(Client):
         """The login is complete."""
         self.settings = self.defaults = settings
         self.seen = seen
-        self.scs_on = seen.values.get("standard_conforming_strings") != b"off"
+        self.scs_on = seen.scs_on
+        self.trail = seen.trail
         self.role_idle_timeout = idle_timeout
         self.login = None
         self.phase = RUNNING

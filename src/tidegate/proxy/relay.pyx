@@ -208,7 +208,7 @@ cdef class Relay(Simple):
         if statement is None:
             statement = self.context.statements.find(
                 PyBytes_FromStringAndSize(body + name_end + 1, size - name_end - 1), text_end,
-                self.context_of_parse(), self.scs_on)
+                self.context_of_parse(), self.scs_on, self.trail)
         if name_end == 0:
             self.unnamed = self.server.unnamed = statement
             self.server.send_bytes(build(b'P', b"\0" + statement.content))
@@ -233,7 +233,7 @@ cdef class Relay(Simple):
         cdef Statement statement
         if self.statements is None:
             return None
-        facts = scan(text, size, self.scs_on)
+        facts = scan(text, size, self.scs_on, self.trail)
         if not facts.flags & DEALLOCATE_ONE or not facts.flags & SINGLE:
             return None
         statement = self.named(facts.deallocate)
@@ -244,7 +244,7 @@ cdef class Relay(Simple):
         del self.statements[facts.deallocate]
         self.closes_server = self.server.tainted = True
         return self.context.statements.find(
-            b"DEALLOCATE " + statement.name + b"\0\0\0", 11 + len(statement.name), object(), self.scs_on)
+            b"DEALLOCATE " + statement.name + b"\0\0\0", 11 + len(statement.name), object(), self.scs_on, self.trail)
 
     cdef int name_known(self, bytes name, Statement statement, const char* message, Py_ssize_t name_end,
                         Py_ssize_t whole) except -1:

@@ -15,7 +15,7 @@ cdef class Statements:
     cdef Py_ssize_t sweep_at
     cdef long long serial
 
-    cdef Statement find(self, bytes content, Py_ssize_t text_size, object context, bint scs_on)
+    cdef Statement find(self, bytes content, Py_ssize_t text_size, object context, bint scs_on, int trail)
     cdef int sweep(self) except -1
 
 
