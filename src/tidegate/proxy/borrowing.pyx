@@ -1,7 +1,7 @@
 """A client and the server it borrows: when it needs one, what is replayed, when it is given back, what keeps it.
 
 Owns the session's side of lending, and the steps of the login that need a server. Refuses to choose the server (`Door`)
-and to know what a client's messages mean (`simple`, `relay`).
+and to know what a client's messages mean (`simple`, `prepared`, `relay`).
 
 A client without a server borrows one at the first message that needs one, and gives it back when ReadyForQuery says
 that no transaction is open and nothing is owed. At borrow, what the server lacks of this client's settings goes out

@@ -76,8 +76,11 @@ cdef class Statements:
 
 
 cdef class Naming:
-    def __init__(self, bytes name, Statement statement, bint closing, bytes reply=None):
+    def __init__(self, bytes name, Statement statement, bint closing, bytes reply=None, dict names=None,
+                 bint at_server=False):
         self.name = name
         self.statement = statement
         self.closing = closing
         self.reply = reply
+        self.names = names
+        self.at_server = at_server
