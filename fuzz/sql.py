@@ -20,14 +20,16 @@ DEFAULTS = {
 REPORTED = ("application_name", "client_encoding", "standard_conforming_strings", "TimeZone")
 CASED = {name.lower(): name for name in DEFAULTS}
 
-TEXT = rb"E'((?:[^'\\]|''|\\\\)*)'"
+TEXT = rb"E'((?:[^'\\]|''|\\\\|\\x[0-9a-f]{2})*)'"
+TOLD = b"SELECT pg_catalog.convert_to("  # values are told as bytea
 SET_CONFIG = re.compile(rb"pg_catalog\.set_config\(" + TEXT + rb"," + TEXT + rb",false\)")
 CURRENT = re.compile(rb"pg_catalog\.current_setting\(" + TEXT + rb",true\)")
 SET = re.compile(rb"(?i)SET (?:SESSION )?([a-z_.]+)(?: TO | ?= ?)(?:'([a-z0-9_, .]*)'|([a-z0-9_]+))")
 RESET = re.compile(rb'(?i)RESET "?([a-z_]+)"?(?:\."?([a-z_]+)"?)?')
-SET_BACK = re.compile(rb'SET "([a-z_]+)"(?:\."([a-z_]+)")? TO ' + TEXT)
+SET_BACK = re.compile(rb'SET "([a-z_]+)"(?:\."([a-z_]+)")? TO (' + TEXT + rb"(?:," + TEXT + rb")*)")
+ESCAPE = re.compile(rb"\\x([0-9a-f]{2})|''|\\\\")
 DEALLOCATE = re.compile(rb"(?i)DEALLOCATE ([a-z0-9_]+)")
-PIECE = rb"(?:E'(?:[^'\\]|''|\\\\)*'|'(?:[^'\\]|'')*'|\"[^\"]*\"|[^;'\"\\$/-])"
+PIECE = rb"(?:E'(?:[^'\\]|''|\\\\|\\x[0-9a-f]{2})*'|'(?:[^'\\]|'')*'|\"[^\"]*\"|[^;'\"\\$/-])"
 READABLE = re.compile(PIECE + rb"*(?:;" + PIECE + rb"*)*")  # no comments, no dollar quotes, nothing open at the end
 STATEMENT = re.compile(PIECE + rb"+")
 
@@ -128,7 +130,8 @@ class Session:
             self.own.pop(b".".join(filter(None, found.groups())).decode().lower(), None)
             return Result(b"RESET")
         if found := SET_BACK.fullmatch(text):
-            self._set(b".".join(filter(None, found.groups()[:2])), unescaped(found[3]))
+            parts = [unescaped(part) for part in re.findall(TEXT, found[3])]
+            self._set(b".".join(filter(None, found.groups()[:2])), b", ".join(parts))
             return Result(b"SET")
         if found := SET.fullmatch(text):
             if found[3] and found[3].upper() == b"DEFAULT":
@@ -153,12 +156,17 @@ class Session:
         if text.startswith(b"SELECT pg_catalog.set_config("):
             found = SET_CONFIG.findall(text)
             return Result(rows=[[self._set(unescaped(name), unescaped(value)) for name, value in found]])
-        if text.startswith(b"SELECT pg_catalog.current_setting("):
-            return Result(rows=[[self.value(unescaped(name)) for name in CURRENT.findall(text)]])
+        if text.startswith(TOLD + b"pg_catalog.set_config("):
+            found = SET_CONFIG.findall(text)
+            return Result(rows=[[as_bytea(self._set(unescaped(name), unescaped(value))) for name, value in found]])
+        if text.startswith(TOLD + b"pg_catalog.current_setting("):
+            return Result(rows=[[as_bytea(self.value(unescaped(name))) for name in CURRENT.findall(text)]])
         if text.startswith(b"SELECT n.name,n.value,"):
             names = [unescaped(name) for name in CURRENT.findall(text)]
             own = [b"t" if name.decode().lower() in self.own else b"f" for name in names]
-            return Result(rows=[[name, self.value(name), is_own] for name, is_own in zip(names, own, strict=True)])
+            return Result(
+                rows=[[name, as_bytea(self.value(name)), is_own] for name, is_own in zip(names, own, strict=True)]
+            )
         return None
 
     def value(self, name: bytes) -> bytes | None:
@@ -173,5 +181,10 @@ class Session:
 
 
 def unescaped(text: bytes) -> bytes:
-    """The value of an E'' constant in which nothing but quotes and backslashes is escaped."""
-    return text.replace(b"''", b"'").replace(b"\\\\", b"\\")
+    """The value of an E'' constant."""
+    return ESCAPE.sub(lambda found: bytes((int(found[1], 16),)) if found[1] else found[0][1:], text)
+
+
+def as_bytea(value: bytes | None) -> bytes | None:
+    """A value as bytea_output = hex shows it."""
+    return None if value is None else b"\\x" + value.hex().encode()

@@ -1,7 +1,7 @@
 """A client and the server it borrows: when it needs one, what is replayed, when it is given back, what keeps it.
 
 Owns the session's side of lending, and the steps of the login that need a server. Refuses to choose the server (`Door`)
-and to know what a client's messages mean (`simple`, `relay`).
+and to know what a client's messages mean (`simple`, `prepared`, `relay`).
 
 A client without a server borrows one at the first message that needs one, and gives it back when ReadyForQuery says
 that no transaction is open and nothing is owed. At borrow, what the server lacks of this client's settings goes out
@@ -20,7 +20,7 @@ from tidegate.wire.postgres.messages cimport error_response, ready_for_query
 from tidegate.wire.postgres.replies cimport FORWARD, LOCAL
 from tidegate.errors import CloseReason, PgError, Sqlstate
 from tidegate.session.pins import PinReason
-from tidegate.session.settings import set_config
+from tidegate.session.settings import set_config_told
 
 cdef bytes IDLE = ready_for_query(b'I')
 
@@ -259,7 +259,7 @@ cdef class Borrowing(Client):
         cdef Validation validation = Validation()
         validation.login = self.login
         self.server.inject(
-            b"SELECT " + b",".join([set_config(name, value) for name, value in wanted.items()]), validation)
+            b"SELECT " + b",".join([set_config_told(name, value) for name, value in wanted.items()]), validation)
         validation.wanted = wanted
         self.context.to_servers.flush()
 
@@ -267,7 +267,8 @@ cdef class Borrowing(Client):
         """The login is complete."""
         self.settings = self.defaults = settings
         self.seen = seen
-        self.scs_on = seen.values.get("standard_conforming_strings") != b"off"
+        self.scs_on = seen.scs_on
+        self.trail = seen.trail
         self.role_idle_timeout = idle_timeout
         self.login = None
         self.phase = RUNNING

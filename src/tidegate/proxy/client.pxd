@@ -60,6 +60,7 @@ cdef class Client(Borrower):
     cdef bint reset_touched  # a RESET ran in this transaction
     cdef dict unsettled  # statement names whose Parse or Close the server has not answered, or None
     cdef bint scs_on  # standard_conforming_strings
+    cdef int trail  # session.lexis.TrailBytes of its client_encoding
     cdef public bint closes_server  # its server is never lent to anyone else
     cdef char* held
     cdef Py_ssize_t held_size

@@ -221,8 +221,8 @@ cdef class Client(Borrower):
 
     cdef int parameter_changed(self, str name, bytes value) except -1:
         self.seen = self.context.interned.changed(self.seen, {name: value})
-        if name == "standard_conforming_strings":
-            self.scs_on = value != b"off"
+        self.scs_on = self.seen.scs_on
+        self.trail = self.seen.trail
         return 0
 
     cdef int sync_parameters(self) except -1:
@@ -234,7 +234,8 @@ cdef class Client(Borrower):
             if self.seen.values.get(name) != value:
                 self.send_bytes(parameter_status(name.encode("utf-8", "surrogateescape"), value))
         self.seen = now
-        self.scs_on = now.values.get("standard_conforming_strings") != b"off"
+        self.scs_on = now.scs_on
+        self.trail = now.trail
         return 0
 
     cdef int server_lost(self, object error) except -1:

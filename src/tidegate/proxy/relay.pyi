@@ -12,7 +12,7 @@ from tidegate.session.pins import PinReason
 from tidegate.session.settings import Settings
 
 class Relay:
-    """A client's connection, with what it has from `client`, `borrowing` and `simple`."""
+    """A client's connection, with what it has from `client`, `borrowing`, `simple` and `prepared`."""
 
     login: ClientLogin | None
     counted_in: ClientLimit | None

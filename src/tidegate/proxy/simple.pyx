@@ -41,13 +41,13 @@ cdef class Simple(Borrowing):
             if not self.need_server():
                 return STOP
             scanner = Scanner.__new__(Scanner)
-            scanner.reset(self.scs_on, 0)
+            scanner.reset(self.scs_on, self.trail)
             scanner.feed(message + HEADER, available - HEADER)
             self.scanner = scanner
             self.body_mode = SCAN
             return self.run_query(PLAIN, message, whole, available)
         size = string_end(message + HEADER, whole - HEADER)
-        facts = scan(message + HEADER, size if size >= 0 else whole - HEADER, self.scs_on)
+        facts = scan(message + HEADER, size if size >= 0 else whole - HEADER, self.scs_on, self.trail)
         if facts is not PLAIN and self.server is None and self.answer_here(facts):
             return DONE
         if not self.need_server():

@@ -13,7 +13,7 @@ from tidegate.proxy.client cimport ENTERING, RUNNING
 from tidegate.proxy.relay cimport Relay
 from tidegate.proxy.server cimport Injection, Server
 from tidegate.wire.postgres.messages cimport ready_for_query
-from tidegate.session.settings import probe_sql, quick_probe_sql
+from tidegate.session.settings import probe_sql, quick_probe_sql, told
 
 # DISCARD ALL resets these; RESET ALL does not (PostgreSQL: GUC_NO_RESET_ALL).
 cdef tuple IDENTITY = ("role", "session_authorization")
@@ -54,10 +54,10 @@ cdef class Probe(Injection):
             return 0
         if self.quick:
             for name, value in zip(self.names, self.rows[0]):
-                self.one_value(at_server, wanted, name, value, True)
+                self.one_value(at_server, wanted, name, told(value), True)
         else:
             for row in self.rows:
-                self.one_value(at_server, wanted, row[0].decode(), row[1], row[2] == b"t")
+                self.one_value(at_server, wanted, row[0].decode(), told(row[1]), row[2] == b"t")
         interned = server.context.interned
         server.applied = interned.changed(server.applied, at_server)
         client.settings = interned.changed(client.settings, wanted)
@@ -148,11 +148,13 @@ cdef class Validation(Injection):
 
     cdef int finished(self, Server server) except -1:
         cdef Relay client = self.login.client
+        cdef list values = []
         if client.server is not server or client.phase != ENTERING:
             # The client has left; what the server took of its parameters is not known to be anyone's.
             server.tainted = True
             return 0
         if self.error is None:
-            server.applied = server.context.interned.intern(dict(zip(self.wanted, self.rows[0])))
-        self.login.validated(self.rows[0] if self.error is None else [], self.error)
+            values = [told(value) for value in self.rows[0]]
+            server.applied = server.context.interned.intern(dict(zip(self.wanted, values)))
+        self.login.validated(values, self.error)
         return 0

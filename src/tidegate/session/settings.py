@@ -5,14 +5,18 @@ guess values: every value in here was accepted, and is spelled, by the server (`
 
 A client has a `Settings` of its own overrides, and a server one of what is applied to it. Both are interned: thousands
 of clients that set the same things share one object, and "does this server fit?" is a comparison of two pointers.
-Values are bytes, as the server sent them; names are lower-case, as PostgreSQL compares them.
+Values are bytes in the database's own encoding, whatever client_encoding they were set or asked for under, and all SQL
+in here is ASCII: it means the same at every server. Names are lower-case, as PostgreSQL compares them.
 """
 
 from __future__ import annotations
 
+import re
 import weakref
 from collections import OrderedDict
 from collections.abc import Mapping
+
+from tidegate.session.scanner import trail_bytes
 
 PARSE_CONTEXT = (
     "search_path",
@@ -39,19 +43,28 @@ SHORT_TIMEOUT = 1000.0
 TIMEOUTS = ("statement_timeout", "transaction_timeout", "lock_timeout")
 IDLE_TIMEOUTS = ("idle_session_timeout", "idle_in_transaction_session_timeout")
 
+_HIGH_BYTES = re.compile(rb"[\x80-\xff]")
+_BYTEA_ESCAPE = re.compile(rb"\\(\\|[0-7]{3})")
+_IDENTIFIER = re.compile(rb'\s*(?:"((?:[^"]|"")*)"|([^\s,"]+))\s*(?:,|$)')
+
 _UNITS = {"us": 0.001, "ms": 1.0, "s": 1e3, "min": 6e4, "h": 3.6e6, "d": 8.64e7, "": 1.0}
 
 
 class Settings:
-    """One interned set of overrides; never built directly, see `Interned.intern`."""
+    """One interned set of overrides; never built directly, see `Interned.intern`.
 
-    __slots__ = ("__weakref__", "hazard", "idle_timeout", "parse_context", "values")
+    `scs_on` and `trail` say how the scanner has to read texts where these are all that is set (or reported).
+    """
+
+    __slots__ = ("__weakref__", "hazard", "idle_timeout", "parse_context", "scs_on", "trail", "values")
 
     def __init__(self, values: dict[str, bytes]) -> None:
         self.values = values
         self.parse_context = tuple(values.get(name) for name in PARSE_CONTEXT)
         self.idle_timeout = milliseconds(values.get("idle_session_timeout", b"0")) / 1000.0
         self.hazard = is_hazard(values)
+        self.scs_on = values.get("standard_conforming_strings") != b"off"
+        self.trail = trail_bytes(values.get("client_encoding", b"").decode("ascii", "replace"))
 
     def __len__(self) -> int:
         return len(self.values)
@@ -138,7 +151,8 @@ def replay_sql(applied: Mapping[str, bytes], wanted: Mapping[str, bytes]) -> byt
     parts += [reset_sql(name) for name in resets if name not in ("role", "session_authorization")]
     if sets:
         ordered = sorted(sets, key=_order_of_setting)
-        parts.append(b"SELECT " + b",".join(set_config(name, sets[name]) for name in ordered))
+        # IS NULL: the values themselves, sent back, may not fit into the client_encoding.
+        parts.append(b"SELECT " + b",".join(set_config(name, sets[name]) + b" IS NULL" for name in ordered))
     if wanted.get("exit_on_error", b"off") == b"off":
         parts.append(b"RESET exit_on_error")
     return b";".join(parts)
@@ -166,34 +180,56 @@ def set_config(name: str, value: bytes) -> bytes:
     return b"pg_catalog.set_config(" + literal(name.encode()) + b"," + literal(value) + b",false)"
 
 
+def set_config_told(name: str, value: bytes) -> bytes:
+    """The same; its result is for `told`."""
+    return _as_bytea(set_config(name, value))
+
+
 def reset_sql(name: str) -> bytes:
     """RESET of a setting, custom ones (`app.tenant`) included."""
     return b"RESET " + b".".join(b'"' + part.replace('"', '""').encode() + b'"' for part in name.split("."))
 
 
 def set_sql(name: str, value: bytes) -> bytes:
-    """SET as a utility statement, which (unlike a SELECT) takes no snapshot: safe within a client's transaction.
+    """SET as a utility statement, which (unlike a SELECT) takes no snapshot: safe within a client's transaction."""
+    spelled = [value]
+    if name in IDENTIFIER_LISTS:
+        spelled = identifiers(value) or spelled
+    return reset_sql(name).replace(b"RESET ", b"SET ", 1) + b" TO " + b",".join(map(literal, spelled))
 
-    The server spells lists of identifiers as SET takes them.
-    """
-    spelled = value if name in IDENTIFIER_LISTS and value else literal(value)
-    return reset_sql(name).replace(b"RESET ", b"SET ", 1) + b" TO " + spelled
+
+def identifiers(value: bytes) -> list[bytes]:
+    """The names in a list of identifiers, as PostgreSQL's SplitIdentifierString reads it; [] where it is none."""
+    names = []
+    at = 0
+    while at < len(value):
+        found = _IDENTIFIER.match(value, at)
+        if found is None:
+            return []
+        names.append(found[2].lower() if found[1] is None else found[1].replace(b'""', b'"'))
+        at = found.end()
+    return names
 
 
 def literal(value: bytes) -> bytes:
-    """A string constant that means the same whatever standard_conforming_strings says."""
-    return b"E'" + value.replace(b"\\", b"\\\\").replace(b"'", b"''") + b"'"
+    """A string constant, all ASCII, that means these bytes of the database's encoding.
+
+    So it does whatever standard_conforming_strings and client_encoding say: an E'' constant takes \\xHH as a byte
+    behind all conversion (PostgreSQL documentation, "String Constants with C-Style Escapes").
+    """
+    escaped = value.replace(b"\\", b"\\\\").replace(b"'", b"''")
+    if not value.isascii():
+        escaped = _HIGH_BYTES.sub(lambda found: b"\\x%02x" % found[0][0], escaped)
+    return b"E'" + escaped + b"'"
 
 
 def probe_sql(names: list[str]) -> bytes:
     """Ask for the present values of settings: one row a setting, (name, value or NULL, is it the session's own).
 
     Those that pg_settings does not list (custom ones, role) count as the session's own when they have a value.
+    Values are for `told`.
     """
-    rows = [
-        b"(" + literal(name.encode()) + b",pg_catalog.current_setting(" + literal(name.encode()) + b",true))"
-        for name in names
-    ]
+    rows = [b"(" + literal(name.encode()) + b"," + _current(name) + b")" for name in names]
     return (
         b"SELECT n.name,n.value,coalesce(s.source OPERATOR(pg_catalog.=) 'session',true) FROM (VALUES "
         + b",".join(rows)
@@ -204,4 +240,22 @@ def probe_sql(names: list[str]) -> bytes:
 
 def quick_probe_sql(names: list[str]) -> bytes:
     """The same without pg_settings (40 us instead of 1 ms): for settings that were set, not reset."""
-    return b"SELECT " + b",".join(b"pg_catalog.current_setting(" + literal(name.encode()) + b",true)" for name in names)
+    return b"SELECT " + b",".join(_current(name) for name in names)
+
+
+def told(shown: bytes | None) -> bytes | None:
+    """A value as a probe or set_config_told() tells it: bytea, in whichever bytea_output the session has."""
+    if shown is None:
+        return None
+    if shown.startswith(b"\\x"):
+        return bytes.fromhex(shown[2:].decode("ascii"))
+    return _BYTEA_ESCAPE.sub(lambda found: b"\\" if found[1] == b"\\" else bytes((int(found[1], 8),)), shown)
+
+
+def _current(name: str) -> bytes:
+    return _as_bytea(b"pg_catalog.current_setting(" + literal(name.encode()) + b",true)")
+
+
+def _as_bytea(expression: bytes) -> bytes:
+    """A text's bytes in the database's encoding: the client's may lack some of its characters."""
+    return b"pg_catalog.convert_to(" + expression + b",pg_catalog.getdatabaseencoding())"

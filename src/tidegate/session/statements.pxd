@@ -15,13 +15,15 @@ cdef class Statements:
     cdef Py_ssize_t sweep_at
     cdef long long serial
 
-    cdef Statement find(self, bytes content, Py_ssize_t text_size, object context, bint scs_on)
+    cdef Statement find(self, bytes content, Py_ssize_t text_size, object context, bint scs_on, int trail)
     cdef int sweep(self) except -1
 
 
 cdef class Naming:
-    """A client's Parse under a name, or its Close, until the server has answered."""
+    """What changes a client's name space (Parse, Close, DEALLOCATE, DISCARD ALL), until the server has answered."""
     cdef readonly bytes name
     cdef readonly Statement statement
     cdef readonly bint closing
     cdef readonly bytes reply  # where the proxy answers in the server's stead, or None: the server was asked
+    cdef readonly dict names  # all that were there before, where all are dropped; or None
+    cdef readonly bint at_server  # the server drops its own, too

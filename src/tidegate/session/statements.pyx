@@ -11,6 +11,7 @@ from cpython.bytes cimport PyBytes_AS_STRING
 from cpython.object cimport PyObject
 
 from tidegate.session.facts cimport Facts
+from tidegate.session.lexis cimport TRAIL_NONE
 from tidegate.session.scanner cimport scan
 
 cdef extern from "Python.h":
@@ -37,9 +38,12 @@ cdef class Statements:
     def __len__(self):
         return len(self.known)
 
-    cdef Statement find(self, bytes content, Py_ssize_t text_size, object context, bint scs_on):
-        """The one statement of this content; `text_size` is the length of the text in front of the NUL."""
-        cdef tuple key = (content, context)
+    cdef Statement find(self, bytes content, Py_ssize_t text_size, object context, bint scs_on, int trail):
+        """The one statement of this content; `text_size` is the length of the text in front of the NUL.
+
+        `scs_on` and `trail` are how its client's texts are to be scanned: a server's own defaults may set them, too.
+        """
+        cdef tuple key = (content, context, trail << 1 | scs_on)
         cdef object found = self.known.get(key)
         cdef Statement statement
         if found is not None:
@@ -51,13 +55,13 @@ cdef class Statements:
         statement.content = content
         statement.context = context
         statement.name = NAME_PREFIX + b"%x" % self.serial
-        statement.facts = scan(PyBytes_AS_STRING(content), text_size, scs_on)
+        statement.facts = scan(PyBytes_AS_STRING(content), text_size, scs_on, trail)
         self.known[key] = statement
         return statement
 
-    def statement(self, bytes text, bytes types=b"\0\0", object context=None):
+    def statement(self, bytes text, bytes types=b"\0\0", object context=None, int trail=TRAIL_NONE):
         """find() for Python callers."""
-        return self.find(text + b"\0" + types, len(text), context, True)
+        return self.find(text + b"\0" + types, len(text), context, True, trail)
 
     cdef int sweep(self) except -1:
         """Forget the statements that nobody but this registry refers to."""
@@ -72,8 +76,11 @@ cdef class Statements:
 
 
 cdef class Naming:
-    def __init__(self, bytes name, Statement statement, bint closing, bytes reply=None):
+    def __init__(self, bytes name, Statement statement, bint closing, bytes reply=None, dict names=None,
+                 bint at_server=False):
         self.name = name
         self.statement = statement
         self.closing = closing
         self.reply = reply
+        self.names = names
+        self.at_server = at_server

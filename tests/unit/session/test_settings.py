@@ -9,11 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuzz import sql
+from tidegate.session.scanner import trail_bytes
 from tidegate.session.settings import (
     PARSE_CONTEXT,
     REPLAYS_KEPT,
     Interned,
     context_change,
+    identifiers,
     is_hazard,
     literal,
     milliseconds,
@@ -23,6 +25,7 @@ from tidegate.session.settings import (
     reset_sql,
     set_config,
     set_sql,
+    told,
 )
 
 NAMES = ("application_name", "app.tenant", "role", "search_path", "session_authorization", "timezone", "work_mem")
@@ -101,6 +104,10 @@ def as_read(constant: bytes) -> bytes:
     value = bytearray()
     at = 0
     while at < len(inner):
+        if inner[at : at + 2] == b"\\x":
+            value.append(int(inner[at + 2 : at + 4], 16))
+            at += 4
+            continue
         if inner[at : at + 1] in (b"'", b"\\"):
             assert inner[at : at + 1] == inner[at + 1 : at + 2], "an escape of its own, or the end"
             at += 1
@@ -112,6 +119,11 @@ def as_read(constant: bytes) -> bytes:
 @given(VALUES)
 def test_a_literal_means_its_value(value: bytes) -> None:
     assert as_read(literal(value)) == value
+
+
+@given(VALUES)
+def test_a_literal_is_the_same_in_every_client_encoding(value: bytes) -> None:
+    assert literal(value).isascii()
 
 
 def test_no_value_ends_its_literal() -> None:
@@ -126,14 +138,45 @@ def test_names_are_quoted_part_by_part() -> None:
     assert set_sql("app.tenant", b"it's") == b"SET \"app\".\"tenant\" TO E'it''s'"
 
 
-def test_a_list_of_identifiers_is_set_as_the_server_spells_it() -> None:
-    assert set_sql("search_path", b'"$user", public') == b'SET "search_path" TO "$user", public'
+@pytest.mark.parametrize(
+    ("value", "names"),
+    [
+        (b'"$user", public', [b"$user", b"public"]),
+        (b'"A b",C,"say ""x"""', [b"A b", b"c", b'say "x"']),
+        (b" a ", [b"a"]),
+        (b'"\xc3\xbc"', [b"\xc3\xbc"]),
+        (b'""', [b""]),
+        (b"", []),
+        (b'"open', []),
+        (b"a b", []),
+    ],
+)
+def test_identifiers(value: bytes, names: list[bytes]) -> None:
+    assert identifiers(value) == names
+
+
+def test_a_list_of_identifiers_is_set_as_one() -> None:
+    """One literal for all of it would be one name."""
+    assert set_sql("search_path", b'"$user", public') == b"SET \"search_path\" TO E'$user',E'public'"
     assert set_sql("search_path", b"") == b"SET \"search_path\" TO E''"
+
+
+@given(VALUES)
+def test_what_a_probe_tells_is_read_in_either_bytea_output(value: bytes) -> None:
+    escaped = b"".join(
+        b"\\\\" if byte == 0x5C else b"\\%03o" % byte if not 0x20 <= byte < 0x7F else bytes((byte,)) for byte in value
+    )
+    assert told(b"\\x" + value.hex().encode()) == told(escaped) == value
+
+
+def test_a_setting_that_is_not_there_has_no_value() -> None:
+    assert told(None) is None
 
 
 def test_functions_are_named_with_their_schema() -> None:
     for text in (set_config("a", b"b"), probe_sql(["a"]), quick_probe_sql(["a"]), replay_sql({}, {"a": b"b"})):
         bare = text.replace(b"pg_catalog.", b"")
+        assert bare.count(b"convert_to(") == text.count(b"pg_catalog.convert_to(")
         assert bare.count(b"_config(") + bare.count(b"_setting(") == text.count(b"pg_catalog.set_config(") + text.count(
             b"pg_catalog.current_setting("
         )
@@ -149,7 +192,7 @@ def test_a_parse_context_changes_by_utility_statements_alone() -> None:
     old = tuple(b"a" if name in ("search_path", "datestyle") else None for name in PARSE_CONTEXT)
     new = tuple(b"b" if name in ("search_path", "role") else None for name in PARSE_CONTEXT)
     statements = context_change(old, new)
-    assert set(statements) == {b'SET "search_path" TO b', b"SET \"role\" TO E'b'", b'RESET "datestyle"'}
+    assert set(statements) == {b"SET \"search_path\" TO E'b'", b"SET \"role\" TO E'b'", b'RESET "datestyle"'}
     assert context_change(new, new) == []
 
 
@@ -235,6 +278,13 @@ def test_the_parse_context_is_that_of_the_settings_that_matter() -> None:
     one = interned.intern({"search_path": b"a", "work_mem": b"1MB"})
     other = interned.intern({"search_path": b"a", "work_mem": b"2MB"})
     assert one.parse_context == other.parse_context != interned.nothing.parse_context
+
+
+def test_how_texts_are_to_be_scanned() -> None:
+    interned = Interned()
+    assert (interned.nothing.scs_on, interned.nothing.trail) == (True, 0)
+    assert not interned.intern({"standard_conforming_strings": b"off"}).scs_on
+    assert interned.intern({"client_encoding": b"SJIS"}).trail == trail_bytes("SJIS") != trail_bytes("BIG5")
 
 
 def test_the_idle_timeout_is_in_seconds() -> None:

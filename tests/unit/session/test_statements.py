@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 
+from tidegate.session.scanner import trail_bytes
 from tidegate.session.statements import Statements
 
 CONTEXT = (b"public", None)
@@ -26,6 +27,16 @@ def test_another_text_type_or_context_is_another_statement() -> None:
         known.statement(b"SELECT 1", b"\0\0", (b"public", b"other role")),
     ]
     assert len(set(statements)) == len({statement.name for statement in statements}) == 5
+
+
+def test_a_text_that_is_scanned_otherwise_is_another_statement() -> None:
+    """A server's own default may be an encoding with such pairs, and then no client has set it."""
+    text = b"SELECT E'\x83\x5c', set_config('work_mem', '7MB', false), ''"
+    known = Statements()
+    plain, paired = known.statement(text, context=CONTEXT), known.statement(text, b"\0\0", CONTEXT, trail_bytes("SJIS"))
+    assert plain is not paired
+    assert "work_mem" in paired.facts.touched
+    assert "work_mem" not in plain.facts.touched
 
 
 def test_an_unknown_context_is_equal_to_no_other() -> None:

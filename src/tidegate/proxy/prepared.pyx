@@ -1,0 +1,304 @@
+"""A client's prepared statements: the messages that make, use and drop them.
+
+Owns the client's name space, and the way of Parse, Bind, Describe, Execute and Close. Refuses framing (`relay`), to read
+replies (`backend`) and SQL (`session.scanner`).
+
+A statement is prepared at a server under a name of its content; a Bind that comes to a server which lacks it has the
+Parse go ahead of it, in the same write. What empties the name space (DEALLOCATE, DISCARD ALL) concerns this client only,
+and is answered here where nothing else is to be done: the servers' copies serve others.
+"""
+
+from cpython.bytes cimport PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+
+from tidegate.proxy.outcome cimport DONE, STOP
+from tidegate.proxy.server cimport Server
+from tidegate.proxy.simple cimport Simple
+from tidegate.session.facts cimport DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, PLAIN
+from tidegate.session.statements cimport Naming, Statement
+from tidegate.wire.postgres.integers cimport put32, string_end
+from tidegate.wire.postgres.messages cimport HEADER, command_complete, error_response, message as build
+from tidegate.wire.postgres.replies cimport (
+    BIND, CLOSE, DESCRIBE, EXECUTE, FORWARD, LOCAL, PARSE, REPLACE, SYNC, ReplyQueue,
+)
+from tidegate.errors import PgError, Sqlstate
+from tidegate.session.pins import PinReason
+from tidegate.wire.postgres import messages
+
+cdef bytes PARSE_COMPLETE = messages.PARSE_COMPLETE
+cdef bytes CLOSE_COMPLETE = messages.CLOSE_COMPLETE
+cdef bytes FAILING_BIND = messages.FAILING_BIND
+
+cdef enum:
+    SHOWN = 200  # bytes of a statement that a log line shows
+    FORGETS = DEALLOCATE_ONE | DEALLOCATE_ALL | DISCARD_ALL
+
+
+cdef class Prepared(Simple):
+    cdef bint is_unsure(self, bytes name) except -1:
+        """Whether it is still open what a statement's name means: its Parse or Close was sent, and a Sync behind it."""
+        cdef ReplyQueue queue
+        cdef Naming naming
+        cdef unsigned int i
+        cdef bint met = False
+        if self.unsettled is None or name not in self.unsettled or self.server is None:
+            return False
+        queue = self.server.queue
+        for i in range(queue.count):
+            if queue.at(i).kind == SYNC and met:
+                self.unsure = True
+                return True
+            if queue.at(i).note != NULL and isinstance(<object>queue.at(i).note, Naming):
+                naming = <Naming>queue.at(i).note
+                met = met or naming.name == name or naming.names is not None
+        return False
+
+    cdef int push_naming(self, int kind, Naming naming) except -1:
+        """Expect the answer to what changes the client's name space."""
+        if self.unsettled is None:
+            self.unsettled = {}
+        if naming.names is None:
+            self.unsettled[naming.name] = None
+        else:
+            self.unsettled.update(dict.fromkeys(naming.names))
+        return self.server.queue.push(kind, FORWARD, naming)
+
+    cdef int on_parse(self, const char* message, Py_ssize_t whole, Py_ssize_t available) except -1:
+        cdef const char* body = message + HEADER
+        cdef Py_ssize_t size = available - HEADER
+        cdef Py_ssize_t name_end = string_end(body, size)
+        cdef Py_ssize_t text_end
+        cdef Statement statement
+        cdef bytes name
+        if name_end < 0:
+            raise PgError("invalid message format", Sqlstate.PROTOCOL_VIOLATION, "FATAL")
+        text_end = string_end(body + name_end + 1, size - name_end - 1)
+        name = PyBytes_FromStringAndSize(body, name_end)
+        if self.is_unsure(name) or not self.need_server():
+            return STOP
+        if available < whole or text_end < 0:
+            # Too long to be kept: it lives at this server alone.
+            self.pin_down(PinReason.OVERSIZED_STATEMENT, PyBytes_FromStringAndSize(body, min(size, SHOWN)))
+            self.server.send(message, available)
+            return self.server.queue.push(PARSE, FORWARD, None)
+        self.context.counters.parses_client += 1
+        statement = self.context.statements.find(
+            PyBytes_FromStringAndSize(body + name_end + 1, size - name_end - 1), text_end,
+            self.context_of_parse(), self.scs_on, self.trail)
+        if name_end == 0:
+            self.unnamed = self.server.unnamed = statement
+            self.server.send_bytes(build(b'P', b"\0" + statement.content))
+            return self.server.queue.push(PARSE, FORWARD, statement)
+        if self.statements is None:
+            self.statements = {}
+        if name in self.statements:
+            return self.force_failure(PgError(
+                f'prepared statement "{name.decode("utf-8", "replace")}" already exists',
+                Sqlstate.DUPLICATE_PREPARED_STATEMENT))
+        self.statements[name] = statement
+        if statement in self.server.prepared:
+            return self.name_known(name, statement, message, name_end, whole)
+        self.server.send_bytes(build(b'P', statement.name + b"\0" + statement.content))
+        self.server.prepared[statement] = None
+        self.context.counters.parses_server += 1
+        return self.push_naming(PARSE, Naming(name, statement, False))
+
+    cdef int name_known(self, bytes name, Statement statement, const char* message, Py_ssize_t name_end,
+                        Py_ssize_t whole) except -1:
+        """A Parse of what the server has already: no need to ask it, unless the transaction has failed."""
+        cdef Naming naming = Naming(name, statement, False, PARSE_COMPLETE)
+        if self.server.status == b'E':
+            self.server.send_bytes(build(b'P', PyBytes_FromStringAndSize(
+                message + HEADER + name_end, whole - HEADER - name_end)))
+            self.server.unnamed = None
+            return self.push_naming(PARSE, naming)
+        if self.server.queue.count == 0:
+            return self.send_bytes(PARSE_COMPLETE)
+        return self.push_naming(LOCAL, naming)
+
+    cdef int statement_failed(self, object note) except -1:
+        """What should change the name space was void: undo it."""
+        cdef Naming naming
+        if isinstance(note, Naming):
+            naming = <Naming>note
+            self.closes_server = self.closes_server or naming.at_server
+            if naming.names is not None:
+                self.statements = naming.names
+            elif naming.closing:
+                if self.statements is None:
+                    self.statements = {}
+                self.statements[naming.name] = naming.statement
+            elif self.statements is not None:
+                self.statements.pop(naming.name, None)
+        elif note is self.unnamed:
+            self.unnamed = None
+        return 0
+
+    cdef int force_failure(self, object error) except -1:
+        """Fail at this place of the batch, with the client's own error, and let the server fail with it."""
+        self.server.send_bytes(FAILING_BIND)
+        return self.server.queue.push(BIND, REPLACE, error_response(error))
+
+    cdef int use(self, Statement statement) except -1:
+        """A statement is about to run: what it may change counts from now."""
+        self.context.counters.queries += 1
+        if statement.facts is not PLAIN:
+            if statement.facts.pin is not None:
+                self.pin_down(statement.facts.pin, statement.content)
+            if not statement.facts.flags & DISCARD_ALL:
+                self.touch(statement.facts)
+        return 0
+
+    cdef int bound(self, bytes portal, Statement statement) except -1:
+        """Remember the portals whose Execute concerns the name space."""
+        if statement is not None and statement.facts.flags & FORGETS:
+            if self.portals is None:
+                self.portals = {}
+            self.portals[portal] = statement
+        elif self.portals is not None:
+            self.portals.pop(portal, None)
+        return 0
+
+    cdef int on_bind(self, const char* message, Py_ssize_t whole, Py_ssize_t available) except -1:
+        cdef const char* body = message + HEADER
+        cdef Py_ssize_t size = available - HEADER
+        cdef Py_ssize_t portal_end = string_end(body, size)
+        cdef Py_ssize_t name_end = -1
+        cdef Py_ssize_t rest
+        cdef Statement statement = None
+        cdef char head[HEADER]
+        cdef bytes name
+        if portal_end >= 0:
+            name_end = string_end(body + portal_end + 1, size - portal_end - 1)
+        if name_end < 0:
+            raise PgError("invalid message format", Sqlstate.PROTOCOL_VIOLATION, "FATAL")
+        if not self.need_server():
+            return STOP
+        if name_end == 0:
+            if self.unnamed is not None:
+                self.use(self.unnamed)
+                if self.portals is not None or self.unnamed.facts.flags & FORGETS:
+                    self.bound(PyBytes_FromStringAndSize(body, portal_end), self.unnamed)
+            if self.server.unnamed is not self.unnamed:
+                self.server.ensure_unnamed(self.unnamed)
+        else:
+            name = PyBytes_FromStringAndSize(body + portal_end + 1, name_end)
+            if self.is_unsure(name):
+                return STOP
+            statement = self.named(name)
+        if statement is None:
+            self.server.send(message, available)
+            return self.server.queue.push(BIND, FORWARD, None)
+        self.server.ensure(statement, self.settled_context())
+        self.use(statement)
+        if self.portals is not None or statement.facts.flags & FORGETS:
+            self.bound(PyBytes_FromStringAndSize(body, portal_end), statement)
+        rest = portal_end + 1 + name_end
+        head[0] = b'B'
+        put32(head + 1, <unsigned int>(whole - 1 - name_end + PyBytes_GET_SIZE(statement.name)))
+        self.server.send(head, HEADER)
+        self.server.send(body, portal_end + 1)
+        self.server.send_bytes(statement.name)
+        self.server.send(body + rest, size - rest)
+        return self.server.queue.push(BIND, FORWARD, None)
+
+    cdef int on_describe(self, const char* message, Py_ssize_t whole) except -1:
+        cdef Statement statement
+        cdef bytes name
+        if whole < HEADER + 2:
+            raise PgError("invalid message format", Sqlstate.PROTOCOL_VIOLATION, "FATAL")
+        if not self.need_server():
+            return STOP
+        if message[HEADER] == b'S':
+            if message[HEADER + 1] == 0:
+                if self.server.unnamed is not self.unnamed:
+                    self.server.ensure_unnamed(self.unnamed)
+            else:
+                name = PyBytes_FromStringAndSize(message + HEADER + 1, whole - HEADER - 2)
+                if self.is_unsure(name):
+                    return STOP
+                statement = self.named(name)
+                if statement is not None:
+                    self.server.ensure(statement, self.settled_context())
+                    self.server.send_bytes(build(b'D', b"S" + statement.name + b"\0"))
+                    return self.server.queue.push(DESCRIBE, FORWARD, None)
+        self.server.send(message, whole)
+        return self.server.queue.push(DESCRIBE, FORWARD, None)
+
+    cdef int on_execute(self, const char* message, Py_ssize_t whole) except -1:
+        cdef Statement statement = None
+        cdef Naming naming = None
+        if not self.need_server():
+            return STOP
+        if self.portals is not None:
+            # Its name, a NUL, and the number of rows.
+            statement = self.portals.get(PyBytes_FromStringAndSize(message + HEADER, max(whole - HEADER - 5, 0)))
+        if statement is not None:
+            naming = self.forgotten_by(statement)
+            if naming is not None and not naming.at_server:
+                return self.forget(naming)
+        self.executed = True
+        self.server.send(message, whole)
+        if naming is None:
+            return self.server.queue.push(EXECUTE, FORWARD, None)
+        if statement.facts.flags & DISCARD_ALL:
+            self.touch(statement.facts)
+        self.server.forget_statements()
+        self.statements = None
+        return self.push_naming(EXECUTE, naming)
+
+    cdef Naming forgotten_by(self, Statement statement):
+        """What the Execute of a DEALLOCATE or DISCARD ALL does to the name space; None: the server knows better."""
+        cdef int flags = statement.facts.flags
+        cdef bytes name = statement.facts.deallocate
+        cdef bint at_server = self.pin is not None
+        if flags & DEALLOCATE_ONE:
+            if self.named(name) is None:
+                return None
+            return Naming(name, self.named(name), True, command_complete(b"DEALLOCATE"))
+        if flags & DISCARD_ALL:
+            # Not in a block, nor behind another statement of its batch: the server refuses that.
+            at_server = (at_server or self.touched is not None or self.settings is not self.defaults or self.executed
+                         or self.server.status != b'I')
+        return Naming(None, None, True, command_complete(b"DISCARD ALL" if flags & DISCARD_ALL else b"DEALLOCATE ALL"),
+                      self.statements or {}, at_server)
+
+    cdef int forget(self, Naming naming) except -1:
+        """Drop names without asking the server: what it has under them serves other clients."""
+        if naming.names is None:
+            del self.statements[naming.name]
+        else:
+            self.statements = None
+        if self.server.queue.count == 0:
+            return self.send_bytes(naming.reply)
+        return self.push_naming(LOCAL, naming)
+
+    cdef int on_close(self, const char* message, Py_ssize_t whole) except -1:
+        """Close of a statement concerns this client's name space only; the server's copy serves others."""
+        cdef bytes name
+        cdef Statement statement
+        if whole < HEADER + 2:
+            raise PgError("invalid message format", Sqlstate.PROTOCOL_VIOLATION, "FATAL")
+        if message[HEADER] == b'S' and message[HEADER + 1] != 0:
+            name = PyBytes_FromStringAndSize(message + HEADER + 1, whole - HEADER - 2)
+            if self.is_unsure(name):
+                return STOP
+            statement = self.named(name)
+            if statement is not None:
+                del self.statements[name]
+                if self.server is None or self.server.queue.count == 0:
+                    return self.send_bytes(CLOSE_COMPLETE)
+                return self.push_naming(LOCAL, Naming(name, statement, True, CLOSE_COMPLETE))
+        if self.server is None and self.pin is None and (message[HEADER] == b'S' or message[HEADER] == b'P') and (
+                string_end(message + HEADER + 1, whole - HEADER - 1) == whole - HEADER - 2):
+            # Nothing of that name is anywhere: closing it is no error.
+            if message[HEADER] == b'S' and message[HEADER + 1] == 0:
+                self.unnamed = None
+            return self.answer(CLOSE_COMPLETE)
+        if not self.need_server():
+            return STOP
+        if self.portals is not None and message[HEADER] == b'P':
+            self.portals.pop(PyBytes_FromStringAndSize(message + HEADER + 1, whole - HEADER - 2), None)
+        if message[HEADER] == b'S' and message[HEADER + 1] == 0:
+            self.unnamed = self.server.unnamed = None
+        self.server.send(message, whole)
+        return self.server.queue.push(CLOSE, FORWARD, None)
