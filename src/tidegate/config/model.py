@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Self, TypeVar
 
 from tidegate.config.about import about
@@ -314,7 +315,7 @@ class UserConfig:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots, for the cached property
 class Config:
     """Everything that one `tidegate serve` runs."""
 
@@ -351,7 +352,11 @@ class Config:
 
     def user(self, name: str) -> UserConfig | None:
         """The listed user of that name, or None."""
-        return next((user for user in self.users if user.name == name), None)
+        return self._users_by_name.get(name)
+
+    @cached_property
+    def _users_by_name(self) -> dict[str, UserConfig]:
+        return {user.name: user for user in reversed(self.users)}  # the first of a name counts
 
     def pool_mode(self, proxy: ProxyConfig, database: DatabaseConfig, user: str) -> PoolMode:
         """The pool mode of one client: its user's, else its database's, else its proxy's (PgBouncer's order)."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tidegate.auth.backend import Credential, PasswordCredential
 from tidegate.auth.cache import Resumed
 from tidegate.auth.roles import RoleRecord, exchange_secret
-from tidegate.auth.verifiers import ClientMethod, parse_secret
+from tidegate.auth.verifiers import ClientMethod
 from tidegate.config.model import PoolMode, ProxyConfig
 from tidegate.errors import CloseReason, PgError, Sqlstate
 from tidegate.session.pins import PinReason
@@ -74,7 +74,7 @@ class Gate:
             self.worker.targets.roles_of(self.target).find(login)
             return
         listed = self.worker.config.user(login.user)
-        secret = parse_secret(listed.password) if listed is not None and listed.password else None
+        secret = self.worker.secret_of(listed) if listed is not None and listed.password else None
         if listed is None and method is ClientMethod.TRUST:
             raise PgError(
                 f'no such user: "{login.user}"',

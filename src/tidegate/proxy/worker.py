@@ -14,8 +14,8 @@ import socket
 import sys
 import time
 
-from tidegate.auth.verifiers import CleartextCache, ExchangeKeys
-from tidegate.config.model import Config
+from tidegate.auth.verifiers import CleartextCache, ExchangeKeys, Secret, parse_secret
+from tidegate.config.model import Config, UserConfig
 from tidegate.engine.loop import Loop, Watch, ignore_interrupts
 from tidegate.errors import CloseReason, PgError, Sqlstate
 from tidegate.pool.client_limit import ClientLimit
@@ -71,6 +71,7 @@ class Worker:
         self.servers_closed_by_reason: dict[CloseReason, int] = {}
         self.set_outcomes: dict[bytes, tuple[str, bytes]] = {}
         self.lingering: set[Relay] = set()
+        self._secrets: dict[str, Secret] = {}
         self.gates: dict[str, Gate] = {}
         self.listeners: dict[str, Listener] = {}
         self.targets = Targets(self, mmap.mmap(boot.budget_fd, 0), self._send)
@@ -98,6 +99,7 @@ class Worker:
 
     def _take_config(self, numbers: dict[str, int], counts: dict[str, int]) -> None:
         set_up(self.config.log_level, self.config.log_format, f"worker {self.index}")
+        self._secrets.clear()
         self.targets.configure(numbers)
         for proxy in self.config.proxies:
             limit = ClientLimit(self._counts, counts[proxy.name], self.index)
@@ -106,6 +108,13 @@ class Worker:
                 self.gates[proxy.name] = Gate(self, proxy, self.targets[proxy.target], limit)
             else:
                 gate.proxy, gate.target, gate.limit = proxy, self.targets[proxy.target], limit
+
+    def secret_of(self, user: UserConfig) -> Secret:
+        """A listed user's password or verifier, parsed once."""
+        known = self._secrets.get(user.name)
+        if known is None:
+            known = self._secrets[user.name] = parse_secret(user.password or "")
+        return known
 
     def _listen(self, listeners: tuple[BootListener, ...]) -> None:
         for one in listeners:
