@@ -119,7 +119,7 @@ def test_reload_lowers_the_limit_under_load(postgres: Postgres, wire_role: str) 
             wait_until(lambda: sum(held(proxy)) == 10, "the higher limit is used")
             wait_for_more(200)
         closed = proxy.stats()
-    assert closed["servers_closed_server_excess"] >= 8
+    assert closed["servers_closed_excess"] >= 8
 
 
 def test_reload_lowers_the_limit_of_idle_workers(postgres: Postgres, wire_role: str) -> None:

@@ -202,8 +202,11 @@ cdef class Target(Door):
 
     cdef int lost(self, Server server, object error) except -1:
         cdef double now = self.context.loop.now
-        slot = server.slot
+        cdef Slot slot = <Slot>server.slot
         self.servers.discard(server)
+        if slot.state != CLOSING_STATE:  # else close_server has counted it
+            self.count_closed(CloseReason.SERVER_LOGIN_FAILED if server.login is not None
+                              else CloseReason.SERVER_UNCLEAN if server.tainted else CloseReason.SERVER_LOST)
         self.context.counters.servers_closed += 1
         if server.login is not None:
             self.open_failed(server, error)
@@ -297,10 +300,19 @@ cdef class Target(Door):
 
     cdef int close_server(self, object slot, object reason) except -1:
         cdef Server server = <Server>slot.handle
-        self.worker.servers_closed_by_reason[reason] = self.worker.servers_closed_by_reason.get(reason, 0) + 1
+        self.count_closed(reason)
         if slot.state < CLOSING_STATE:
             self.governor.closing(slot, self.context.loop.now)
         return server.terminate()
+
+    def count_closed(self, reason):
+        """One server more was closed for this reason."""
+        self.worker.servers_closed_by_reason[reason] = self.worker.servers_closed_by_reason.get(reason, 0) + 1
+
+    def oldest_wait(self):
+        """Seconds that the client has waited that came first of those who wait now; 0 if nobody does."""
+        since = self.governor.oldest_wait_since()
+        return 0.0 if since is None else self.context.loop.now - since
 
     def budget_note(self, Server server):
         """Leave the backend's identity where the supervisor finds it should this worker die."""
