@@ -8,4 +8,5 @@ cdef class LocalBudget:
     cpdef int held(self) except -1
     cpdef report(self, int waiting, int idle)
     cpdef int excess(self, int idle, int closing) except -1
+    cpdef int may_idle(self, int most) except -1
     cpdef int owed(self, int idle) except -1

@@ -40,6 +40,10 @@ class Budget(Protocol):
         """Servers to close beyond `closing`, as the limit is below what is held; `idle` can be closed at once."""
         ...
 
+    def may_idle(self, most: int) -> int:
+        """How many servers may idle in this worker if `most` may in all."""
+        ...
+
     def owed(self, idle: int) -> int:
         """Slots that this worker should give up to other workers now; `idle` is how many it could give at once."""
         ...
@@ -78,6 +82,10 @@ class LocalBudget:
     def excess(self, idle: int, closing: int) -> int:
         """Servers to close because of a limit below what is held, beside the `closing`."""
         return max(len(self._held) - closing - self.limit, 0)
+
+    def may_idle(self, most: int) -> int:
+        """All of them: there is no other worker."""
+        return most
 
     def owed(self, idle: int) -> int:
         """Always 0: there is no other worker to give to."""

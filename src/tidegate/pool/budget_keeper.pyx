@@ -28,10 +28,11 @@ cdef class BudgetKeeper:
         self.tables = [Table(memory, target) for target in range(targets)]
 
     def set_limit(self, target, limit):
-        """Set a target's limit, before a worker has learned the real one."""
+        """Set the limit of a new target, before a worker has learned the real one."""
         if limit < 0:
             raise ValueError(f"a limit of connections must not be negative: {limit}")
         cdef Table table = self.tables[target]
+        tg_store(&table.head.usable, 0)  # of another database that had this number before
         table.set_limit(min(limit, table.slots), SUPERVISOR)
 
     def limit(self, target):

@@ -76,8 +76,9 @@ class Reaper:
         """How many servers idle for long, more than may."""
         if self.limits.max_idle < 0:
             return 0
+        allowed = self.ledger.budget.may_idle(self.limits.max_idle)
         idle_before = now - self.limits.idle_after
-        return sum(1 for slot in candidates if slot.idle_since <= idle_before) - self.limits.max_idle
+        return sum(1 for slot in candidates if slot.idle_since <= idle_before) - allowed
 
     def _reason(self, slot: Slot, surplus: bool, now: float) -> CloseReason | None:
         pool: Pool = slot.pool

@@ -23,6 +23,7 @@ cdef class SharedBudget:
     cpdef int held(self) except -1
     cpdef object report(self, int waiting, int idle)
     cpdef int excess(self, int idle, int closing) except -1
+    cpdef int may_idle(self, int most) except -1
     cpdef int owed(self, int idle) except -1
     cdef object check_held(self, int slot)
     cdef bint others_wait(self) noexcept

@@ -57,6 +57,15 @@ cdef class SharedBudget:
             raise ValueError(f"a limit of connections must not be negative: {value}")
         self.table.set_limit(min(value, self.table.slots), self.worker + 1)
 
+    @property
+    def usable(self):
+        """Connections that the database has for users, as it told whichever worker asked last; 0 = not known yet."""
+        return tg_load(&self.table.head.usable)
+
+    @usable.setter
+    def usable(self, unsigned int value):
+        tg_store(&self.table.head.usable, value)
+
     cpdef int acquire(self) except -2:
         """Take a slot: its number, or -1 if the limit is reached or the free ones are due to others."""
         cdef WorkerRow *row = &self.table.rows[self.worker]
@@ -164,6 +173,16 @@ cdef class SharedBudget:
         if all_in_use < limit:
             return max(0, mine - spread(in_use, held, self.table.workers, limit, self.worker))
         return max(0, mine - spread(NULL, in_use, self.table.workers, limit, self.worker))
+
+    cpdef int may_idle(self, int most) except -1:
+        """How many servers may idle here if `most` may in all workers: an even part, and what others leave of theirs."""
+        cdef int workers = self.table.workers
+        cdef int others = 0
+        cdef int at
+        for at in range(workers):
+            if at != self.worker:
+                others += <int>tg_load(&self.table.rows[at].idle)
+        return max(most // workers + (self.worker < most % workers), most - others)
 
     def givers(self):
         """The workers to wake when this one starts to wait: those with more than their share, most first."""

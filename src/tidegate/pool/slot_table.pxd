@@ -59,7 +59,8 @@ cdef struct TargetHead:
     uint32_t dirty  # a change waits for a settler
     uint32_t span  # slots from here on have always been RETIRED
     uint32_t tickets  # last one drawn
-    uint32_t unused[11]
+    uint32_t usable  # connections that the database last said it has for users; 0 = not known
+    uint32_t unused[10]
 
 cdef struct WorkerRow:  # written by its worker alone, one cache line each
     uint32_t held

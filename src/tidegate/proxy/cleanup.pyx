@@ -40,6 +40,7 @@ cdef class Cleanup(Borrower):
         """Borrow the server from where the client left it, until it is clean."""
         cdef unsigned int i
         if self.doomed or server.tunnel or server.tainted:
+            server.tainted = True
             return server.terminate()
         server.attach(self)
         for i in range(server.queue.count):
@@ -86,6 +87,7 @@ cdef class Cleanup(Borrower):
         cdef Server server = self.server
         self.steps += 1
         if self.steps > STEPS:
+            server.tainted = True
             server.terminate()
         elif server.status != b'I':
             server.inject(b"ROLLBACK", Injection())

@@ -201,7 +201,7 @@ cdef class Client(Borrower):
     cdef int failed(self, object error) except -1:
         self.context.to_clients.flush()
         if isinstance(error, PgError):
-            return self.refuse(error, CloseReason.PROTOCOL_ERROR)
+            return self.refuse(error, self.gate.why_refused(self, error))
         if isinstance(error, ValueError):
             return self.refuse(PgError(str(error), Sqlstate.PROTOCOL_VIOLATION, "FATAL"), CloseReason.PROTOCOL_ERROR)
         logger.error("internal error in a client session", exc_info=error)

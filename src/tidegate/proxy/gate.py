@@ -127,6 +127,8 @@ class Gate:
             return
         if self.worker.config.pool_mode(self.proxy, entry, login.user) is PoolMode.SESSION:
             client.pin = PinReason.SESSION_MODE
+            self.worker.counters.pins += 1
+            self._count_pin(PinReason.SESSION_MODE)
         info = self.info_of(client)
         if info.base is not None and info.canonical(login.wanted) is not None:
             self.greet(login, info)
@@ -147,6 +149,7 @@ class Gate:
         client.pin = reason
         client.closes_server = True
         self.worker.counters.pins += 1
+        self._count_pin(reason)
         client.pool = self.target.dedicated_pool((database, user), startup)
         client.enter_pool()
 
@@ -194,13 +197,27 @@ class Gate:
         self.worker.cancels.request(client, pid, key)
 
     def pinned(self, client: Relay, reason: PinReason, text: bytes) -> None:
-        """A session was pinned: say so, with the statement."""
+        """A session was pinned: count it, and say so, with the statement."""
+        self._count_pin(reason)
         self.worker.log.info(
             "client session pinned to server %d (%s): %s",
             client.server_pid,
             reason,
             text.decode("utf-8", "replace") or "-",
         )
+
+    def _count_pin(self, reason: PinReason) -> None:
+        self.worker.pins_by_reason[reason] = self.worker.pins_by_reason.get(reason, 0) + 1
+
+    def why_refused(self, client: Relay, error: PgError) -> CloseReason:
+        """What a session that ends with this error counts as."""
+        if client.login is None or error.sqlstate == Sqlstate.PROTOCOL_VIOLATION:
+            return CloseReason.PROTOCOL_ERROR
+        if self.worker.context.draining:
+            return CloseReason.SHUTDOWN
+        if error.sqlstate == Sqlstate.TOO_MANY_CONNECTIONS and client.counted_in is None:
+            return CloseReason.TOO_MANY_CLIENTS
+        return CloseReason.LOGIN_REFUSED
 
     def left(self, client: Relay, reason: CloseReason) -> None:
         """A client's session has ended."""

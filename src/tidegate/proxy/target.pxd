@@ -24,6 +24,7 @@ cdef class Target(Door):
     cdef double asked_at
     cdef bint shared  # with other workers
     cdef public int own  # connections of the proxy's own
+    cdef int limit_seen  # that the governor's share of idle servers was worked out from
 
     cdef int lending  # clients that are being lent a server right now, each by the one before
 

@@ -68,8 +68,9 @@ cdef class Target(Door):
         self.shared = worker.config.workers > 1
         if config.max_connections is not None:
             budget.limit = config.max_connections
+        self.limit_seen = budget.limit
         self.governor = Governor(
-            budget, self.limits_of, server_limits(config, max(budget.limit, 1)), random.Random())
+            budget, self.limits_of, server_limits(config, max(self.limit_seen, 1)), random.Random())
 
     # --- pools ----------------------------------------------------------------------------------------------------
 
@@ -201,8 +202,11 @@ cdef class Target(Door):
 
     cdef int lost(self, Server server, object error) except -1:
         cdef double now = self.context.loop.now
-        slot = server.slot
+        cdef Slot slot = <Slot>server.slot
         self.servers.discard(server)
+        if slot.state != CLOSING_STATE:  # else close_server has counted it
+            self.count_closed(CloseReason.SERVER_LOGIN_FAILED if server.login is not None
+                              else CloseReason.SERVER_UNCLEAN if server.tainted else CloseReason.SERVER_LOST)
         self.context.counters.servers_closed += 1
         if server.login is not None:
             self.open_failed(server, error)
@@ -296,10 +300,19 @@ cdef class Target(Door):
 
     cdef int close_server(self, object slot, object reason) except -1:
         cdef Server server = <Server>slot.handle
-        self.worker.servers_closed_by_reason[reason] = self.worker.servers_closed_by_reason.get(reason, 0) + 1
+        self.count_closed(reason)
         if slot.state < CLOSING_STATE:
             self.governor.closing(slot, self.context.loop.now)
         return server.terminate()
+
+    def count_closed(self, reason):
+        """One server more was closed for this reason."""
+        self.worker.servers_closed_by_reason[reason] = self.worker.servers_closed_by_reason.get(reason, 0) + 1
+
+    def oldest_wait(self):
+        """Seconds that the client has waited that came first of those who wait now; 0 if nobody does."""
+        since = self.governor.oldest_wait_since()
+        return 0.0 if since is None else self.context.loop.now - since
 
     def budget_note(self, Server server):
         """Leave the backend's identity where the supervisor finds it should this worker die."""
@@ -307,12 +320,25 @@ cdef class Target(Door):
 
     def learn_limit(self, about):
         """The database has told how many connections it has."""
-        if self.config.max_connections is not None:
-            return
-        most = max(1, about.usable * self.config.max_connections_percent // 100 - self.own)
-        if most != self.budget.limit:
+        self.budget.usable = about.usable
+        self.set_limit()
+
+    def set_limit(self):
+        """Bring the limit, which is one for all workers, in line with the settings and with what the database has."""
+        most = self.config.max_connections
+        if most is None and self.budget.usable:
+            most = max(1, self.budget.usable * self.config.max_connections_percent // 100 - self.own)
+        if most is not None and most != self.budget.limit:
             self.budget.limit = most
-            self.governor.relimit(server_limits(self.config, most), self.context.loop.now)
+            if self.shared:
+                self.worker.wake(self.budget.waiters())
+        if self.budget.limit != self.limit_seen:
+            self.relimit()
+
+    def relimit(self):
+        """The settings or the limit have changed, here or in another worker: have them used."""
+        self.limit_seen = self.budget.limit
+        self.governor.relimit(server_limits(self.config, max(self.limit_seen, 1)), self.context.loop.now)
 
     # --- housekeeping ---------------------------------------------------------------------------------------------
 
@@ -320,6 +346,8 @@ cdef class Target(Door):
         """Called every tick: late clients, old servers, minimum sizes. `proxies`: those whose target this is."""
         cdef double now = self.context.loop.now
         cdef Client client
+        if self.budget.limit != self.limit_seen:
+            self.relimit()
         timeout = min((proxy.connection_borrow_timeout for proxy in proxies), default=120.0)
         for ticket in self.governor.overdue(now, timeout):
             client = <Client>ticket.owner
@@ -353,9 +381,8 @@ cdef class Target(Door):
     def reconfigure(self, config):
         """Take new settings; the database is the same."""
         self.config = config
-        if config.max_connections is not None:
-            self.budget.limit = config.max_connections
-        self.governor.relimit(server_limits(config, max(self.budget.limit, 1)), self.context.loop.now)
+        self.set_limit()
+        self.relimit()
         self.act()
 
     def retire(self):

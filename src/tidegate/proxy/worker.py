@@ -44,6 +44,7 @@ from tidegate.proxy.listener import Listener
 from tidegate.proxy.logs import LOG, set_up
 from tidegate.proxy.relay import Relay
 from tidegate.proxy.targets import Targets
+from tidegate.session.pins import PinReason
 
 TICK = 0.1  # seconds between two looks at those who wait
 SWEEP = 1.0  # seconds between two looks at everyone else
@@ -67,6 +68,7 @@ class Worker:
         self.cleartext = CleartextCache()
         self.cancel_keys = CancelKeys(boot.worker, bytes.fromhex(boot.secret))
         self.cancels = Cancels(self)
+        self.pins_by_reason: dict[PinReason, int] = {}
         self.closed_by_reason: dict[CloseReason, int] = {}
         self.servers_closed_by_reason: dict[CloseReason, int] = {}
         self.set_outcomes: dict[bytes, tuple[str, bytes]] = {}

@@ -41,6 +41,9 @@ class LentBudget:
     def excess(self, idle: int, closing: int) -> int:
         return max(self.taken - closing - self.limit, 0)
 
+    def may_idle(self, most: int) -> int:
+        return most
+
     def owed(self, idle: int) -> int:
         return self.wanted
 

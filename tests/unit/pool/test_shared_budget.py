@@ -185,6 +185,27 @@ def test_saturated_workers_settle_and_stop_moving_slots(limit: int) -> None:
     assert held[-1] - held[0] <= 1
 
 
+def test_what_may_idle_is_one_number_for_all_workers() -> None:
+    _, budgets = make_budgets(workers=3, limit=30)
+    assert [budget.may_idle(7) for budget in budgets] == [7, 7, 7], "as long as nobody else has any"
+    for budget in budgets:
+        budget.report(waiting=0, idle=10)
+    assert [budget.may_idle(7) for budget in budgets] == [3, 2, 2]
+    budgets[0].report(waiting=0, idle=1)
+    budgets[1].report(waiting=0, idle=2)
+    assert [budget.may_idle(7) for budget in budgets] == [3, 2, 4]
+    assert [budget.may_idle(0) for budget in budgets] == [0, 0, 0]
+
+
+def test_what_one_worker_learns_of_the_database_all_know_until_the_target_is_another() -> None:
+    keeper, (one, other, _) = make_budgets(workers=3, limit=1)
+    assert other.usable == 0
+    one.usable = 97
+    assert other.usable == 97
+    keeper.set_limit(0, 1)
+    assert other.usable == 0
+
+
 # A lowered limit
 
 
