@@ -64,7 +64,7 @@ cdef class Listener(Handler):
         client = Relay(self.context, self.gate)
         client.login = ClientLogin(self.gate, client, self.context.loop.now)
         self.context.counters.clients_accepted += 1
-        self.gate.clients.add(client)
+        self.gate.clients[client] = None
         client.open(fd)
 
     def pause(self):
