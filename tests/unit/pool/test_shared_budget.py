@@ -216,6 +216,8 @@ def lower(limit: int, rows: list[tuple[int, int]]) -> list[SharedBudget]:
         take(budget, held)
         assert budget.excess(idle, closing=0) == 0, "the limit is not lowered yet"
     budgets[0].limit = limit
+    for budget, (_, idle) in zip(budgets, rows, strict=True):
+        assert budget.excess(idle, closing=0) == 0, "the others may not have said how they stand"
     return budgets
 
 
@@ -272,9 +274,17 @@ def test_a_dead_workers_slots_are_nobodys_excess() -> None:
     take(other, 10)
     keeper.orphan(1)
     one.limit = 10
-    assert one.excess(idle=10, closing=0) == 0
+    assert [one.excess(idle=10, closing=0) for _ in range(2)] == [0, 0]
     one.limit = 8
-    assert one.excess(idle=10, closing=0) == 2
+    assert [one.excess(idle=10, closing=0) for _ in range(2)] == [0, 2]
+
+
+def test_what_others_give_beyond_their_part_is_not_given_again() -> None:
+    """The rows were old when the other worked out its part: the limit is met all the same, and not undercut."""
+    one, other = lower(4, [(6, 6), (6, 6)])
+    one.excess(idle=0, closing=0)  # in use, it said
+    assert other.excess(idle=6, closing=0) == 6
+    assert one.excess(idle=6, closing=0) == 2
 
 
 @given(
