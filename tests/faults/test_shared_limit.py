@@ -99,17 +99,17 @@ def test_learnt_limit_holds_while_workers_start(small: Postgres, workers: int) -
     assert 2 < watch.highest <= expected
 
 
-def test_reload_lowers_the_limit_under_load(postgres: Postgres, wire_role: str) -> None:
+def test_reload_lowers_the_limit_under_load(small: Postgres) -> None:
     """Both workers come down to it, neither at the expense of the other, and no client notices; then up again."""
-    with Proxy(postgres, target={"max_connections": 12}, top={"workers": 2}) as proxy:
+    with Proxy(small, target={"max_connections": 12}, top={"workers": 2}) as proxy:
         side = proxied_side(proxy)
         with load(side) as wait_for_more:
             wait_until(lambda: sum(held(proxy)) == 12, "all connections are in use")
             wait_for_more(200)
             proxy.target["max_connections"] = 4
             assert proxy.reload()["ok"]
-            wait_until(lambda: len(postgres.backends(USER)) <= 4, "the database sees the lower limit")
-            with Watch(postgres.dsn(), USER) as watch:
+            wait_until(lambda: len(small.backends(USER)) <= 4, "the database sees the lower limit")
+            with Watch(small.dsn(), USER) as watch:
                 wait_for_more(300)
                 assert held(proxy) == [2, 2]
             assert watch.highest <= 4
@@ -122,9 +122,9 @@ def test_reload_lowers_the_limit_under_load(postgres: Postgres, wire_role: str) 
     assert closed["servers_closed_excess"] >= 8
 
 
-def test_reload_lowers_the_limit_of_idle_workers(postgres: Postgres, wire_role: str) -> None:
+def test_reload_lowers_the_limit_of_idle_workers(small: Postgres) -> None:
     """Nobody comes and nobody waits: workers look by themselves, and keep equal parts."""
-    with Proxy(postgres, target={"max_connections": 12}, top={"workers": 2}) as proxy:
+    with Proxy(small, target={"max_connections": 12}, top={"workers": 2}) as proxy:
         side = proxied_side(proxy)
         with load(side) as wait_for_more:
             wait_until(lambda: sum(held(proxy)) == 12, "all connections are in use")
@@ -133,7 +133,7 @@ def test_reload_lowers_the_limit_of_idle_workers(postgres: Postgres, wire_role: 
         assert sum(before) > 8
         proxy.target["max_connections"] = 4
         assert proxy.reload()["ok"]
-        wait_until(lambda: len(postgres.backends(USER)) <= 4, "the database sees the lower limit")
+        wait_until(lambda: len(small.backends(USER)) <= 4, "the database sees the lower limit")
         wait_until(lambda: sum(held(proxy)) == 4, "no more were closed than had to be")
         assert max(held(proxy)) <= max(2, 4 - min(before))
 

@@ -69,6 +69,7 @@ cdef class BudgetKeeper:
             tg_store(&row.waiting, 0)
             tg_store(&row.idle, 0)
             tg_store(&row.in_use, 0)
+            tg_store(&row.closing, 0)
             tg_store(&row.held, 0)
             tg_store(&row.ticket, 0)
             for slot in range(<int>tg_load(&table.head.span)):

@@ -1,5 +1,7 @@
 """Declarations of `shared_budget`: what other compiled modules may call without Python's help."""
 
+from libc.stdint cimport uint32_t
+
 from tidegate.pool.slot_table cimport WORKER_LIMIT, Table
 
 cdef struct Shares:  # who should hold how many, worked out anew for each decision
@@ -15,6 +17,7 @@ cdef class SharedBudget:
     cdef readonly Table table
     cdef readonly int worker
     cdef int hint  # where to search first
+    cdef uint32_t noticed  # how often the limit had been lowered when excess() was last asked
     cdef int asked  # how often owed() was asked while slots are lent in turns
 
     cpdef int acquire(self) except -2

@@ -5,7 +5,7 @@ are in `slot_table`; what the supervisor does with them, in `budget_keeper`.
 Refuses to decide which connection opens or closes (`pool` does), or to wake other workers.
 """
 
-from libc.stdint cimport int32_t, uint64_t
+from libc.stdint cimport int32_t, uint32_t, uint64_t
 
 from tidegate.pool.shares cimport met, share_level, spread
 from tidegate.pool.slot_table cimport (
@@ -44,6 +44,7 @@ cdef class SharedBudget:
             raise ValueError(f"no worker {worker} in a budget of {self.table.workers}")
         self.worker = worker
         self.hint = 0
+        self.noticed = 0
         self.asked = 0
 
     @property
@@ -149,17 +150,24 @@ cdef class SharedBudget:
         If the servers in use are fewer than the limit, only idle ones go, from the workers that hold most, until all
         hold the same. Else all idle ones go, and those in use are cut in the same way. Slots of dead workers are no
         part of it: their backends end soon enough without a client having to wait for it.
+
+        The first answer after the limit was lowered is 0, so that all workers have said how they stand before any of
+        them gives; and nobody gives what others give in excess of their part already.
         """
         cdef int held[WORKER_LIMIT]
         cdef int in_use[WORKER_LIMIT]
         cdef WorkerRow *row = &self.table.rows[self.worker]
-        cdef int limit, at
+        cdef uint32_t lowered = tg_load(&self.table.head.lowered)
         cdef int mine = <int>row.held - max(0, closing)
         cdef int all_held = 0
         cdef int all_in_use = 0
-        # Not idle and closing apart: what goes from one to the other between two calls would look like use to others.
+        cdef int all_closing = 0
+        cdef int limit, at, part
+        # Not what idles: what goes from idle to closing between two calls would look like use to others.
         tg_store(&row.in_use, max(0, mine - max(0, idle)))
-        if not tg_load(&self.table.head.policy) & SHRINKING:
+        tg_store(&row.closing, max(0, closing))
+        if not tg_load(&self.table.head.policy) & SHRINKING or self.noticed != lowered:
+            self.noticed = lowered
             return 0
         limit = <int>(tg_load(&self.table.head.policy) >> 1)
         for at in range(self.table.workers):
@@ -168,11 +176,14 @@ cdef class SharedBudget:
             in_use[at] = min(held[at], <int>tg_load(&row.in_use))
             all_held += held[at]
             all_in_use += in_use[at]
-        if all_held <= limit:
-            return 0
+            all_closing += min(held[at], <int>tg_load(&row.closing))
         if all_in_use < limit:
-            return max(0, mine - spread(in_use, held, self.table.workers, limit, self.worker))
-        return max(0, mine - spread(NULL, in_use, self.table.workers, limit, self.worker))
+            part = mine - spread(in_use, held, self.table.workers, limit, self.worker)
+        else:
+            part = mine - spread(NULL, in_use, self.table.workers, limit, self.worker)
+        part = max(0, min(part, all_held - all_closing - limit))
+        tg_store(&self.table.rows[self.worker].closing, max(0, closing) + min(part, max(0, idle)))
+        return part
 
     cpdef int may_idle(self, int most) except -1:
         """How many servers may idle here if `most` may in all workers: an even part, and what others leave of theirs."""

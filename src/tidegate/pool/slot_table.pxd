@@ -60,7 +60,8 @@ cdef struct TargetHead:
     uint32_t span  # slots from here on have always been RETIRED
     uint32_t tickets  # last one drawn
     uint32_t usable  # connections that the database last said it has for users; 0 = not known
-    uint32_t unused[10]
+    uint32_t lowered  # how often the limit was lowered
+    uint32_t unused[9]
 
 cdef struct WorkerRow:  # written by its worker alone, one cache line each
     uint32_t held
@@ -68,7 +69,8 @@ cdef struct WorkerRow:  # written by its worker alone, one cache line each
     uint32_t idle
     uint32_t ticket  # place in the line of workers without any slot; 0 = not in it
     uint32_t in_use  # by a client, or opening: neither idle nor closing
-    uint32_t unused[11]
+    uint32_t closing
+    uint32_t unused[10]
 
 cdef inline uint32_t held_by(uint32_t worker) noexcept:
     """The word of a slot that this worker holds."""

@@ -8,8 +8,8 @@ Layout (version 1; native byte order, every field written only by atomic operati
 
     Header       64 bytes    magic, version, number of targets, workers, slots per target
     per target, from a 64-byte boundary:
-      TargetHead 64 bytes    limit and SHRINKING flag, settle lock, dirty flag, span, next ticket, what the database has
-      WorkerRow  64 bytes    x workers: held, waiting, idle, ticket, in use (advice for sharing, never the truth about slots)
+      TargetHead 64 bytes    limit and SHRINKING flag, settle lock, dirty flag, span, next ticket, what the database has, how often lowered
+      WorkerRow  64 bytes    x workers: held, waiting, idle, ticket, in use, closing (advice for sharing, never the truth about slots)
       words      4 bytes     x slots: state | owner << 8. The truth.
       identities 8 bytes     x slots: backend process id << 32 | local port; 0 = not known
 
@@ -141,6 +141,8 @@ cdef class Table:
     cdef void set_limit(self, uint32_t limit, uint32_t by) noexcept:
         """Change the limit. When it is lowered nobody takes a slot from here on until the tokens fit it."""
         cdef uint32_t before = tg_load(&self.head.policy)
+        if limit < before >> 1:
+            tg_add(&self.head.lowered, 1)
         while not tg_swap(&self.head.policy, before,
                           limit << 1 | (SHRINKING if limit < before >> 1 else before & SHRINKING)):
             before = tg_load(&self.head.policy)
