@@ -12,7 +12,7 @@ from tests.support.tidegate import Proxy, wait_until
 from tests.support.watch import assert_settles
 
 WHO = "SELECT current_database(), session_user, tenant FROM whose"
-BORROW = {"connection_borrow_timeout": 1}
+BORROW = {"connection_borrow_timeout": 4}
 
 
 def connect(proxy: Proxy, user: str, database: str) -> psycopg.Connection[tuple[object, ...]]:

@@ -78,9 +78,9 @@ def test_copy_in(same_as_direct: Compare) -> None:
         talk.send(m.query("COPY proto_scratch FROM STDIN"))
         talk.hear("G")
         talk.client.cancel()
-        talk.send(m.copy_data(b"1\n"))
-        replies = talk.hear()
-        assert sqlstates(replies) == ["57014"]
+        talk.client.send(m.copy_data(b"1\n"))
+        # Not recorded: whether the error's context names the line depends on how far the server had read.
+        assert sqlstates(talk.client.read_ready()) == ["57014"]
         talk.send(m.copy_data(b"2\n"), m.copy_done())
         talk.ask(m.query("SELECT count(*) FROM proto_scratch"))
 
