@@ -91,8 +91,11 @@ cdef class Target(Door):
         proxy = self.proxies.get(key[:2])
         if len(key) > 2 or proxy is None:
             return PoolLimits()
-        entry = next((e for alias, e in proxy.databases.items() if (e.database or alias) == key[0]), None)
-        entry = entry or proxy.database(key[0])
+        database, user = key
+        entries = [e for alias, e in proxy.databases.items() if (e.database or alias) == database]
+        # Several names may lead to one database, each with a forced user of its own: that one's sizes count.
+        entry = next((e for e in entries if e.user == user), None)
+        entry = entry or next((e for e in entries if e.user is None), None) or proxy.database(database)
         listed = self.worker.config.user(key[1])
         return PoolLimits(
             max_size=entry.pool_size if entry else 0,
