@@ -107,6 +107,7 @@ def try_message(data: bytes) -> set[object]:
         startup.parse_startup,
         messages.parse_error,
         messages.parse_data_row,
+        messages.row_shape,
         messages.parse_parameter_status,
     ):
         with suppress(ValueError):

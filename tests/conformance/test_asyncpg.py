@@ -181,6 +181,31 @@ async def listeners(side: Side, number: int) -> object:
         await connection.close()
 
 
+async def changed_table(side: Side, number: int) -> object:
+    """A statement from asyncpg's cache whose table has other columns now: it prepares again and goes on."""
+    connection, other = await connect(side), await connect(side)
+    query = f"SELECT * FROM conf_changed_{number}"
+    try:
+        await other.execute(f"DROP TABLE IF EXISTS conf_changed_{number}")
+        await other.execute(f"CREATE TABLE conf_changed_{number} AS SELECT {number} AS a")
+        seen = [[dict(row) for row in await connection.fetch(query)]]
+        for i in range(4):
+            await (connection, other)[i % 2].execute(
+                f"ALTER TABLE conf_changed_{number} ADD COLUMN c{i} int DEFAULT {i}"
+            )
+            seen += [[dict(row) for row in await connection.fetch(query)] for _ in range(3)]
+        await connection.execute(f"ALTER TABLE conf_changed_{number} ALTER a TYPE text")
+        async with connection.transaction():
+            seen.append([dict(row) for row in await other.fetch(query)])
+            await connection.execute(f"ALTER TABLE conf_changed_{number} DROP COLUMN c0")
+            statement = await connection.prepare(query)
+            seen.append([dict(row) for row in await statement.fetch()])
+        return seen
+    finally:
+        await connection.close()
+        await other.close()
+
+
 WORKS: list[AsyncWork] = [
     statement_cache,
     types,
@@ -192,6 +217,7 @@ WORKS: list[AsyncWork] = [
     pool,
     timeouts,
     listeners,
+    changed_table,
 ]
 
 

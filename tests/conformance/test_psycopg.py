@@ -223,6 +223,32 @@ def run_async(work: Callable[[Side, int], Awaitable[object]]) -> Work:
     return run
 
 
+def changed_table(side: Side, number: int) -> object:
+    """After its own ALTER psycopg prepares again; after another's, once the old plan has failed, it has to be told.
+
+    psycopg is never told of columns before it runs a statement, so through the proxy it may also be lucky: a server
+    that never had the statement has no old plan.
+    """
+    query = f"SELECT * FROM conf_altered_{number}".encode()
+    options = {"autocommit": True, "prepare_threshold": 0}
+    with psycopg.connect(side.url(), **options) as connection, psycopg.connect(side.url(), **options) as other:
+        other.execute(f"DROP TABLE IF EXISTS conf_altered_{number}".encode())
+        other.execute(f"CREATE TABLE conf_altered_{number} AS SELECT {number} AS a".encode())
+        seen = [connection.execute(query).fetchall() for _ in range(3)]
+        for i in range(4):
+            alter = f"ALTER TABLE conf_altered_{number} ADD COLUMN c{i} int DEFAULT {i}".encode()
+            if i % 2:
+                connection.execute(alter)
+            else:
+                other.execute(alter)
+                try:
+                    connection.execute(query)
+                except psycopg.errors.FeatureNotSupported:
+                    connection.execute("DEALLOCATE ALL")
+            seen += [connection.execute(query).fetchall() for _ in range(3)]
+        return seen
+
+
 WORKS: list[Work] = [
     plain_queries,
     every_type,
@@ -236,6 +262,7 @@ WORKS: list[Work] = [
     settings,
     notices_and_errors,
     executemany_returning,
+    changed_table,
     run_async(async_queries),
     run_async(async_pipeline),
 ]

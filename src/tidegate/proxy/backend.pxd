@@ -1,5 +1,7 @@
 """A server whose replies are read."""
 
+from cpython.object cimport PyObject
+
 from tidegate.proxy.server cimport Server
 
 
@@ -11,4 +13,5 @@ cdef class Backend(Server):
     cdef int ready_reply(self, int status) except -1
     cdef int parameter_reply(self, const char* body, Py_ssize_t size) except -1
     cdef int answer_locals(self) except -1
+    cdef int plan_changed(self, PyObject* note) except -1
     cdef int undo(self, object note) except -1

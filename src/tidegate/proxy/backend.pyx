@@ -5,15 +5,20 @@ its own accord.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.object cimport PyObject
 
 from tidegate.proxy.context cimport INSPECTED
+from tidegate.proxy.description cimport Description
 from tidegate.proxy.server cimport LEAVING, LOGGING_IN, READY, Borrower, Injection, Server
 from tidegate.session.statements cimport Naming, Statement
 from tidegate.wire.postgres.integers cimport get32
-from tidegate.wire.postgres.messages cimport HEADER, LARGEST, parse_data_row, parse_error
+from tidegate.wire.postgres.messages cimport HEADER, LARGEST, parse_data_row, parse_error, row_shape
 from tidegate.wire.postgres.replies cimport CAPTURE, FORWARD, LOCAL, REPLACE, SHORTEN, SWALLOW, ReplyQueue
-from tidegate.errors import PgError
+from tidegate.errors import PgError, Sqlstate
 from tidegate.wire.postgres import messages
+
+# The field of an ErrorResponse that names where it was raised: the message itself is in the server's language.
+cdef bytes PLAN_CHANGED = b"\0RRevalidateCachedQuery\0"
 
 cdef enum:
     COMPLETED = 16  # ReplyQueue.arrive adds it
@@ -149,6 +154,9 @@ cdef class Backend(Server):
             self.borrower.copy_requested()
         if action & COMPLETED:
             action &= ~COMPLETED
+            if (type == b'T' or type == b'n') and isinstance(queue.finished, Description):
+                (<Description>queue.finished).described(
+                    self, row_shape(PyBytes_FromStringAndSize(body, size)) if type == b'T' else b"")
         elif type == b'D' and action == CAPTURE:
             (<Injection>queue.ring[queue.first].note).rows.append(parse_data_row(PyBytes_FromStringAndSize(body, size)))
         return FORWARD if action == FORWARD or action == SHORTEN else SWALLOW
@@ -172,6 +180,8 @@ cdef class Backend(Server):
         cdef object error = parse_error(whole) if size < INSPECTED - HEADER else PgError("", "XX000")
         cdef int action
         cdef list dropped
+        if error.sqlstate == Sqlstate.FEATURE_NOT_SUPPORTED and PLAN_CHANGED in whole and queue.count:
+            self.plan_changed(queue.ring[queue.first].note)
         if error.severity in ("FATAL", "PANIC"):
             self.dying = error
         if queue.count == 0:
@@ -192,6 +202,22 @@ cdef class Backend(Server):
             note = dropped[len(dropped) - 1]
             self.borrower.relay(PyBytes_AS_STRING(<bytes>note), PyBytes_GET_SIZE(<bytes>note))
         return SWALLOW if action == CAPTURE or action == REPLACE else FORWARD
+
+    cdef int plan_changed(self, PyObject* note) except -1:
+        """A Bind or Describe failed since the result of its statement has other columns now.
+
+        The name stays with the old plan, for those clients that were told the old columns; it ages out.
+        """
+        cdef Statement each
+        if note == NULL:
+            return 0
+        if isinstance(<object>note, Description):
+            return self.context.statements.retire((<Description>note).statement)
+        for statement in self.prepared:
+            each = <Statement>statement
+            if each.name == <object>note:
+                return self.context.statements.retire(each)
+        return 0
 
     cdef int undo(self, object note) except -1:
         """A request was void: a statement that it would have prepared is not there."""

@@ -7,6 +7,8 @@ from tidegate.session.statements cimport Statement
 
 
 cdef class Borrowing(Client):
+    cdef bint reshapes  # a statement of this transaction changes the catalogue
+
     cdef bint need_server(self) except -1
     cdef int outfit(self, Server server) except -1
     cdef int maybe_release(self) except -1

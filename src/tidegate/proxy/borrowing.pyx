@@ -13,7 +13,7 @@ from cpython.bytes cimport PyBytes_AS_STRING
 from tidegate.proxy.client cimport ARRIVING, DISCARD, ENTERING, RUNNING, WAITING, Client
 from tidegate.proxy.server cimport READY, Server
 from tidegate.proxy.tracking cimport Replay, Validation, inject_probe
-from tidegate.session.facts cimport DISCARD_ALL, PLAIN, RESET_ALL, TOUCHES, Facts
+from tidegate.session.facts cimport DISCARD_ALL, PLAIN, RESET_ALL, RESHAPES, TOUCHES, Facts
 from tidegate.session.statements cimport Statement
 from tidegate.wire.postgres.integers cimport get32
 from tidegate.wire.postgres.messages cimport error_response, ready_for_query
@@ -122,6 +122,14 @@ cdef class Borrowing(Client):
             return 0
         if facts.pin is not None:
             self.pin_down(facts.pin, b"")
+        if facts.flags & RESHAPES:
+            # A Parse in this transaction is not for others to share, nor one of before for those who come after.
+            # (A temporary object is its session's own, and pins it.)
+            self.reshapes = facts.pin is not PinReason.TEMP_OBJECT
+            if self.reshapes:
+                self.context.statements.renew()
+            if self.touched is None:
+                self.touched = set()
         if not facts.flags & (TOUCHES | RESET_ALL | DISCARD_ALL) and not (
                 self.defaults.values and (facts.pin is PinReason.DO_BLOCK or facts.pin is PinReason.CALL)):
             return 0
@@ -134,6 +142,9 @@ cdef class Borrowing(Client):
 
     cdef int probe(self) except -1:
         names = self.touched
+        if self.reshapes:
+            self.reshapes = False
+            self.context.statements.renew()
         if self.reset_touched:
             names = names.union(self.settings.values, self.server.applied.values)
         quick = not self.reset_touched
@@ -161,7 +172,7 @@ cdef class Borrowing(Client):
 
     cdef tuple settled_context(self):
         """What is set of what parsing depends on; None while that is not known."""
-        return self.settings.parse_context if self.touched is None else None
+        return None if self.touched or self.reset_touched else self.settings.parse_context
 
     cdef object context_of_parse(self):
         """What the meaning of a statement depends on; unique while it is not known what is set."""

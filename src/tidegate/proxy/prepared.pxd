@@ -1,11 +1,13 @@
 """The messages of a client's prepared statements."""
 
+from tidegate.proxy.description cimport ShapeCheck
 from tidegate.proxy.simple cimport Simple
 from tidegate.session.statements cimport Naming, Statement
 
 
 cdef class Prepared(Simple):
     cdef dict portals  # name -> Statement, of those whose Execute drops prepared statements; or None
+    cdef ShapeCheck checking  # under way, or None
     cdef bint executed  # something of this batch was passed on for execution
 
     cdef bint is_unsure(self, bytes name) except -1
@@ -13,7 +15,8 @@ cdef class Prepared(Simple):
     cdef int on_parse(self, const char* message, Py_ssize_t whole, Py_ssize_t available) except -1
     cdef int name_known(self, bytes name, Statement statement, const char* message, Py_ssize_t name_end,
                         Py_ssize_t whole) except -1
-    cdef int force_failure(self, object error) except -1
+    cdef int force_failure(self, bytes response) except -1
+    cdef int recheck(self, Statement statement) except -1
     cdef int use(self, Statement statement) except -1
     cdef int bound(self, bytes portal, Statement statement) except -1
     cdef int on_bind(self, const char* message, Py_ssize_t whole, Py_ssize_t available) except -1

@@ -10,6 +10,7 @@ and is answered here where nothing else is to be done: the servers' copies serve
 
 from cpython.bytes cimport PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 
+from tidegate.proxy.description cimport Description, ShapeCheck
 from tidegate.proxy.outcome cimport DONE, STOP
 from tidegate.proxy.server cimport Server
 from tidegate.proxy.simple cimport Simple
@@ -18,7 +19,7 @@ from tidegate.session.statements cimport Naming, Statement
 from tidegate.wire.postgres.integers cimport put32, string_end
 from tidegate.wire.postgres.messages cimport HEADER, command_complete, error_response, message as build
 from tidegate.wire.postgres.replies cimport (
-    BIND, CLOSE, DESCRIBE, EXECUTE, FORWARD, LOCAL, PARSE, REPLACE, SYNC, ReplyQueue,
+    BIND, CAPTURE, CLOSE, DESCRIBE, EXECUTE, FORWARD, LOCAL, PARSE, REPLACE, SYNC, ReplyQueue,
 )
 from tidegate.errors import PgError, Sqlstate
 from tidegate.session.pins import PinReason
@@ -27,6 +28,11 @@ from tidegate.wire.postgres import messages
 cdef bytes PARSE_COMPLETE = messages.PARSE_COMPLETE
 cdef bytes CLOSE_COMPLETE = messages.CLOSE_COMPLETE
 cdef bytes FAILING_BIND = messages.FAILING_BIND
+cdef bytes SYNC_MESSAGE = messages.SYNC
+
+# In PostgreSQL's words; drivers know it by the routine, since the message may be in another language.
+cdef bytes PLAN_CHANGED = build(
+    b'E', b"SERROR\0VERROR\0C0A000\0Mcached plan must not change result type\0RRevalidateCachedQuery\0\0")
 
 cdef enum:
     SHOWN = 200  # bytes of a statement that a log line shows
@@ -91,9 +97,9 @@ cdef class Prepared(Simple):
         if self.statements is None:
             self.statements = {}
         if name in self.statements:
-            return self.force_failure(PgError(
+            return self.force_failure(error_response(PgError(
                 f'prepared statement "{name.decode("utf-8", "replace")}" already exists',
-                Sqlstate.DUPLICATE_PREPARED_STATEMENT))
+                Sqlstate.DUPLICATE_PREPARED_STATEMENT)))
         self.statements[name] = statement
         if statement in self.server.prepared:
             return self.name_known(name, statement, message, name_end, whole)
@@ -133,10 +139,10 @@ cdef class Prepared(Simple):
             self.unnamed = None
         return 0
 
-    cdef int force_failure(self, object error) except -1:
-        """Fail at this place of the batch, with the client's own error, and let the server fail with it."""
+    cdef int force_failure(self, bytes response) except -1:
+        """Fail at this place of the batch, with this ErrorResponse, and let the server fail with it."""
         self.server.send_bytes(FAILING_BIND)
-        return self.server.queue.push(BIND, REPLACE, error_response(error))
+        return self.server.queue.push(BIND, REPLACE, response)
 
     cdef int use(self, Statement statement) except -1:
         """A statement is about to run: what it may change counts from now."""
@@ -166,7 +172,7 @@ cdef class Prepared(Simple):
         cdef Py_ssize_t rest
         cdef Statement statement = None
         cdef char head[HEADER]
-        cdef bytes name
+        cdef bytes name = b""
         if portal_end >= 0:
             name_end = string_end(body + portal_end + 1, size - portal_end - 1)
         if name_end < 0:
@@ -188,6 +194,14 @@ cdef class Prepared(Simple):
         if statement is None:
             self.server.send(message, available)
             return self.server.queue.push(BIND, FORWARD, None)
+        if statement.generation != self.context.statements.generation or self.checking is not None:
+            if self.recheck(statement) == STOP:
+                return STOP
+            if statement.shape is None and statement not in self.server.prepared:
+                # Nobody relies on its columns, so it may as well be the one that others parse from now on.
+                statement = self.statements[name] = self.context.statements.fresh(statement)
+            elif statement.stale and statement not in self.server.prepared:
+                return self.force_failure(PLAN_CHANGED)
         self.server.ensure(statement, self.settled_context())
         self.use(statement)
         if self.portals is not None or statement.facts.flags & FORGETS:
@@ -199,10 +213,46 @@ cdef class Prepared(Simple):
         self.server.send(body, portal_end + 1)
         self.server.send_bytes(statement.name)
         self.server.send(body + rest, size - rest)
-        return self.server.queue.push(BIND, FORWARD, None)
+        return self.server.queue.push(BIND, FORWARD, statement.name)
+
+    cdef int recheck(self, Statement statement) except -1:
+        """Before a statement is parsed anew: is its result what clients were told? STOP: the server is being asked.
+
+        Only for one from before the catalogue changed. A server that has it knows by itself; one that lacks it would
+        run it with a new plan, and a driver that was told other columns could not read the rows.
+        """
+        cdef Server server = self.server
+        cdef ShapeCheck check = self.checking
+        cdef tuple context
+        if check is not None:
+            if not check.done:
+                self.unsure = True
+                return STOP
+            self.checking = None
+            if check.statement is statement:
+                return DONE  # that is why it comes again
+        if (statement.stale or statement.shape is None or statement in server.prepared or server.queue.open_batch
+                or server.status == b'E'):
+            return DONE
+        context = self.settled_context()
+        if context is None or context != statement.context:
+            return DONE
+        check = self.checking = ShapeCheck.__new__(ShapeCheck)
+        check.statement = statement
+        check.generation = self.context.statements.generation
+        server.send_bytes(build(b'P', statement.name + b"\0" + statement.content))
+        server.send_bytes(build(b'D', b"S" + statement.name + b"\0") + SYNC_MESSAGE)
+        server.queue.push(PARSE, CAPTURE, check)
+        server.queue.push(DESCRIBE, CAPTURE, check)
+        server.queue.push(SYNC, CAPTURE, check)
+        server.prepared[statement] = None
+        self.context.counters.parses_server += 1
+        self.unsure = True
+        return STOP
 
     cdef int on_describe(self, const char* message, Py_ssize_t whole) except -1:
         cdef Statement statement
+        cdef Description description
         cdef bytes name
         if whole < HEADER + 2:
             raise PgError("invalid message format", Sqlstate.PROTOCOL_VIOLATION, "FATAL")
@@ -220,7 +270,9 @@ cdef class Prepared(Simple):
                 if statement is not None:
                     self.server.ensure(statement, self.settled_context())
                     self.server.send_bytes(build(b'D', b"S" + statement.name + b"\0"))
-                    return self.server.queue.push(DESCRIBE, FORWARD, None)
+                    description = Description.__new__(Description)
+                    description.statement = statement
+                    return self.server.queue.push(DESCRIBE, FORWARD, description)
         self.server.send(message, whole)
         return self.server.queue.push(DESCRIBE, FORWARD, None)
 

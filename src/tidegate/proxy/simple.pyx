@@ -14,7 +14,7 @@ from tidegate.proxy.tracking cimport (
     Assigned, Deallocated, DeallocatedOne, ResetAll, Restored, inject_probe,
 )
 from tidegate.session.facts cimport (
-    DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, PINS, PLAIN, RESET_ALL, SINGLE, TOUCHES, Facts,
+    DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, PINS, PLAIN, RESET_ALL, RESHAPES, SINGLE, TOUCHES, Facts,
 )
 from tidegate.session.scanner cimport Scanner, scan
 from tidegate.session.statements cimport Statement
@@ -27,7 +27,7 @@ from tidegate.session.settings import set_sql
 cdef bytes IDLE = ready_for_query(b'I')
 
 cdef enum:
-    CHANGES = TOUCHES | RESET_ALL | DISCARD_ALL | DEALLOCATE_ONE | DEALLOCATE_ALL | PINS
+    CHANGES = TOUCHES | RESET_ALL | DISCARD_ALL | DEALLOCATE_ONE | DEALLOCATE_ALL | PINS | RESHAPES
 
 
 cdef class Simple(Borrowing):

@@ -13,6 +13,7 @@ cpdef enum ScanFlag:
     ENDS = 512              # ... with COMMIT, ROLLBACK, END, ABORT, or is PREPARE TRANSACTION
     COPIES = 1024           # ... with COPY
     DDL = 2048              # changes the catalogue; for information
+    RESHAPES = 4096         # ... with ALTER, CREATE, DROP: other statements' results may have other columns then
 
 
 cdef class Facts:

@@ -15,6 +15,7 @@ class ScanFlag(IntFlag):
     ENDS = 512
     COPIES = 1024
     DDL = 2048
+    RESHAPES = 4096
 
 class Facts:
     """What one text says. Never changed once made; texts that name nothing share instances."""

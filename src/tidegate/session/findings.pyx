@@ -9,12 +9,12 @@ from tidegate.session.directives cimport (
     D_PREPARE_TRANSACTION, D_RESET_ALL, D_SETTING, D_UNKNOWN_SETTING, Directive,
 )
 from tidegate.session.facts cimport (
-    BEGINS, COPIES, DDL, DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, DISCARD_OTHER, ENDS, PINS, RESET_ALL, SINGLE,
-    TOUCHES, Facts, make_facts, shared_facts,
+    BEGINS, COPIES, DDL, DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, DISCARD_OTHER, ENDS, PINS, RESET_ALL,
+    RESHAPES, SINGLE, TOUCHES, Facts, make_facts, shared_facts,
 )
 from tidegate.session.keywords cimport (
-    K_ABORT, K_ADVISORY_LOCK, K_BEGIN, K_CALL, K_COPY, K_COUNT, K_CREATE, K_DDL, K_DO, K_LISTEN, K_LOAD, K_RUNS_TEXT,
-    K_SESSION_FUNCTION, K_SETSEED,
+    K_ABORT, K_ADVISORY_LOCK, K_ALTER, K_BEGIN, K_CALL, K_COPY, K_COUNT, K_CREATE, K_DDL, K_DO, K_LISTEN, K_LOAD,
+    K_RUNS_TEXT, K_SESSION_FUNCTION, K_SETSEED,
 )
 
 from tidegate.session.pins import PinReason
@@ -22,10 +22,11 @@ from tidegate.session.pins import PinReason
 # First keyword of a statement -> flag, pin reason.
 cdef dict LEAD = {
     K_ABORT: (ENDS, None),
+    K_ALTER: (DDL | RESHAPES, None),
     K_BEGIN: (BEGINS, None),
     K_CALL: (0, PinReason.CALL),
     K_COPY: (COPIES, None),
-    K_CREATE: (DDL, None),
+    K_CREATE: (DDL | RESHAPES, None),
     K_DDL: (DDL, None),
     K_DO: (0, PinReason.DO_BLOCK),
     K_LISTEN: (0, PinReason.LISTEN),

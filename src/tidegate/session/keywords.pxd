@@ -5,6 +5,7 @@ cdef enum Keyword:
     K_NONE
     K_ABORT             # COMMIT END ROLLBACK ABORT
     K_ALL
+    K_ALTER             # ALTER DROP IMPORT
     K_AUTHORIZATION
     K_BEGIN             # BEGIN START
     K_CALL
@@ -12,7 +13,7 @@ cdef enum Keyword:
     K_CONSTRAINTS
     K_COPY
     K_CREATE
-    K_DDL               # ALTER DROP GRANT ...
+    K_DDL               # GRANT COMMENT TRUNCATE ...
     K_DEALLOCATE
     K_DECLARE
     K_DEFAULT

@@ -11,6 +11,7 @@ from libc.string cimport memcmp
 cdef dict WORDS = {
     K_ABORT: b"commit end rollback abort",
     K_ALL: b"all",
+    K_ALTER: b"alter drop import",
     K_AUTHORIZATION: b"authorization",
     K_BEGIN: b"begin start",
     K_CALL: b"call",
@@ -18,7 +19,7 @@ cdef dict WORDS = {
     K_CONSTRAINTS: b"constraints",
     K_COPY: b"copy",
     K_CREATE: b"create",
-    K_DDL: b"alter drop truncate comment grant revoke security reindex refresh import reassign cluster",
+    K_DDL: b"truncate comment grant revoke security reindex refresh reassign cluster",
     K_DEALLOCATE: b"deallocate",
     K_DECLARE: b"declare",
     K_DEFAULT: b"default",

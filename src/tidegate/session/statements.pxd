@@ -8,14 +8,22 @@ cdef class Statement:
     cdef readonly object context  # what the meaning of the text depends on
     cdef readonly bytes name  # at the server
     cdef readonly Facts facts
+    cdef tuple key  # in the registry
+    cdef long long generation  # of the catalogue, as far as it was seen to change, when this was last known to be right
+    cdef bint stale  # its result has other columns now than clients were told
+    cdef bytes shape  # of its result, as clients were told: messages.row_shape(); None if they were not
 
 
 cdef class Statements:
     cdef dict known
     cdef Py_ssize_t sweep_at
     cdef long long serial
+    cdef long long generation
 
     cdef Statement find(self, bytes content, Py_ssize_t text_size, object context, bint scs_on, int trail)
+    cdef Statement fresh(self, Statement statement)
+    cdef int renew(self) except -1
+    cdef int retire(self, Statement statement) except -1
     cdef int sweep(self) except -1
 
 

@@ -2,7 +2,7 @@
 
 Owns the identity of a statement: its text, its parameter types, and the settings that its parsing depends on. Two
 clients that prepare the same share one `Statement`, and one server-side name, whatever each calls it; two tenants with
-one text and two search_paths never do. Refuses to know at which server a statement is prepared.
+one text and two search_paths never do, nor do two of which one came before a change of the catalogue and one after. Refuses to know at which server a statement is prepared.
 
 Statements live as long as a client or a server refers to one: the registry is swept when it has doubled.
 """
@@ -46,12 +46,14 @@ cdef class Statements:
         cdef tuple key = (content, context, trail << 1 | scs_on)
         cdef object found = self.known.get(key)
         cdef Statement statement
-        if found is not None:
+        if found is not None and (<Statement>found).generation == self.generation:
             return <Statement>found
         if len(self.known) >= self.sweep_at:
             self.sweep()
         self.serial += 1
         statement = Statement.__new__(Statement)
+        statement.key = key
+        statement.generation = self.generation
         statement.content = content
         statement.context = context
         statement.name = NAME_PREFIX + b"%x" % self.serial
@@ -62,6 +64,28 @@ cdef class Statements:
     def statement(self, bytes text, bytes types=b"\0\0", object context=None, int trail=TRAIL_NONE):
         """find() for Python callers."""
         return self.find(text + b"\0" + types, len(text), context, True, trail)
+
+    cdef Statement fresh(self, Statement statement):
+        """The statement that a Parse of the same content makes now."""
+        cdef int mode = statement.key[2]
+        return self.find(statement.content, statement.content.index(b"\0"), statement.context, mode & 1, mode >> 1)
+
+    cdef int renew(self) except -1:
+        """The catalogue has changed: who parses from now on gets a new plan, as directly."""
+        self.generation += 1
+        return 0
+
+    cdef int retire(self, Statement statement) except -1:
+        """What clients were told of its result is no longer true: the next Parse makes another of the same content."""
+        statement.stale = True
+        statement.generation = -1
+        if self.known.get(statement.key) is statement:
+            del self.known[statement.key]
+        return 0
+
+    def catalogue_changed(self):
+        """renew() for Python callers."""
+        self.renew()
 
     cdef int sweep(self) except -1:
         """Forget the statements that nobody but this registry refers to."""

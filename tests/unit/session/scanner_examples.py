@@ -6,6 +6,7 @@ from tidegate.session.facts import ScanFlag
 from tidegate.session.pins import PinReason
 
 TOUCHES, SINGLE = ScanFlag.TOUCHES, ScanFlag.SINGLE
+CHANGES = ScanFlag.DDL | ScanFlag.RESHAPES
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ SETTINGS = [
 
 PINS = [
     *(
-        _pin(b"CREATE " + words, PinReason.TEMP_OBJECT, ScanFlag.DDL)
+        _pin(b"CREATE " + words, PinReason.TEMP_OBJECT, CHANGES)
         for words in (
             b"TEMP TABLE t()",
             b"temporary table t()",
@@ -235,12 +236,11 @@ QUIET = [
     Example(b"INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING"),
     Example(b"SELECT nextval('s'), currval('s')"),
     Example(b"EXPLAIN EXECUTE p"),
-    Example(b"ALTER ROLE r SET x = 1", flags=ScanFlag.DDL),
-    Example(
-        b"CREATE FUNCTION f() RETURNS int SET search_path = a, pg_temp AS $$SELECT setseed(1)$$", flags=ScanFlag.DDL
-    ),
-    Example(b"CREATE TABLE t AS EXECUTE p", flags=ScanFlag.DDL),
-    Example(b"DROP TABLE temp", flags=ScanFlag.DDL),
+    Example(b"ALTER ROLE r SET x = 1", flags=CHANGES),
+    Example(b"CREATE FUNCTION f() RETURNS int SET search_path = a, pg_temp AS $$SELECT setseed(1)$$", flags=CHANGES),
+    Example(b"CREATE TABLE t AS EXECUTE p", flags=CHANGES),
+    Example(b"DROP TABLE temp", flags=CHANGES),
+    Example(b"TRUNCATE t", flags=ScanFlag.DDL),
     Example(b"COPY t FROM STDIN", flags=ScanFlag.COPIES),
     Example(b"BEGIN", flags=ScanFlag.BEGINS),
     Example(b"start transaction read only", flags=ScanFlag.BEGINS),

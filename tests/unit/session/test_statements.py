@@ -45,6 +45,17 @@ def test_an_unknown_context_is_equal_to_no_other() -> None:
     assert known.statement(b"SELECT 1", b"\0\0", object()) is not known.statement(b"SELECT 1", b"\0\0", object())
 
 
+def test_who_parses_after_a_change_of_the_catalogue_gets_another() -> None:
+    known = Statements()
+    before = known.statement(b"SELECT * FROM t", context=CONTEXT)
+    known.catalogue_changed()
+    after = known.statement(b"SELECT * FROM t", context=CONTEXT)
+    assert after is not before
+    assert after.name != before.name
+    assert known.statement(b"SELECT * FROM t", context=CONTEXT) is after
+    assert len(known) == 1
+
+
 def test_text_and_types_cannot_be_mistaken_for_each_other() -> None:
     known = Statements()
     assert known.statement(b"a", b"\0\0") is not known.statement(b"a\0", b"\0\0")

@@ -147,13 +147,13 @@ cpdef list parse_data_row(bytes body):
     """The columns of a DataRow; None for NULL."""
     cdef const char* p = PyBytes_AS_STRING(body)
     cdef Py_ssize_t size = PyBytes_GET_SIZE(body), pos = 2
-    cdef unsigned int count, i
+    cdef unsigned int count
     cdef Py_ssize_t length
     cdef list row = []
     if size < 2:
         raise ValueError("truncated DataRow")
     count = get16(p)
-    for i in range(count):
+    for _ in range(count):
         if pos + 4 > size:
             raise ValueError("truncated DataRow")
         length = <int>get32(p + pos)
@@ -166,6 +166,25 @@ cpdef list parse_data_row(bytes body):
         row.append(body[pos:pos + length])
         pos += length
     return row
+
+
+cpdef bytes row_shape(bytes body):
+    """Of a RowDescription what must not change under a prepared statement: names, types and type modifiers."""
+    cdef const char* p = PyBytes_AS_STRING(body)
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(body), pos = 2, end
+    cdef unsigned int count
+    cdef list parts = []
+    if size < 2:
+        raise ValueError("truncated RowDescription")
+    count = get16(p)
+    for _ in range(count):
+        end = string_end(p + pos, size - pos)
+        if end < 0 or pos + end + 19 > size:
+            raise ValueError("truncated RowDescription")
+        # Behind the name: table (4 bytes), column (2), type (4), its size (2), modifier (4), format (2).
+        parts.append(body[pos:pos + end + 1] + body[pos + end + 7:pos + end + 11] + body[pos + end + 13:pos + end + 17])
+        pos += end + 19
+    return b"".join(parts)
 
 
 def parse_parameter_status(bytes body):

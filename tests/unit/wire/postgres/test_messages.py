@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -122,6 +124,37 @@ def test_every_negative_length_is_null() -> None:
     assert messages.parse_data_row(b"\0\1\x80\0\0\0") == [None]
 
 
+def description(*columns: tuple[bytes, int, int, int]) -> bytes:
+    """The body of a RowDescription: name, table, type and type modifier of each column."""
+    parts = [
+        name + struct.pack("!cIhIhih", b"\0", table, number, type_, -1, modifier, 0)
+        for number, (name, table, type_, modifier) in enumerate(columns, 1)
+    ]
+    return struct.pack("!h", len(parts)) + b"".join(parts)
+
+
+def test_the_shape_of_a_row_is_names_types_and_modifiers() -> None:
+    shape = messages.row_shape(description((b"a", 16384, 23, -1), (b"b", 0, 1043, 14)))
+    assert shape == messages.row_shape(description((b"a", 16999, 23, -1), (b"b", 1, 1043, 14)))
+    others = [
+        description((b"a", 16384, 23, -1)),
+        description((b"a", 16384, 20, -1), (b"b", 0, 1043, 14)),
+        description((b"a", 16384, 23, -1), (b"c", 0, 1043, 14)),
+        description((b"a", 16384, 23, -1), (b"b", 0, 1043, 24)),
+        description((b"b", 0, 1043, 14), (b"a", 16384, 23, -1)),
+        description(),
+    ]
+    assert shape not in [messages.row_shape(other) for other in others]
+
+
+@given(st.integers(0, 41))
+def test_a_description_cut_short(size: int) -> None:
+    whole = description((b"a", 16384, 23, -1), (b"b", 0, 1043, 14))
+    assert len(whole) == 42
+    with pytest.raises(ValueError, match="truncated"):
+        messages.row_shape(whole[:size])
+
+
 @given(TEXT, TEXT)
 def test_parameters(name: bytes, value: bytes) -> None:
     assert messages.parse_parameter_status(body_of(messages.parameter_status(name, value))) == (name, value)
@@ -135,7 +168,12 @@ def test_parameters_of_another_shape(body: bytes) -> None:
 
 @given(st.binary(max_size=60))
 def test_readers_return_or_raise_value_error(body: bytes) -> None:
-    for reader in (messages.parse_error, messages.parse_data_row, messages.parse_parameter_status):
+    for reader in (
+        messages.parse_error,
+        messages.parse_data_row,
+        messages.row_shape,
+        messages.parse_parameter_status,
+    ):
         try:
             reader(body)
         except ValueError:

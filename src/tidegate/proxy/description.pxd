@@ -1,0 +1,18 @@
+"""Describe of a prepared statement."""
+
+from tidegate.proxy.server cimport Injection, Server
+from tidegate.session.statements cimport Statement
+
+
+cdef class Description(Injection):
+    """A statement is described: to its client, or to the proxy."""
+    cdef Statement statement
+    cdef bytes shape
+    cdef bint done
+    cdef long long generation  # when it was asked for
+
+    cdef int described(self, Server server, bytes shape) except -1
+
+
+cdef class ShapeCheck(Description):
+    """Is the result of a statement still what clients were told, at a server that parses it anew?"""

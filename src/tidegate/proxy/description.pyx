@@ -1,0 +1,59 @@
+"""What a prepared statement's result looks like: as clients were told, and as it is now.
+
+Owns the notes on the reply queue that learn it. Refuses to decide when to ask (`prepared`).
+"""
+
+from tidegate.proxy.server cimport Injection, Server
+from tidegate.session.statements cimport Statement
+from tidegate.wire.postgres.messages cimport close_statement
+from tidegate.wire.postgres.replies cimport CLOSE, SWALLOW, SYNC
+from tidegate.wire.postgres import messages
+
+cdef bytes SYNC_MESSAGE = messages.SYNC
+cdef object DROPPED = object()
+
+
+cdef int drop(Server server, Statement statement) except -1:
+    """A statement proved to have other columns here than clients were told: nobody may use it here, or parse it anew."""
+    cdef bint batch = server.queue.open_batch
+    server.context.statements.retire(statement)
+    if server.prepared.pop(statement, DROPPED) is DROPPED:
+        return 0
+    server.send_bytes(close_statement(statement.name))
+    server.queue.push(CLOSE, SWALLOW, None)
+    if not batch:
+        server.send_bytes(SYNC_MESSAGE)
+        server.queue.push(SYNC, SWALLOW, None)
+    return 0
+
+
+cdef class Description(Injection):
+    """Describe of a prepared statement, for a client: what it is told is what it relies on."""
+
+    cdef int described(self, Server server, bytes shape) except -1:
+        if self.statement.shape is None:
+            self.statement.shape = shape
+        elif self.statement.shape != shape:
+            # Another client was told otherwise, at another server.
+            drop(server, self.statement)
+        return 0
+
+
+cdef class ShapeCheck(Description):
+    """A statement from before a change of the catalogue was parsed and described at a server that lacked it."""
+
+    cdef int described(self, Server server, bytes shape) except -1:
+        self.shape = shape
+        return 0
+
+    cdef int finished(self, Server server) except -1:
+        cdef Statement statement = self.statement
+        self.done = True
+        if self.error is not None:
+            # The client's own message meets the same error, in its place.
+            server.prepared.pop(statement, None)
+        elif self.shape != statement.shape:
+            drop(server, statement)
+        elif self.generation == server.context.statements.generation:
+            statement.generation = self.generation
+        return 0

@@ -1,0 +1,141 @@
+"""Prepared statements whose result changes its shape: as directly, one error, and then a fresh plan at every server."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support import messages as m
+from tests.support.sides import Side
+from tests.support.wire import Message, RawClient, errors, rows, sqlstates
+
+STALE = ["0A000"]
+
+
+@pytest.fixture(autouse=True)
+def table(schema: None, proxied: Side) -> None:
+    """Made through the proxy, which so knows that what it had before is another one's."""
+    with proxied.login() as client:
+        client.query("DROP TABLE IF EXISTS proto_shape; CREATE TABLE proto_shape AS SELECT 1 AS a")
+
+
+def prepare(client: RawClient, name: str = "s", sql: str = "SELECT * FROM proto_shape") -> list[Message]:
+    return client.ask(m.parse(sql, name), m.describe_statement(name), m.sync())
+
+
+def on_every_server(side: Side, client: RawClient, message: bytes) -> list[list[Message]]:
+    """Ask once at each server, while others hold the rest."""
+    seen = {}
+    holders = [side.login() for _ in range(side.servers)]
+    try:
+        for holder in holders:
+            holder.query("BEGIN")
+        for holder in holders:
+            holder.query("COMMIT")
+            pid = client.value("SELECT pg_backend_pid()")
+            seen[pid] = client.ask(message)
+            holder.query("BEGIN")
+    finally:
+        for holder in holders:
+            holder.quit()
+    assert len(seen) == side.servers
+    return list(seen.values())
+
+
+def test_as_directly(direct: Side, proxied: Side, churned: None) -> None:
+    """The client that was told the old shape gets the error wherever it goes; closing and preparing again helps."""
+    said = []
+    for side in (direct, proxied):
+        with side.login() as client, side.login() as other:
+            prepare(client)
+            client.ask(m.run_prepared("s"))
+            other.query("ALTER TABLE proto_shape ADD COLUMN b int DEFAULT 2")
+            for _ in range(3):
+                replies = client.ask(m.run_prepared("s"))
+                assert sqlstates(replies) == STALE
+                said.append({code: errors(replies)[0][code] for code in "SVCMR"})
+            client.ask(m.close_statement("s"), m.sync())
+            assert not sqlstates(prepare(client))
+            for _ in range(5):
+                assert rows(client.ask(m.run_prepared("s"))) == [(b"1", b"2")]
+            other.query("ALTER TABLE proto_shape DROP COLUMN b")
+    assert all(fields == said[0] for fields in said)
+
+
+@pytest.mark.parametrize("way", ["simple", "extended", "block", "elsewhere"])
+def test_no_server_answers_with_another_shape(direct: Side, proxied: Side, way: str) -> None:
+    with proxied.login() as client, proxied.login() as other:
+        prepare(client)
+        assert on_every_server(proxied, client, m.run_prepared("s"))[-1]
+        sql = "ALTER TABLE proto_shape ADD COLUMN b int DEFAULT 2"
+        if way == "simple":
+            other.query(sql)
+        elif way == "extended":
+            assert not sqlstates(other.ask(m.batch(sql)))
+        elif way == "block":
+            for part in ("BEGIN", sql, "COMMIT"):
+                other.query(part)
+        else:
+            with direct.login() as unseen:
+                unseen.query(sql)
+        for replies in on_every_server(proxied, client, m.run_prepared("s")):
+            assert sqlstates(replies) == STALE
+        client.ask(m.close_statement("s"), m.sync())
+        assert not sqlstates(prepare(client))
+        for replies in on_every_server(proxied, client, m.run_prepared("s")):
+            assert rows(replies) == [(b"1", b"2")]
+
+
+def test_a_server_that_never_had_it_does_not_hide_the_change(proxied: Side) -> None:
+    """The statement was only used at one server; another one would parse it anew, with the new columns."""
+    with proxied.login() as client, proxied.login() as other:
+        prepare(client)
+        other.query("ALTER TABLE proto_shape ADD COLUMN b int DEFAULT 2")
+        for replies in on_every_server(proxied, client, m.run_prepared("s")):
+            assert sqlstates(replies) == STALE
+
+
+def test_who_comes_after_the_change_meets_no_old_plan(proxied: Side) -> None:
+    with proxied.login() as before, proxied.login() as other:
+        prepare(before)
+        on_every_server(proxied, before, m.run_prepared("s"))
+        other.query("ALTER TABLE proto_shape ADD COLUMN b int DEFAULT 2")
+        with proxied.login() as after:
+            assert not sqlstates(prepare(after))
+            for replies in on_every_server(proxied, after, m.run_prepared("s")):
+                assert rows(replies) == [(b"1", b"2")]
+
+
+def test_in_the_transaction_that_changes_it(direct: Side, proxied: Side, churned: None) -> None:
+    for side in (direct, proxied):
+        with side.login() as client:
+            prepare(client)
+            client.ask(m.run_prepared("s"))
+            client.query("BEGIN")
+            client.query("ALTER TABLE proto_shape ADD COLUMN b int DEFAULT 2")
+            assert not sqlstates(prepare(client, "fresh"))
+            assert rows(client.ask(m.run_prepared("fresh"))) == [(b"1", b"2")]
+            assert sqlstates(client.ask(m.run_prepared("s"))) == STALE
+            client.query("ROLLBACK")
+
+
+def test_a_change_elsewhere_disturbs_nobody(proxied: Side) -> None:
+    """Other statements are looked at once at a server that lacks them, and go on."""
+    with proxied.login() as client, proxied.login() as other:
+        prepare(client, "s", "SELECT id, name FROM proto_items WHERE id = $1")
+        client.ask(m.run_prepared("s", ["1"]))
+        for number in range(3):
+            other.query(f"CREATE TABLE proto_elsewhere{number} (a int)")
+            for replies in on_every_server(proxied, client, m.run_prepared("s", ["3"])):
+                assert rows(replies) == [(b"3", b"item 3")]
+            other.query(f"DROP TABLE proto_elsewhere{number}")
+
+
+def test_of_a_table_that_is_gone(direct: Side, proxied: Side, churned: None) -> None:
+    for side in (direct, proxied):
+        with side.login() as client, side.login() as other:
+            other.query("CREATE TABLE proto_gone (a int)")
+            prepare(client, "s", "SELECT * FROM proto_gone")
+            other.query("DROP TABLE proto_gone")
+            for _ in range(3):
+                assert sqlstates(client.ask(m.run_prepared("s"))) == ["42P01"]
+            assert client.value("SELECT 1") == "1"
