@@ -73,5 +73,9 @@ class PgError(Exception):
         return f"{self.severity}: {self.message} ({self.sqlstate})"
 
 
+class UntoldError(PgError):
+    """What a server said last to the proxy itself: the client that has the server did not hear it."""
+
+
 class ConfigError(Exception):
     """A setting that cannot be used; the text names the setting, its value, and what to write instead."""

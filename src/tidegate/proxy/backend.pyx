@@ -14,7 +14,7 @@ from tidegate.session.statements cimport Naming, Statement
 from tidegate.wire.postgres.integers cimport get32
 from tidegate.wire.postgres.messages cimport HEADER, LARGEST, parse_data_row, parse_error, row_shape
 from tidegate.wire.postgres.replies cimport CAPTURE, FORWARD, LOCAL, REPLACE, SHORTEN, SWALLOW, ReplyQueue
-from tidegate.errors import PgError, Sqlstate
+from tidegate.errors import PgError, Sqlstate, UntoldError
 from tidegate.wire.postgres import messages
 
 # The field of an ErrorResponse that names where it was raised: the message itself is in the server's language.
@@ -180,6 +180,7 @@ cdef class Backend(Server):
         cdef object error = parse_error(whole) if size < INSPECTED - HEADER else PgError("", "XX000")
         cdef int action
         cdef list dropped
+        cdef Injection asked
         if error.sqlstate == Sqlstate.FEATURE_NOT_SUPPORTED and PLAN_CHANGED in whole and queue.count:
             self.plan_changed(queue.ring[queue.first].note)
         if error.severity in ("FATAL", "PANIC"):
@@ -188,7 +189,10 @@ cdef class Backend(Server):
             return FORWARD
         self.erred = True
         if queue.ring[queue.first].action == CAPTURE:
-            (<Injection>queue.ring[queue.first].note).error = error
+            asked = <Injection>queue.ring[queue.first].note
+            asked.error = error
+            if self.dying is not None:
+                self.dying = UntoldError(asked.explained(error), error.sqlstate, error.severity, error.detail, error.hint)
         action = queue.fail()
         dropped = queue.dropped
         queue.dropped = None

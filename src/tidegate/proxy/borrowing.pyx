@@ -18,7 +18,7 @@ from tidegate.session.statements cimport Statement
 from tidegate.wire.postgres.integers cimport get32
 from tidegate.wire.postgres.messages cimport error_response, ready_for_query
 from tidegate.wire.postgres.replies cimport FORWARD, LOCAL
-from tidegate.errors import CloseReason, PgError, Sqlstate
+from tidegate.errors import CloseReason, PgError, Sqlstate, UntoldError
 from tidegate.session.pins import PinReason
 from tidegate.session.settings import set_config_told
 
@@ -62,12 +62,15 @@ cdef class Borrowing(Client):
         cdef Replay replay
         cdef bytes sql
         if server.applied is not self.settings:
-            sql = self.context.interned.replay(server.applied, self.settings)
+            before = server.applied
+            sql = self.context.interned.replay(before, self.settings)
             server.applied = self.settings
             if sql:
                 self.context.counters.replays += 1
                 replay = Replay()
                 replay.client = self
+                replay.before = before
+                replay.wanted = self.settings
                 server.inject(sql, replay)
                 return 0
         if server.reported is not self.seen and self.phase == RUNNING:
@@ -187,6 +190,11 @@ cdef class Borrowing(Client):
         if self.server is None or self.server.queue.count == 0:
             return self.send_bytes(reply)
         return self.server.queue.push(LOCAL, FORWARD, reply)
+
+    cdef int server_lost(self, object error) except -1:
+        if isinstance(error, UntoldError):
+            return self.refuse(error, CloseReason.SERVER_LOST)
+        return Client.server_lost(self, error)
 
     cdef int drained(self) except -1:
         if self.slow_server and self.server is not None and self.server.stream.out_len == 0:

@@ -34,6 +34,7 @@ cdef class Injection:
     cdef public list rows
     cdef public object error  # PgError of its failure, or None
 
+    cdef str explained(self, object error)
     cdef int finished(self, Server server) except -1
 
 

@@ -91,6 +91,10 @@ cdef class Injection:
         """The query has ended; `error` and `rows` are complete if they were captured."""
         return 0
 
+    cdef str explained(self, object error):
+        """The server's error in words for a client, who did not send the query."""
+        return error.message
+
 
 cdef class Lender:
     cdef int ready(self, Server server) except -1:

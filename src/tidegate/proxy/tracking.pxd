@@ -7,6 +7,8 @@ from tidegate.proxy.server cimport Injection, Server
 cdef class Replay(Injection):
     """Settings were replayed at a borrowed server."""
     cdef Relay client
+    cdef object before  # what the server had, and
+    cdef object wanted  # what it was to have
 
 
 cdef class Probe(Injection):

@@ -29,6 +29,12 @@ cdef class Replay(Injection):
             client.sync_parameters()
         return 0
 
+    cdef str explained(self, object error):
+        """Which of several it was is not said, and hardly matters: mostly it is one, and its value is in the words."""
+        names = sorted({name for name, _ in self.before.values.items() ^ self.wanted.values.items()})
+        return (f"could not bring this session's settings ({', '.join(names)}) to another server connection: "
+                f"{error.message}")
+
 
 cdef int inject_probe(Relay client, object names, bint quick, bytes text) except -1:
     """Ask the client's server for present values. `quick`: none of them was reset. `text`: remember the answer."""
