@@ -291,6 +291,8 @@ cdef class Borrowing(Client):
         self.role_idle_timeout = idle_timeout
         self.login = None
         self.phase = RUNNING
+        if settings.temporary:
+            self.pin_down(PinReason.TEMP_OBJECT, b"search_path")
         self.active_at = self.context.loop.now
         self.send_bytes(greeting)
         self.context.to_clients.flush()

@@ -18,7 +18,13 @@ cdef class Probe(Injection):
     cdef bint quick
     cdef bytes text  # the statement whose effect may be remembered, or None
 
+    cdef int ask_for_objects(self, Server server) except -1
     cdef int one_value(self, dict at_server, dict wanted, str name, bytes value, bint own) except -1
+
+
+cdef class TempCheck(Injection):
+    """Which temporary objects the session has was asked for."""
+    cdef Relay client
 
 
 cdef class Outcome(Injection):

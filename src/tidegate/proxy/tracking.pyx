@@ -13,7 +13,8 @@ from tidegate.proxy.client cimport ENTERING, RUNNING
 from tidegate.proxy.relay cimport Relay
 from tidegate.proxy.server cimport Injection, Server
 from tidegate.wire.postgres.messages cimport ready_for_query
-from tidegate.session.settings import probe_sql, quick_probe_sql, told
+from tidegate.session.pins import PinReason
+from tidegate.session.settings import TEMP_OBJECTS_SQL, TEMP_SCHEMA, probe_sql, quick_probe_sql, told
 
 # DISCARD ALL resets these; RESET ALL does not (PostgreSQL: GUC_NO_RESET_ALL).
 cdef tuple IDENTITY = ("role", "session_authorization")
@@ -41,6 +42,8 @@ cdef int inject_probe(Relay client, object names, bint quick, bytes text) except
     cdef Probe probe = Probe()
     probe.client = client
     probe.names = sorted(names)
+    if "search_path" in names and text is None:
+        probe.names.append(TEMP_SCHEMA)
     probe.quick = quick
     probe.text = text
     client.context.counters.probes += 1
@@ -64,12 +67,23 @@ cdef class Probe(Injection):
         else:
             for row in self.rows:
                 self.one_value(at_server, wanted, row[0].decode(), told(row[1]), row[2] == b"t")
+        if wanted.pop(TEMP_SCHEMA, None) is not None and client.pin is None:
+            self.ask_for_objects(server)
+        at_server.pop(TEMP_SCHEMA, None)
         interned = server.context.interned
         server.applied = interned.changed(server.applied, at_server)
         client.settings = interned.changed(client.settings, wanted)
+        if client.settings.temporary and client.pin is None:
+            client.pin_down(PinReason.TEMP_OBJECT, b"search_path")
         if self.text is not None and len(self.names) == 1 and at_server[self.names[0]] is not None:
             client.remember(self.text, self.names[0], at_server[self.names[0]])
         return 0
+
+    cdef int ask_for_objects(self, Server server) except -1:
+        """The path may have led a CREATE to the temporary schema, now or in the transaction that has ended."""
+        cdef TempCheck check = TempCheck()
+        check.client = self.client
+        return server.inject(TEMP_OBJECTS_SQL + b" LIMIT 1", check)
 
     cdef int one_value(self, dict at_server, dict wanted, str name, bytes value, bint own) except -1:
         """`own`: the session set it; otherwise the server has its own value, and the client its default's."""
@@ -77,6 +91,20 @@ cdef class Probe(Injection):
             own = False
         at_server[name] = value if own else None
         wanted[name] = value if own else self.client.defaults.values.get(name)
+        return 0
+
+
+cdef class TempCheck(Injection):
+    cdef int finished(self, Server server) except -1:
+        cdef Relay client = self.client
+        if self.error is not None:
+            client.closes_server = server.tainted = True
+        elif not self.rows:
+            return 0
+        elif client.server is not server:
+            server.tainted = True  # its client has left these behind
+        elif client.pin is None:
+            client.pin_down(PinReason.TEMP_OBJECT, b"search_path")
         return 0
 
 

@@ -35,6 +35,15 @@ IDENTIFIER_LISTS = frozenset(
 )
 """Settings that PostgreSQL flags GUC_LIST_QUOTE: one literal for the whole list would be one identifier."""
 
+TEMP_SCHEMA = ""
+"""A name for probes: not of a setting, but whether the session's backend has ever had a temporary schema."""
+
+TEMP_OBJECTS_SQL = b" UNION ALL ".join(
+    b"SELECT 1 FROM pg_catalog.%b c WHERE c.%b OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()" % pair
+    for pair in ((b"pg_class", b"relnamespace"), (b"pg_type", b"typnamespace"), (b"pg_proc", b"pronamespace"))
+)
+"""A row for each object in it, of the kinds that a CREATE without a schema puts there."""
+
 REPLAYS_KEPT = 1024
 
 SHORT_TIMEOUT = 1000.0
@@ -54,9 +63,10 @@ class Settings:
     """One interned set of overrides; never built directly, see `Interned.intern`.
 
     `scs_on` and `trail` say how the scanner has to read texts where these are all that is set (or reported).
+    `temporary`: CREATE may write to the temporary schema though its text does not say so.
     """
 
-    __slots__ = ("__weakref__", "hazard", "idle_timeout", "parse_context", "scs_on", "trail", "values")
+    __slots__ = ("__weakref__", "hazard", "idle_timeout", "parse_context", "scs_on", "temporary", "trail", "values")
 
     def __init__(self, values: dict[str, bytes]) -> None:
         self.values = values
@@ -64,6 +74,7 @@ class Settings:
         self.idle_timeout = milliseconds(values.get("idle_session_timeout", b"0")) / 1000.0
         self.hazard = is_hazard(values)
         self.scs_on = values.get("standard_conforming_strings") != b"off"
+        self.temporary = b"pg_temp" in values.get("search_path", b"").lower()
         self.trail = trail_bytes(values.get("client_encoding", b"").decode("ascii", "replace"))
 
     def __len__(self) -> int:
@@ -253,6 +264,9 @@ def told(shown: bytes | None) -> bytes | None:
 
 
 def _current(name: str) -> bytes:
+    if name == TEMP_SCHEMA:
+        ever = b"CASE WHEN pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.<>) 0 THEN 't' END"
+        return _as_bytea(ever)
     return _as_bytea(b"pg_catalog.current_setting(" + literal(name.encode()) + b",true)")
 
 

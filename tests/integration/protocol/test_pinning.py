@@ -5,6 +5,7 @@ Every play runs in transactions of its own under churn, so that losing the serve
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 import pytest
@@ -118,10 +119,36 @@ def loaded_library(talk: Recorder) -> None:
     assert rows(talk.ask(m.query("SHOW auto_explain.log_min_duration"))) == [(b"1h",)]
 
 
+def temporary_table_by_a_computed_path(talk: Recorder) -> None:
+    """No word of the text says pg_temp, and yet CREATE writes there."""
+    talk.ask(m.batch("SELECT set_config('search_path', $1, false)", ["pg_temp, public"]))
+    talk.ask(m.query("CREATE TABLE pin_computed (a int)"))
+    for i in range(5):
+        assert not sqlstates(talk.ask(m.query(f"INSERT INTO pin_computed VALUES ({i})")))
+    assert rows(talk.ask(m.query("SELECT count(*) FROM pin_computed"))) == [(b"5",)]
+    talk.ask(m.query("SHOW search_path"))
+
+
+def temporary_table_by_a_path_of_one_transaction(talk: Recorder) -> None:
+    for way in (
+        m.query("SELECT set_config('search_path', 'pg_' || 'temp', true)"),
+        m.batch("SELECT set_config('search_path', $1, true)", ["pg_temp"]),
+    ):
+        talk.ask(m.query("BEGIN"))
+        talk.ask(way)
+        talk.ask(m.query("CREATE TABLE pin_local AS SELECT 1 AS a"))
+        talk.ask(m.query("COMMIT"))
+        for _ in range(5):
+            assert rows(talk.ask(m.query("SELECT a FROM pin_local"))) == [(b"1",)]
+        talk.ask(m.query("DROP TABLE pin_local"))
+
+
 PLAYS: list[Play] = [
     temporary_table,
     temporary_table_by_other_words,
     temporary_table_in_a_transaction,
+    temporary_table_by_a_computed_path,
+    temporary_table_by_a_path_of_one_transaction,
     cursor_with_hold,
     advisory_lock,
     advisory_lock_after_an_error,
@@ -137,6 +164,29 @@ PLAYS: list[Play] = [
 @pytest.mark.parametrize("play", PLAYS, ids=lambda play: play.__name__)
 def test_same_as_direct(same_as_direct: Compare, play: Play) -> None:
     same_as_direct(play)
+
+
+def test_a_path_from_the_start(same_as_direct: Compare) -> None:
+    def play(talk: Recorder) -> None:
+        talk.ask(m.query("CREATE TABLE pin_start AS SELECT 1 AS a"))
+        for _ in range(5):
+            assert rows(talk.ask(m.query("SELECT a FROM pin_start"))) == [(b"1",)]
+        talk.ask(m.query("RESET search_path"))
+        talk.ask(m.query("SHOW search_path"))
+
+    same_as_direct(play, search_path="pg_temp, public")
+
+
+def test_a_computed_path_alone_keeps_no_server(proxied: Side) -> None:
+    """Tenants are often told apart so, one transaction after another: more of them than there are servers."""
+    with contextlib.ExitStack() as stack:
+        for number in range(2 * proxied.servers):
+            client = stack.enter_context(proxied.login())
+            for local in ("false", "true"):
+                client.ask(m.query("BEGIN"))
+                client.ask(m.batch("SELECT set_config('search_path', $1, $2::bool)", [f"tenant{number}", local]))
+                client.ask(m.query("COMMIT"))
+            assert client.value("SHOW search_path") == f"tenant{number}"
 
 
 @pytest.mark.parametrize("channel", ["pin_news", '"Odd Channel"'])
@@ -181,6 +231,11 @@ LEFTOVERS = {
     "channel": ("LISTEN pin_left", "SELECT count(*) FROM pg_listening_channels()", "0"),
     "setting": ("DO $$BEGIN PERFORM set_config('work_mem','5MB',false); END$$", "SHOW work_mem", "4MB"),
     "open transaction": ("BEGIN; INSERT INTO proto_scratch VALUES (1)", "SELECT count(*) FROM proto_scratch", "0"),
+    "computed path": (
+        "SELECT set_config('search_path', 'pg_' || 'temp', true); CREATE TABLE pin_left (a int)",
+        "SELECT to_regclass('pin_left')",
+        None,
+    ),
     "sequence": ("CREATE TEMP SEQUENCE pin_left; SELECT nextval('pin_left')", "SELECT to_regclass('pin_left')", None),
 }
 

@@ -287,6 +287,14 @@ def test_how_texts_are_to_be_scanned() -> None:
     assert interned.intern({"client_encoding": b"SJIS"}).trail == trail_bytes("SJIS") != trail_bytes("BIG5")
 
 
+@pytest.mark.parametrize(
+    ("path", "temporary"), [(b"pg_temp, public", True), (b'"PG_TEMP"', True), (b"public", False), (b"", False)]
+)
+def test_a_path_by_which_create_may_make_temporary_objects(path: bytes, temporary: bool) -> None:
+    assert Interned().intern({"search_path": path}).temporary is temporary
+    assert not Interned().intern({"app.path": path}).temporary
+
+
 def test_the_idle_timeout_is_in_seconds() -> None:
     assert Interned().intern({"idle_session_timeout": b"2min"}).idle_timeout == 120.0
 
