@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.support import messages as m
-from tests.support.fixtures import USER, closed_clients, direct, empty_table, proxied_side, wire_role
+from tests.support.counted import USER, direct, proxied_side, wire_role
+from tests.support.fixtures import closed_clients, empty_table
 from tests.support.postgres import Postgres
 from tests.support.sides import Side
 from tests.support.tidegate import Proxy

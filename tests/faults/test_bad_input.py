@@ -13,6 +13,7 @@ import pytest
 
 from tests.faults.conftest import Recovered
 from tests.support import messages as m
+from tests.support.counted import USER
 from tests.support.sides import Side
 from tests.support.wire import ConnectionEnded, Message, RawClient, errors, rows
 
@@ -75,7 +76,7 @@ def test_start_up(fragile: Side, recovered: Recovered, sent: bytes) -> None:
 def test_start_up_cut_off(fragile: Side, length: int) -> None:
     """Every prefix of a StartupMessage, followed by the end."""
     client = fragile.open()
-    client.send(m.startup({"user": "wire", "database": "wire"})[:length])
+    client.send(m.startup({"user": USER, "database": USER})[:length])
     client.half_close()
     assert client.read_rest()[:1] in (b"", b"R", b"E")
     client.sock.close()
@@ -95,7 +96,7 @@ SESSION: dict[str, bytes] = {
     "unknown type": m.message("!", b"what"),
     "type zero": m.message("\0", b""),
     "type above ASCII": b"\xff" + struct.pack("!i", 4),
-    "second StartupMessage": m.startup({"user": "wire", "database": "wire"}),
+    "second StartupMessage": m.startup({"user": USER, "database": USER}),
     "SSLRequest": m.SSL_REQUEST,
     "CancelRequest": m.cancel_request(1, b"1234"),
     "password": m.password("late"),

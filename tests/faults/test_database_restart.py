@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support import messages as m
-from tests.support.fixtures import USER
+from tests.support.counted import USER
 from tests.support.postgres import Postgres
 from tests.support.sides import Side
 from tests.support.tidegate import Proxy

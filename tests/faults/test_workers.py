@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.support import messages as m
-from tests.support.fixtures import USER, proxied_side
+from tests.support.counted import USER, proxied_side
 from tests.support.postgres import Postgres
 from tests.support.sides import Side
 from tests.support.tidegate import Proxy, wait_until

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.fixtures import closed_clients, direct, wire_role
+from tests.support.counted import direct, wire_role
+from tests.support.fixtures import closed_clients
 from tests.support.postgres import Postgres
 
 __all__ = ["closed_clients", "direct", "wire_role"]

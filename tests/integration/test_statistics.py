@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.support import messages as m
-from tests.support.fixtures import USER, closed_clients, proxied_side, wire_role
+from tests.support.counted import USER, proxied_side, wire_role
+from tests.support.fixtures import closed_clients
 from tests.support.postgres import Postgres
 from tests.support.sides import Side
 from tests.support.tidegate import Proxy, wait_until

@@ -25,6 +25,14 @@ END_HOLDERS = """SELECT pg_terminate_backend(pid, 5000) FROM pg_locks
 WHERE relation = '{table}'::regclass AND pid <> pg_backend_pid()"""
 
 
+def superuser(postgres: Postgres, name: str) -> str:
+    """Have this role and a database of its name; returns the name."""
+    if not postgres.sql("SELECT 1 FROM pg_roles WHERE rolname = %s", [name]):
+        postgres.add_role(name, "SUPERUSER REPLICATION")
+        postgres.sql(f"CREATE DATABASE {name} OWNER {name}")
+    return name
+
+
 def proxied_side(proxy: Proxy, servers: int = SERVERS) -> Side:
     """The way through any proxy as the user of these suites."""
     return Side("proxied", proxy.host, proxy.port, USER, USER, USER, servers)
@@ -54,10 +62,7 @@ def closed_clients() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def wire_role(postgres: Postgres) -> str:
     """The superuser and its database, made by whichever suite comes first (each has this fixture for itself)."""
-    if not postgres.sql("SELECT 1 FROM pg_roles WHERE rolname = %s", [USER]):
-        postgres.add_role(USER, "SUPERUSER REPLICATION")
-        postgres.sql(f"CREATE DATABASE {USER} OWNER {USER}")
-    return USER
+    return superuser(postgres, USER)
 
 
 @pytest.fixture(scope="session")
