@@ -373,8 +373,7 @@ def test_stopping_lets_transactions_finish_and_no_one_in(serve: Serve) -> None:
     serve.start()
     port, workers = serve.port(), serve.workers()
     with connect_to(serve, 0) as busy, connect_to(serve, 1) as idle:
-        busy.sendall(b"hold")
-        time.sleep(0.1)
+        assert ask(busy, "hold") == {}
         serve.signal(signal.SIGTERM)
         assert idle.recv(1) == b"", "an idle client's worker stops at once"
         serve.until(lambda: refuses(port), "nobody is let in")
@@ -397,8 +396,7 @@ def test_transactions_may_take_shutdown_timeout_and_no_longer(serve: Serve) -> N
     serve.configure(top="shutdown_timeout = 0.5")
     serve.start()
     with connect(serve.port()) as busy:
-        busy.sendall(b"hold")
-        time.sleep(0.1)
+        assert ask(busy, "hold") == {}
         began = time.monotonic()
         serve.signal(signal.SIGTERM)
         assert busy.recv(1) == b""
@@ -410,8 +408,7 @@ def test_transactions_may_take_shutdown_timeout_and_no_longer(serve: Serve) -> N
 def test_a_second_signal_closes_everything_now(serve: Serve, second: signal.Signals) -> None:
     serve.start()
     with connect(serve.port()) as busy:
-        busy.sendall(b"hold")
-        time.sleep(0.1)
+        assert ask(busy, "hold") == {}
         serve.signal(signal.SIGTERM)
         serve.until(lambda: "transactions may finish for 30 s" in serve.said(), "it stops")
         serve.signal(second)

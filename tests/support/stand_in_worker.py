@@ -3,8 +3,8 @@
 Run by `stand_in_serve`. Owns no database: `take` takes a slot of the shared budget for a backend that is as alive as
 the file ALIVE_FILE says. Refuses to be fast.
 
-Lines of a client: `who` -> {"worker": N, "pid": N, "proxy": NAME}; `take PID PORT` -> {"slot": N}; `hold` -> no answer,
-the client is in a transaction; `end` -> it is no longer.
+Lines of a client: `who` -> {"worker": N, "pid": N, "proxy": NAME}; `take PID PORT` -> {"slot": N}; `hold` -> {}, the
+client is in a transaction; `end` -> {}, it is no longer.
 """
 
 from __future__ import annotations
@@ -136,6 +136,7 @@ class StandIn:
             self.drop(client)
         elif words[0] == "hold":
             self.busy.add(client)
+            client.sendall(b"{}\n")
         elif words[0] == "end":
             self.busy.discard(client)
             client.sendall(b"{}\n")
