@@ -117,6 +117,8 @@ class StandIn:
             listener.close()
 
     def accept(self, listener: socket.socket, proxy: str) -> None:
+        if listener.fileno() < 0:  # closed by a message that was read in the same turn
+            return
         try:
             client, _ = listener.accept()
         except BlockingIOError:  # a shared Unix socket: another worker was first
