@@ -60,6 +60,12 @@ cdef class Owner(StreamOwner):
     def write(self, bytes data):
         self.stream.write(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
 
+    def write_soon(self, bytes data):
+        self.stream.write_soon(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+
+    def settle(self):
+        self.stream.settle()
+
     def end_writing(self):
         self.stream.end_writing()
 

@@ -329,6 +329,10 @@ class Config:
         default=1,
         metadata=about("relay processes, at most one a core", unit="processes", least=1, most=256),
     )
+    io_uring: bool = field(
+        default=True,
+        metadata=about("send by io_uring where the kernel allows it"),
+    )
     control_socket: str = field(
         default="",
         metadata=about(

@@ -2,6 +2,8 @@
 
 from cpython.object cimport PyObject
 
+from tidegate.engine.outbox cimport Outbox, Sender
+
 
 cdef extern from "sys/epoll.h" nogil:
     enum:
@@ -14,7 +16,7 @@ cdef extern from "sys/epoll.h" nogil:
         EPOLLEXCLUSIVE
 
 
-cdef class Handler:
+cdef class Handler(Sender):
     """Whatever owns a file descriptor that the loop watches."""
     cdef readonly int fd
     cdef bint queued  # is in the loop's list of handlers to be called again
@@ -48,6 +50,7 @@ cdef class Loop:
     cdef readonly double now  # seconds, CLOCK_MONOTONIC, read once a turn
     cdef char* shared  # every read lands here first; valid only until the reader returns
     cdef readonly size_t shared_size
+    cdef readonly Outbox outbox  # what this turn writes
 
     cdef int watch(self, Handler handler, unsigned int events) except -1
     cdef int unwatch(self, Handler handler) except -1

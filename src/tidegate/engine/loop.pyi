@@ -1,5 +1,7 @@
 from collections.abc import Callable
 
+from tidegate.engine.outbox import Outbox
+
 class Timer:
     @property
     def when(self) -> float: ...
@@ -11,6 +13,8 @@ class Loop:
     @property
     def now(self) -> float:
         """Seconds, CLOCK_MONOTONIC, read once a turn."""
+    @property
+    def outbox(self) -> Outbox: ...
     def call_at(self, when: float, callback: Callable[[], object]) -> Timer: ...
     def call_later(self, delay: float, callback: Callable[[], object]) -> Timer: ...
     def stop(self) -> None: ...

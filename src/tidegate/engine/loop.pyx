@@ -5,7 +5,7 @@ Refuses: to know what is behind a descriptor. An exception of one handler ends t
 
 How a turn goes: wait for events (the GIL is released only there), read the clock once, call each handler, then those
 that asked to be called again (they stopped early, for fairness or because bytes wait for them), then the timers that
-are due. Descriptors are registered once and edge-triggered, so a steady connection costs no epoll_ctl.
+are due; then what all of them wrote leaves (`outbox`). Descriptors are registered once and edge-triggered, so a steady connection costs no epoll_ctl.
 """
 
 import heapq
@@ -87,6 +87,7 @@ cdef class Loop:
             raise MemoryError
         self.again_list = []
         self.timers = []
+        self.outbox = Outbox()
         self.now = monotonic()
         self.epoll_fd = epoll_create1(EPOLL_CLOEXEC)
         if self.epoll_fd < 0:
@@ -173,11 +174,13 @@ cdef class Loop:
         self.running = True
         while self.running:
             wait = self.run_timers()
+            self.outbox.flush()
             if self.again_list or not self.running:
                 wait = 0
             self.turn(wait)
             if self.again_list:
                 self.run_again()
+        self.outbox.flush()
 
     def run_once(self):
         """One turn that waits for nothing. Returns whether it called any handler: if not, all is at rest."""
@@ -187,6 +190,7 @@ cdef class Loop:
         if self.again_list:
             called += 1
             self.run_again()
+        self.outbox.flush()
         return called > 0
 
     cdef int turn(self, double longest) except -1:

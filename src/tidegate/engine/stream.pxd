@@ -27,9 +27,12 @@ cdef class Stream(Handler):
     cdef bint peer_closed  # the other end sent FIN, or the connection is gone
     cdef readonly bint broken  # a write failed: nothing more can be sent
     cdef bint connecting
+    cdef bint staged  # bytes of this turn wait in the loop's outbox
 
     cdef Py_ssize_t read(self, char* into, size_t size) except? -3
     cdef int write(self, const char* data, size_t size) except -1
+    cdef int write_soon(self, const char* data, size_t size) except -1
+    cdef int settle(self) except -1
     cdef int end_writing(self) except -1
     cdef int close(self) except -1
     cdef int reset(self) except -1

@@ -3,7 +3,9 @@
 Owns: the descriptor, and the bytes that the kernel would not take yet. Refuses: to interpret bytes, to bound what its
 owner writes (the owner stops its source when `out_len` grows), and to call its owner from within the owner's own call.
 
-`receive` and `transmit` are the only two that touch the socket: an encrypted stream overrides these and nothing else.
+What is written waits for the end of the turn (`write_soon`, see `outbox`) or leaves at once (`write`), always in order.
+`receive`, `transmit` and `write_soon` are the only ones that touch the socket: an encrypted stream overrides these and
+nothing else.
 """
 
 from libc.errno cimport EAGAIN, EINTR, errno
@@ -12,6 +14,7 @@ from libc.string cimport memcpy, memmove
 from posix.unistd cimport close as posix_close
 
 from tidegate.engine.loop cimport EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, Handler, Loop
+from tidegate.engine.outbox cimport LONGEST
 
 cdef extern from "sys/socket.h" nogil:
     enum:
@@ -94,6 +97,7 @@ cdef class Stream(Handler):
     cdef int write(self, const char* data, size_t size) except -1:
         """Send at once and keep the rest. A failure is reported later, by on_event."""
         cdef Py_ssize_t sent
+        self.settle()
         if self.fd < 0 or self.broken or size == 0:
             return 0
         if self.out_len == 0 and not self.connecting:
@@ -108,6 +112,31 @@ cdef class Stream(Handler):
                 data += sent
                 size -= sent
         return self.keep(data, size)
+
+    cdef int write_soon(self, const char* data, size_t size) except -1:
+        """Send at the end of this turn, together with what other streams write."""
+        if self.staged or self.out_len or self.connecting or size > LONGEST or self.fd < 0 or self.broken:
+            return self.write(data, size)
+        if size:
+            self.loop.outbox.put(self, self.fd, data, size)
+            self.staged = True
+        return 0
+
+    cdef int settle(self) except -1:
+        """Send what waits for the end of the turn: from here on, `out_len` says what the kernel did not take."""
+        if self.staged:
+            self.loop.outbox.flush()
+        return 0
+
+    cdef int sent(self, const char* data, size_t size, Py_ssize_t result) except -1:
+        self.staged = False
+        if result == <Py_ssize_t>size:
+            return 0
+        if result < 0 and result != -EAGAIN:
+            self.broken = True
+            return self.loop.again(self, EPOLLHUP)
+        result = max(result, 0)
+        return self.keep(data + result, size - result)
 
     cdef int keep(self, const char* data, size_t size) except -1:
         cdef size_t capacity = self.out_capacity
@@ -146,6 +175,7 @@ cdef class Stream(Handler):
 
     cdef int end_writing(self) except -1:
         """Tell the other end that nothing more comes; reading goes on."""
+        self.settle()
         if self.fd >= 0:
             shutdown(self.fd, SHUT_WR)
         return 0
@@ -153,6 +183,7 @@ cdef class Stream(Handler):
     cdef int close(self) except -1:
         """Close at once; kept bytes are lost. Harmless when closed already."""
         cdef int fd = self.fd
+        self.settle()
         if fd >= 0:
             self.loop.unwatch(self)
             self.fd = -1

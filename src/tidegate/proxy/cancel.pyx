@@ -44,7 +44,8 @@ cdef class CancelConnection(StreamOwner):
         if error:
             self.end()
         else:
-            self.stream.write(PyBytes_AS_STRING(self.request), PyBytes_GET_SIZE(self.request))
+            # In its order: the query that it is about may not have left yet.
+            self.stream.write_soon(PyBytes_AS_STRING(self.request), PyBytes_GET_SIZE(self.request))
         return 0
 
     cdef int readable(self) except -1:

@@ -265,6 +265,7 @@ cdef class Client(Borrower):
         self.abandon_server()
         self.send_bytes(error_response(error))
         self.context.to_clients.flush()
+        self.stream.settle()
         self.phase = LINGERING
         self.login = None
         self.since = self.context.loop.now

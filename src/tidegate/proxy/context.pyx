@@ -47,13 +47,13 @@ cdef class Stage:
         return self.put(stream, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
 
     cdef int flush(self) except -1:
-        """Write what has been gathered."""
+        """Write what has been gathered; it leaves at the end of the turn."""
         cdef Stream stream = self.stream
         cdef size_t size = self.size
         self.stream = None
         self.size = 0
         if size:
-            stream.write(self.buffer, size)
+            stream.write_soon(self.buffer, size)
         return 0
 
 

@@ -62,6 +62,7 @@ class Worker:
         self.config = Config.from_dict(boot.config)
         self.context = Context(self.config)
         self.loop: Loop = self.context.loop
+        self._choose_ring()
         self.counters = self.context.counters
         self.log = LOG
         self.exchange_keys = ExchangeKeys(bytes.fromhex(boot.secret))
@@ -126,6 +127,7 @@ class Worker:
         error = ""
         try:
             self.config = self.context.config = Config.from_dict(message.config)
+            self._choose_ring()
             for address in message.removed:
                 if address in self.listeners:
                     self._stop_listening(address)
@@ -229,6 +231,12 @@ class Worker:
         self.context.to_servers.flush_all()
         self.context.to_clients.flush_all()
         self.loop.call_later(TICK, self._tick)
+
+    def _choose_ring(self) -> None:
+        if not self.config.io_uring:
+            self.loop.outbox.without_ring()
+        elif error := self.loop.outbox.with_ring():
+            LOG.info("io_uring is not to be had here (%s): each send is a system call", os.strerror(error))
 
     # --- other workers -----------------------------------------------------------------------------------------------
 

@@ -4,49 +4,10 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-from tests.support.probes import probe
-from tidegate.engine.loop import Loop
-
-streams = probe("streams")
-
-
-class Ends:
-    """A stream with its owner, and the raw socket at the other end."""
-
-    def __init__(self, connecting: bool = False) -> None:
-        self.loop = Loop()
-        ours, self.peer = socket.socketpair()
-        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-        ours.setblocking(False)
-        self.peer.setblocking(False)
-        self.owner: Any = streams.Owner(self.loop, ours.detach(), connecting)
-
-    def turn(self) -> list[object]:
-        """One turn of the loop; what the owner was told in it."""
-        self.owner.events.clear()
-        self.loop.run_once()
-        return list(self.owner.events)
-
-    def receive(self) -> bytes:
-        """What has arrived at the other end."""
-        try:
-            return self.peer.recv(1 << 20)
-        except BlockingIOError:
-            return b""
-
-    def drain(self, size: int) -> bytes:
-        """Receive so many bytes, turning the loop in between."""
-        data = b""
-        for _ in range(10_000):
-            data += self.receive()
-            if len(data) >= size:
-                return data
-            self.loop.run_once()
-        pytest.fail(f"{len(data)} bytes of {size}, and no more")
+from tests.unit.engine.ends import Ends
 
 
 @pytest.fixture
