@@ -231,6 +231,7 @@ cdef class Target(Door):
             self.address.failed()
         if isinstance(error, VerifierOutdated):
             self.credentials.pop(server.slot.pool.key[1], None)
+            self.worker.targets.verifier_outdated(self, *server.slot.pool.key[:2])
         if error is not None and error.sqlstate == UNKNOWN_SETTING and self.address.has_idle_timeout:
             # PostgreSQL before 14 has no idle_session_timeout: ask again without it.
             self.address.has_idle_timeout = False
