@@ -14,11 +14,16 @@ from tidegate.auth.roles import (
 )
 from tidegate.auth.backend import PasswordCredential
 from tidegate.errors import PgError, Sqlstate
-from tidegate.proxy.opening import NO_IDLE_TIMEOUT, ServerLogin
+from tidegate.proxy.opening import ServerLogin
 
 IDLE = 60.0  # seconds after which the connection is closed
 AT_ONCE = 64  # roles read in one write
 RETRY = 0.2  # seconds
+# This connection is seen by no client. PostgreSQL before 14 has no such setting.
+NO_IDLE_TIMEOUT_SQL = (
+    b"SELECT pg_catalog.set_config(s.name, '0', false) FROM pg_catalog.pg_settings AS s"
+    b" WHERE s.name OPERATOR(pg_catalog.=) 'idle_session_timeout'"
+)
 SHORTEST_DELAY = 0.001  # seconds: a timer may come a moment early
 
 
@@ -188,8 +193,6 @@ cdef class RoleReader(Lender):
         cdef object credential
         startup = {b"user": config.user.encode(), b"database": config.database.encode(),
                    b"application_name": b"tidegate"}
-        if self.target.address.has_idle_timeout:
-            startup[b"options"] = NO_IDLE_TIMEOUT
         credential = PasswordCredential(config.password) if config.password else None
         self.server = Backend(self.context, self, None, ServerLogin(config.user, credential, startup))
         self.used_at = self.context.loop.now
@@ -198,6 +201,7 @@ cdef class RoleReader(Lender):
     cdef int ready(self, Server server) except -1:
         self.target.learn_limit(server.login.about)
         server.login = None
+        server.inject(NO_IDLE_TIMEOUT_SQL, Injection())
         self.read_due()
         return 0
 
@@ -208,10 +212,6 @@ cdef class RoleReader(Lender):
         """Whoever waits gets what was known last, or the error."""
         opened = server.login is None
         self.server = None
-        if not opened and self.target.address.has_idle_timeout and error is not None and error.sqlstate == "42704":
-            self.target.address.has_idle_timeout = False
-            self.read_due()
-            return 0
         keys = list(self.reading)
         self.reading.clear()
         if not opened:
