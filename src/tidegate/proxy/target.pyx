@@ -95,8 +95,8 @@ cdef class Target(Door):
         database, user = key
         entries = [e for alias, e in proxy.databases.items() if (e.database or alias) == database]
         # Several names may lead to one database, each with a forced user of its own: that one's sizes count.
-        entry = next((e for e in entries if e.user == user), None)
-        entry = entry or next((e for e in entries if e.user is None), None) or proxy.database(database)
+        fitting = [e for e in entries if e.user == user] or [e for e in entries if e.user is None]
+        entry = fitting[0] if fitting else proxy.database(database)
         listed = self.worker.config.user(key[1])
         return PoolLimits(
             max_size=entry.pool_size if entry else 0,
@@ -349,7 +349,7 @@ cdef class Target(Door):
         cdef Client client
         if self.budget.limit != self.limit_seen:
             self.relimit()
-        timeout = min((proxy.connection_borrow_timeout for proxy in proxies), default=120.0)
+        timeout = min([proxy.connection_borrow_timeout for proxy in proxies], default=120.0)
         for ticket in self.governor.overdue(now, timeout):
             client = <Client>ticket.owner
             self.context.counters.borrow_timeouts += 1
