@@ -2,6 +2,7 @@
 
 TIDEGATE_EXT=tidegate.auth.*   build only the modules that match (while working on one)
 TIDEGATE_SANITIZE=1            AddressSanitizer and UBSan build, for `make fuzz` and fault hunting
+TIDEGATE_STRICT=1              take any warning of Cython or gcc for an error (tools/setup does)
 TIDEGATE_ANNOTATE=1            write Cython's annotated HTML beside each module
 """
 
@@ -10,6 +11,7 @@ import os
 from pathlib import Path
 
 from Cython.Build import cythonize
+from Cython.Compiler import Options
 from setuptools import Extension, setup
 
 SOURCE = Path("src")
@@ -21,16 +23,18 @@ WARNINGS = [
     "-Wno-unused-function",
     "-Wno-cast-function-type",
 ]
+STRICT = bool(os.environ.get("TIDEGATE_STRICT"))
 SANITIZE = ["-fsanitize=address,undefined", "-fno-omit-frame-pointer", "-g"]
 
 
 def extensions() -> list[Extension]:
     """Every .pyx under src, and every .py that has an augmenting .pxd beside it."""
     wanted = os.environ.get("TIDEGATE_EXT", "*")
-    compile_args = ["-O2", *WARNINGS]
+    warnings = [*WARNINGS, *(["-Werror"] if STRICT else [])]
+    compile_args = ["-O2", *warnings]
     link_args: list[str] = []
     if os.environ.get("TIDEGATE_SANITIZE"):
-        compile_args, link_args = ["-O1", *WARNINGS, *SANITIZE], SANITIZE
+        compile_args, link_args = ["-O1", *warnings, *SANITIZE], SANITIZE
     found = []
     for path in sorted([*SOURCE.rglob("*.pyx"), *SOURCE.rglob("*.py")]):
         if path.suffix == ".py" and (path.name == "__init__.py" or not path.with_suffix(".pxd").exists()):
@@ -48,6 +52,8 @@ def extensions() -> list[Extension]:
             )
     return found
 
+
+Options.warning_errors = STRICT
 
 setup(
     ext_modules=cythonize(

@@ -93,8 +93,6 @@ class FuzzedWorker(Worker):
 class Network:
     """In place of `proxy.address.Address`: every connection gets a database of its own."""
 
-    has_idle_timeout = True
-
     def __init__(self) -> None:
         self.databases: list[Database] = []
 

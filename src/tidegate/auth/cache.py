@@ -38,12 +38,14 @@ class Resumed(Generic[Waiter]):
 
 @dataclass(slots=True)
 class _Lookup(Generic[Waiter]):
-    """The reads of one key; `began` is None while none is under way."""
+    """The reads of one key; `began` is None while none is under way. Times are in seconds."""
 
     began: float | None = None
     discarded: bool = False
     aboard: dict[Waiter, None] = field(default_factory=dict)
     queued: dict[Waiter, None] = field(default_factory=dict)
+    held_until: float = 0.0
+    """When the next read may begin; in the past unless all that have queued are about to be refused."""
 
 
 # How freshness and coalescing go together.
@@ -60,23 +62,30 @@ class _Lookup(Generic[Waiter]):
 #          -> [read under way serves] -> aboard --loaded/failed--> Resumed
 #          -> queued --next_batch--> aboard
 #
-# Before it refuses a login, the caller asks once more with `not_before` = the time of the login's arrival: a password
-# changed within the last `ttl` seconds is then known. That a role does not exist is never remembered: a role just made
-# can log in at once, and a flood of invented names leaves nothing behind. When a read fails, the last answer is handed
-# out, marked stale, if it is at most `stale_limit` seconds old: a database that is starting again turns nobody away.
+# Before it refuses a login for its password, the caller asks once more (`recheck`): one changed within the last `ttl`
+# seconds is then known. So that a flood of wrong passwords is no flood of reads, those made for this reason alone begin
+# at most every `recheck_period` seconds for each key. Whoever is about to be refused waits for the next one; a login
+# that has not been judged yet waits for nothing. That a role does not exist is never remembered: a role just made can
+# log in at once, and a flood of invented names leaves nothing behind. When a read fails, the last answer is handed out,
+# marked stale, if it is at most `stale_limit` seconds old: a database that is starting again turns nobody away.
 
 
 class RoleCache(Generic[Key, Waiter]):
     """Records of roles by key, e.g. (target, user, database), and the logins that wait for them."""
 
-    def __init__(self, ttl: float, stale_limit: float = 3600.0, capacity: int = 10_000) -> None:
-        """`ttl` and `stale_limit` are in seconds; the least recently used of more than `capacity` records goes."""
+    def __init__(
+        self, ttl: float, stale_limit: float = 3600.0, capacity: int = 10_000, recheck_period: float = 0.5
+    ) -> None:
+        """Times are in seconds; the least recently used of more than `capacity` records goes."""
         self._ttl = ttl
         self._stale_limit = stale_limit
+        self._recheck_period = recheck_period
         self._capacity = capacity
         self._answers: OrderedDict[Key, Answer] = OrderedDict()
         self._lookups: dict[Key, _Lookup[Waiter]] = {}
         self._due: dict[Key, None] = {}
+        self._held: dict[Key, None] = {}
+        self._rechecked: OrderedDict[Key, float] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._answers)
@@ -97,17 +106,40 @@ class RoleCache(Generic[Key, Waiter]):
             self._answers.move_to_end(key)
             return answer
         lookup = self._lookups.setdefault(key, _Lookup())
-        if lookup.began is None:
-            self._due[key] = None
-            lookup.queued[waiter] = None
-        elif lookup.began >= earliest and not lookup.discarded:
+        if lookup.began is not None and lookup.began >= earliest and not lookup.discarded:
             lookup.aboard[waiter] = None
-        else:
-            lookup.queued[waiter] = None
+            return None
+        lookup.queued[waiter] = None
+        lookup.held_until = 0.0
+        if lookup.began is None:
+            self._held.pop(key, None)
+            self._due[key] = None
         return None
+
+    def recheck(self, key: Key, now: float, waiter: Waiter) -> None:
+        """Have a login resumed, later, with an answer whose read begins at or after `now`: it is about to be refused.
+
+        See `held_for`: that read may have to wait.
+        """
+        lookup = self._lookups.setdefault(key, _Lookup())
+        if not lookup.queued:
+            lookup.held_until = max(now, self._rechecked.get(key, -self._recheck_period) + self._recheck_period)
+            self._note_recheck(key, lookup.held_until, now)
+            if lookup.began is None:
+                self._held[key] = None
+        lookup.queued[waiter] = None
+
+    def held_for(self, now: float) -> float | None:
+        """Seconds after which a read that is held back may begin; None if there is none."""
+        if not self._held:
+            return None
+        return max(0.0, min(self._lookups[key].held_until for key in self._held) - now)
 
     def next_batch(self, now: float, limit: int | None = None) -> list[Key]:
         """Return the keys to read now, the longest waiting first; for each, `loaded` or `failed` must follow."""
+        for key in [key for key in self._held if self._lookups[key].held_until <= now]:
+            del self._held[key]
+            self._due[key] = None
         keys = list(self._due)[:limit]
         for key in keys:
             del self._due[key]
@@ -151,6 +183,7 @@ class RoleCache(Generic[Key, Waiter]):
             lookup.discarded = True
             lookup.queued = lookup.aboard | lookup.queued
             lookup.aboard = {}
+            lookup.held_until = 0.0
 
     def forget(self, key: Key, waiter: Waiter) -> None:
         """Take out a login whose client has left; no error if it does not wait."""
@@ -160,7 +193,9 @@ class RoleCache(Generic[Key, Waiter]):
         lookup.aboard.pop(waiter, None)
         lookup.queued.pop(waiter, None)
         if lookup.began is None and not lookup.queued:
-            del self._lookups[key], self._due[key]
+            del self._lookups[key]
+            self._due.pop(key, None)
+            self._held.pop(key, None)
 
     def _land(self, key: Key) -> tuple[_Lookup[Waiter], float]:
         """End the read under way; a next one is due if logins have queued meanwhile."""
@@ -169,11 +204,18 @@ class RoleCache(Generic[Key, Waiter]):
             raise KeyError(key)
         landed = _Lookup(lookup.began, lookup.discarded, lookup.aboard)
         if lookup.queued:
-            self._lookups[key] = _Lookup(queued=lookup.queued)
-            self._due[key] = None
+            self._lookups[key] = _Lookup(queued=lookup.queued, held_until=lookup.held_until)
+            (self._held if lookup.held_until else self._due)[key] = None
         else:
             del self._lookups[key]
         return landed, lookup.began
+
+    def _note_recheck(self, key: Key, begins: float, now: float) -> None:
+        """Remember when this key's recheck begins, for as long as it holds the next one back."""
+        self._rechecked.pop(key, None)
+        self._rechecked[key] = begins
+        while next(iter(self._rechecked.values())) + self._recheck_period < now:
+            self._rechecked.popitem(last=False)
 
     def _keep(self, key: Key, answer: Answer) -> None:
         self._answers.pop(key, None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from tidegate.auth.verifiers import Plain, Secret, parse_secret
@@ -19,18 +19,28 @@ OBJECT_NOT_IN_PREREQUISITE_STATE: Final = "55000"
 # $1 is the user, $2 the database of a start-up packet. Of type name, they are cut at 63 bytes as the server cuts those
 # of a start-up packet. Everything is qualified: no search_path can put another function or operator in its place. A
 # missing database gives NULLs, a VALID UNTIL of infinity gives 'Infinity', none gives NULL.
-LOOKUP_SQL: Final = (
-    "SELECT r.rolname, r.rolpassword, r.rolcanlogin, pg_catalog.date_part('epoch', r.rolvaliduntil),"
+_ROLE_SQL: Final = (
+    "SELECT r.rolname, {password}, r.rolcanlogin, pg_catalog.date_part('epoch', r.rolvaliduntil),"
     " d.oid IS NOT NULL, d.datallowconn, pg_catalog.has_database_privilege(r.oid, d.oid, 'CONNECT')"
-    " FROM pg_catalog.pg_authid AS r LEFT JOIN pg_catalog.pg_database AS d"
+    " FROM pg_catalog.{roles} AS r LEFT JOIN pg_catalog.pg_database AS d"
     " ON d.datname OPERATOR(pg_catalog.=) $2::pg_catalog.name"
     " WHERE r.rolname OPERATOR(pg_catalog.=) $1::pg_catalog.name"
 )
 
+LOOKUP_SQL: Final = _ROLE_SQL.format(password="r.rolpassword", roles="pg_authid")
+"""All about a role, for a superuser."""
+
+ADMISSION_SQL: Final = _ROLE_SQL.format(password="NULL", roles="pg_roles")
+"""The same without the verifier, for anyone: what an auth_query leaves out."""
+
 
 @dataclass(frozen=True, slots=True)
 class RoleRecord:
-    """A role as read for one database. None in the last three means not known: the server will say."""
+    """A role as read for one database. None means not known: the server will say.
+
+    `is_role` is False for a user whom only an auth_query knows: such a one can come in only where the server connection
+    is opened as somebody else.
+    """
 
     name: str
     secret: Secret = field(repr=False)
@@ -40,6 +50,7 @@ class RoleRecord:
     database_exists: bool | None = None
     accepts_connections: bool | None = None
     may_connect: bool | None = None
+    is_role: bool = True
 
 
 def parse_row(row: Sequence[bytes | None]) -> RoleRecord:
@@ -94,8 +105,12 @@ def check_auth_query(query: str) -> None:
         )
 
 
-def parse_auth_query_row(user: str, row: Sequence[bytes | None]) -> RoleRecord:
+def parse_auth_query_row(
+    user: str, row: Sequence[bytes | None], admission: Sequence[bytes | None] | None
+) -> RoleRecord:
     """Read a row (user, secret) of a configured auth_query; the secret may be NULL, a verifier or a password.
+
+    `admission` is that role's row of ADMISSION_SQL, None if there is no such role.
 
     Raises PgError if the row is not of that form or is another user's: a query that ignores case, for one, must not
     let a user in with a stranger's password.
@@ -105,9 +120,12 @@ def parse_auth_query_row(user: str, row: Sequence[bytes | None]) -> RoleRecord:
     if _text(row[0]) != user:
         raise _bad_answer(user, f'It returned the row of "{_text(row[0])}".')
     try:
-        return RoleRecord(user, None if not row[1] else parse_secret(_text(row[1])))
+        secret = None if not row[1] else parse_secret(_text(row[1]))
     except ValueError as error:
         raise _bad_answer(user, f"The second column is unusable: {error}.") from error
+    if admission is None:
+        return RoleRecord(user, secret, is_role=False)
+    return replace(parse_row(admission), name=user, secret=secret)
 
 
 def _bad_answer(user: str, detail: str) -> PgError:
@@ -132,6 +150,11 @@ def exchange_secret(record: RoleRecord | None, now: float) -> Secret:
     if record is None or (record.valid_until is not None and record.valid_until < now):
         return None
     return record.secret
+
+
+def admits(record: RoleRecord | None, now: float) -> bool:
+    """Whether the role is let in with the right password. `now` is in seconds since 1970."""
+    return denial(record, "", "", now) is None
 
 
 def denial(record: RoleRecord | None, user: str, database: str, now: float, *, trusted: bool = False) -> PgError | None:

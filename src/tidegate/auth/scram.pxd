@@ -6,7 +6,8 @@ cdef enum ServerState:
     EXPECT_FIRST      # nothing has come from the client
     EXPECT_FINAL      # server-first-message is sent
     VERIFIED          # the proof was right: client_key is known
-    REFUSED           # the proof was wrong, or a message was malformed; nothing more is accepted
+    DISPROVEN         # the proof was wrong: only renew() may follow
+    REFUSED           # a message was malformed; nothing more is accepted
 
 cdef enum ClientState:
     SEND_FIRST
@@ -27,6 +28,7 @@ cdef class ScramServer:
     cdef bytes verified_client_key
     cpdef bytes first(self, bytes client_first)
     cpdef bytes final(self, bytes client_final)
+    cpdef bint renew(self, ScramKeys keys)
     cdef bytes read_first(self, bytes client_first)
     cdef bytes read_final(self, bytes client_final, unsigned char *proof)
 

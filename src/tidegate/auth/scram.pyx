@@ -37,7 +37,7 @@ cdef enum:
 
 
 cdef class ScramServer:
-    """The server's side of one exchange: `first`, then `final`; any error ends it.
+    """The server's side of one exchange: `first`, then `final`; any error ends it, unless newer keys `renew` it.
 
     `authzid` is the identity the client asks to act as, empty if it named none. The caller must refuse one that is not
     the user of the start-up packet; PostgreSQL's own clients never send it.
@@ -111,11 +111,23 @@ cdef class ScramServer:
         cdef bint right = equal_in_constant_time(stored, octets(self.keys.stored_key), DIGEST_BYTES)
         if not right or self.keys.is_mock:
             wipe(proof, DIGEST_BYTES)
+            self.state = DISPROVEN
             raise ScramFailure("The proof does not match.")
         self.verified_client_key = PyBytes_FromStringAndSize(<char *> proof, DIGEST_BYTES)
         wipe(proof, DIGEST_BYTES)
         self.state = VERIFIED
         return b"v=" + base64_encode(hmac(self.keys.server_key, auth_message))
+
+    cpdef bint renew(self, ScramKeys keys):
+        """After a wrong proof: take keys read since, for `final` to be called with the same message once more.
+
+        False if that proof can't be theirs, since it was made with another salt or iteration count.
+        """
+        if self.state != DISPROVEN or keys is None or keys.challenge != self.keys.challenge:
+            return False
+        self.keys = keys
+        self.state = EXPECT_FINAL
+        return True
 
     cdef bytes read_final(self, bytes client_final, unsigned char *proof):
         """Check everything but the proof, which is decoded to `proof`; return client-final-message-without-proof."""

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tidegate.demo import processes
@@ -32,12 +32,16 @@ class ProxyFailed(Exception):
 class ProxyProgram:
     """One supervisor process and, through it, its workers; in a process session of its own.
 
-    `arguments` follow `tidegate serve`; standard error goes to the file `log` (default a temporary one). start()
-    returns when it listens; `host` and `port` are then the first address of its `listening on` line.
+    `arguments` follow `tidegate serve`; standard error goes to the file `log` (default a temporary one); `environment`
+    is added to this process's. start() returns when it listens; `host` and `port` are then the first address of its
+    `listening on` line.
     """
 
-    def __init__(self, arguments: Sequence[str], log: Path | None = None) -> None:
+    def __init__(
+        self, arguments: Sequence[str], log: Path | None = None, environment: Mapping[str, str] | None = None
+    ) -> None:
         self.command = [sys.executable, "-m", "tidegate", "serve", *arguments]
+        self.environment = {**processes.python_environment(), **(environment or {})}
         self.host = ""
         self.port = 0
         self.log = log or _temporary_log()
@@ -63,7 +67,7 @@ class ProxyProgram:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=processes.python_environment(),
+                env=self.environment,
                 start_new_session=True,
             )
         deadline = time.monotonic() + START_TIMEOUT

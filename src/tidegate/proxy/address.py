@@ -33,7 +33,6 @@ class Address:
 
     def __init__(self, config: TargetConfig, clock: Callable[[], float]) -> None:
         self.config = config
-        self.has_idle_timeout = True
         self._clock = clock
         self._found: list[Resolved] = []
         self._next = 0

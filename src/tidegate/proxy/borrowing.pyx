@@ -78,7 +78,6 @@ cdef class Borrowing(Client):
         return 0
 
     cdef int settled(self) except -1:
-        cdef Server server = self.server
         if self.phase == ENTERING:
             return 0
         self.active_at = self.context.loop.now

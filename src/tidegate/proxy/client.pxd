@@ -45,7 +45,7 @@ cdef class Client(Borrower):
     cdef public unsigned int ident  # in this worker; the low part of its BackendKeyData pid
     cdef public unsigned int generation  # tells its key from that of the last client with this ident
     cdef readonly double active_at  # seconds, loop clock: when it last sent or got something
-    cdef double role_idle_timeout  # seconds; idle_session_timeout by the role's own settings, or 0
+    cdef double role_idle_timeout  # seconds; idle_session_timeout as the database, the role or its configuration has it
     cdef public double since  # when it came, or began to wait
     cdef Py_ssize_t body_left  # bytes of a long message that are still to come
     cdef BodyMode body_mode

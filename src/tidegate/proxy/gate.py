@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tidegate.auth.backend import Credential, PasswordCredential
-from tidegate.auth.cache import Resumed
-from tidegate.auth.roles import RoleRecord, exchange_secret
+from tidegate.auth.cache import Answer, Resumed
+from tidegate.auth.roles import exchange_secret
 from tidegate.auth.verifiers import ClientMethod
 from tidegate.config.model import PoolMode, ProxyConfig
 from tidegate.errors import CloseReason, PgError, Sqlstate
@@ -87,22 +87,34 @@ class Gate:
 
     def role_read(self, login: ClientLogin, resumed: Resumed[ClientLogin]) -> None:
         """The role was read, or could not be."""
-        method = ClientMethod(self.worker.config.auth_method(self.proxy, login.user))
         if resumed.answer is None:
             error = resumed.error
             assert error is not None
             fatal = PgError(error.message, error.sqlstate, "FATAL", error.detail, error.hint)
             login.client.refuse(fatal, CloseReason.LOGIN_REFUSED)
             return
-        record: RoleRecord | None = resumed.answer.record
-        secret = exchange_secret(record, self.worker.wall_clock()) if record is not None else None
-        login.client.resume_login(lambda: login.role_found(secret, record, method))
+        answer = resumed.answer
+        login.client.resume_login(lambda: self.role_known(login, answer))
 
-    def password_refused(self, login: ClientLogin) -> None:
-        """Have the role read anew for the next login."""
-        self.worker.counters.logins_failed += 1
-        if self.passes_through:
-            self.worker.targets.roles_of(self.target).invalidate(login)
+    def role_known(self, login: ClientLogin, answer: Answer) -> None:
+        """The role as it was at a time. Raises PgError if the login can't go on."""
+        record = answer.record
+        if record is not None and not record.is_role and not self._has_forced_user(login):
+            record = None
+        login.read_at = answer.read_at
+        method = ClientMethod(self.worker.config.auth_method(self.proxy, login.user))
+        login.role_found(exchange_secret(record, self.worker.wall_clock()), record, method)
+
+    def _has_forced_user(self, login: ClientLogin) -> bool:
+        entry = self.proxy.database(login.database)
+        return entry is not None and entry.user is not None
+
+    def read_again(self, login: ClientLogin, since: float) -> bool:
+        """Have a login's role read once more if what is known of it is older than `since` (loop clock, seconds)."""
+        if login.read_at is None or login.read_at >= since:
+            return False
+        self.worker.targets.roles_of(self.target).find_again(login)
+        return True
 
     # --- into a pool -------------------------------------------------------------------------------------------------
 

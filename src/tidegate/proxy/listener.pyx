@@ -41,8 +41,8 @@ cdef class Listener(Handler):
         context.loop.watch(self, EPOLLIN)
 
     cdef int on_event(self, unsigned int events) except -1:
-        cdef int fd, i
-        for i in range(ACCEPTS_A_TURN):
+        cdef int fd
+        for _ in range(ACCEPTS_A_TURN):
             fd = accept4(self.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)
             if fd < 0:
                 if errno == EINTR or errno == ECONNABORTED:

@@ -9,13 +9,12 @@ Owns the order of these steps (PostgreSQL documentation, "Start-up"). Refuses to
 
 from __future__ import annotations
 
-import hmac
 import os
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from tidegate.auth.backend import Credential, PasswordCredential, ScramCredential
-from tidegate.auth.md5 import md5_response
+from tidegate.auth.md5 import verify_md5
 from tidegate.auth.roles import RoleRecord, denial, empty_password, wrong_password
 from tidegate.auth.scram import MECHANISM, ScramServer
 from tidegate.auth.scram_errors import ScramFailure, ScramMalformed
@@ -61,6 +60,7 @@ class ClientLogin:
         "_encryption_asked",
         "_exchange",
         "_method",
+        "_refuted",
         "_salt",
         "_secret",
         "arrived",
@@ -70,6 +70,7 @@ class ClientLogin:
         "minor",
         "options",
         "others",
+        "read_at",
         "record",
         "replication",
         "step",
@@ -90,11 +91,13 @@ class ClientLogin:
         self.others: list[bytes] = []
         self.replication = b""
         self.record: RoleRecord | None = None
+        self.read_at: float | None = None  # loop clock, seconds: when the read of the role began, if it was read
         self._encryption_asked: tuple[bytes, ...] = ()
         self._exchange: ScramServer | None = None
         self._method = ClientMethod.SCRAM
         self._salt = b""
         self._secret: Secret = None
+        self._refuted: bytes | None = None  # the proof that did not fit what was known of the role
 
     def take(self, client: Relay, data: bytes) -> int:
         """Deal with whole packets at the start of `data`; returns the bytes used. Raises PgError."""
@@ -183,6 +186,9 @@ class ClientLogin:
         """The role is known (or known not to exist: then no secret): ask the client for its proof."""
         self._secret = secret
         self.record = record
+        if self._refuted is not None:
+            self._judge_again(self._refuted)
+            return
         self._method = asked_method(method, secret)
         if self._method is ClientMethod.TRUST:
             self._authenticated(_known_credential(secret))
@@ -218,7 +224,7 @@ class ClientLogin:
         except ScramMalformed as error:
             raise _violation(f"malformed SCRAM message: {error}") from None
         except ScramFailure:
-            self._wrong_password()
+            self._wrong_password(body)
             return
         self.client.send_bytes(messages.authentication(12, answer))
         if isinstance(self._secret, Plain):
@@ -232,26 +238,48 @@ class ClientLogin:
         given = body[:-1]
         if not given:
             raise empty_password()
-        text = given.decode("utf-8", "surrogateescape")
         if self._method is ClientMethod.PASSWORD:
+            text = given.decode("utf-8", "surrogateescape")
             if not verify_cleartext(self.user, text, self._secret, self.gate.worker.cleartext):
-                self._wrong_password()
+                self._wrong_password(body)
                 return
             self._authenticated(PasswordCredential(text))
             return
-        assert isinstance(self._secret, Md5Hash | Plain)
+        if not isinstance(self._secret, Md5Hash | Plain):  # it was when the client was asked; read again, it is none
+            self._wrong_password(body)
+            return
         stored = md5_hash_of(self.user, self._secret)
-        if not hmac.compare_digest(md5_response(stored, self._salt), text):
-            self._wrong_password()
+        if not verify_md5(stored, self._salt, given):
+            self._wrong_password(body)
             return
         self._authenticated(
             PasswordCredential(self._secret.password) if isinstance(self._secret, Plain) else Md5Hash(stored)
         )
 
-    def _wrong_password(self) -> None:
-        """Before a refusal the role is read once more: its password may just have been changed."""
-        self.gate.password_refused(self)
+    def _wrong_password(self, proof: bytes) -> None:
+        """Refuse; but have the role read once more before that, for its password may just have been changed.
+
+        A SCRAM proof fits one salt: only what is older than the login can be worth it, as memory for the next one.
+        """
+        one_salt = self._method is ClientMethod.SCRAM and not isinstance(self._secret, Plain)
+        since = self.arrived if one_salt else self.gate.worker.loop.now
+        if self._refuted is None and self.gate.read_again(self, since):
+            self._refuted = proof
+            self.step = Step.READING_ROLE
+            return
+        self.gate.worker.counters.logins_failed += 1
         raise wrong_password(self.user)
+
+    def _judge_again(self, proof: bytes) -> None:
+        """The role was read once more: does the proof fit now?"""
+        if self._method is not ClientMethod.SCRAM:
+            self._password(proof)
+        elif self._exchange is not None and self._exchange.renew(
+            self.gate.worker.exchange_keys.keys(self.user, self._secret)
+        ):
+            self._sasl_final(proof)
+        else:
+            self._wrong_password(proof)
 
     def _authenticated(self, credential: Credential) -> None:
         self.step = Step.ADMITTED

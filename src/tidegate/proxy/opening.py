@@ -14,24 +14,14 @@ from tidegate.errors import PgError, Sqlstate
 from tidegate.session.settings import milliseconds
 from tidegate.wire.postgres import messages
 
-# One row about the server, in a form that every PostgreSQL since 10 understands. The last column is what the role's or
-# the database's own settings say of idle_session_timeout, which the proxy holds in the server's stead.
+# One row about the server, in a form that every PostgreSQL since 10 understands.
 ABOUT_SQL = (
     b"SELECT pg_catalog.current_setting('max_connections'),"
     b"pg_catalog.current_setting('superuser_reserved_connections'),"
     b"pg_catalog.current_setting('reserved_connections', true),"
     b"pg_catalog.pg_postmaster_start_time()::pg_catalog.text,"
-    b"(SELECT c FROM pg_catalog.pg_db_role_setting s, pg_catalog.unnest(s.setconfig) c"
-    b" WHERE s.setrole OPERATOR(pg_catalog.=) ANY (ARRAY[0, (SELECT r.oid FROM pg_catalog.pg_roles r"
-    b" WHERE r.rolname OPERATOR(pg_catalog.=) SESSION_USER)]::pg_catalog.oid[])"
-    b" AND s.setdatabase OPERATOR(pg_catalog.=) ANY (ARRAY[0, (SELECT d.oid FROM pg_catalog.pg_database d"
-    b" WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())]::pg_catalog.oid[])"
-    b" AND c OPERATOR(pg_catalog.~~) 'idle_session_timeout=%'"
-    b" ORDER BY s.setrole OPERATOR(pg_catalog.<>) 0 DESC, s.setdatabase OPERATOR(pg_catalog.<>) 0 DESC LIMIT 1)"
+    b"pg_catalog.current_setting('idle_session_timeout', true)"
 )
-
-NO_IDLE_TIMEOUT = b"-c idle_session_timeout=0"
-"""In `options` of every pooled server: an idle server is what a pool is made of. PostgreSQL 14 and later know it."""
 
 
 class Step(Enum):
@@ -45,7 +35,7 @@ class Step(Enum):
 
 
 class About:
-    """What a server said of its database: connection limits, and the role's idle_session_timeout in seconds."""
+    """What a server said of its database: connection limits, and its own idle_session_timeout in seconds."""
 
     __slots__ = ("idle_session_timeout", "max_connections", "reserved", "started")
 
@@ -53,8 +43,7 @@ class About:
         self.max_connections = int(row[0] or b"0")
         self.reserved = int(row[1] or b"0") + int(row[2] or b"0")
         self.started = row[3] or b""
-        setting = (row[4] or b"").partition(b"=")[2]
-        self.idle_session_timeout = milliseconds(setting) / 1000.0
+        self.idle_session_timeout = milliseconds(row[4] or b"") / 1000.0
 
     @property
     def usable(self) -> int:

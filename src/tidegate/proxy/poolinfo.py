@@ -22,7 +22,7 @@ class PoolInfo:
 
     def __init__(self, interned: Interned) -> None:
         self.base: Settings | None = None
-        self.idle_session_timeout = 0.0  # seconds; the role's own, which the proxy enforces
+        self.idle_session_timeout = 0.0  # seconds; of its servers, which the proxy enforces
         self._interned = interned
         self._names: dict[str, str] = {}
         self._checked: OrderedDict[tuple[str, bytes], bytes] = OrderedDict()

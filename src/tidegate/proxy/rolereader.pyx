@@ -10,24 +10,36 @@ from tidegate.proxy.context cimport Context
 from tidegate.proxy.server cimport Borrower, Injection, Lender, READY, Server
 from tidegate.auth.cache import RoleCache
 from tidegate.auth.roles import (
-    LOOKUP_SQL, check_auth_query, parse_auth_query_row, parse_row, unreadable_roles,
+    ADMISSION_SQL, LOOKUP_SQL, admits, check_auth_query, parse_auth_query_row, parse_row, unreadable_roles,
 )
 from tidegate.auth.backend import PasswordCredential
 from tidegate.errors import PgError, Sqlstate
-from tidegate.proxy.opening import NO_IDLE_TIMEOUT, ServerLogin
+from tidegate.proxy.opening import ServerLogin
 
 IDLE = 60.0  # seconds after which the connection is closed
 AT_ONCE = 64  # roles read in one write
 RETRY = 0.2  # seconds
+# This connection is seen by no client. PostgreSQL before 14 has no such setting.
+NO_IDLE_TIMEOUT_SQL = (
+    b"SELECT pg_catalog.set_config(s.name, '0', false) FROM pg_catalog.pg_settings AS s"
+    b" WHERE s.name OPERATOR(pg_catalog.=) 'idle_session_timeout'"
+)
+SHORTEST_DELAY = 0.001  # seconds: a timer may come a moment early
+
+
+cdef class Found(Injection):
+    """What a configured auth_query says of one user; an Answer follows."""
 
 
 cdef class Answer(Injection):
     """What the database says of one role."""
     cdef RoleReader reader
     cdef object key
+    cdef Found found  # what the auth_query said, if there is one
 
     cdef int finished(self, Server server) except -1:
-        self.reader.answered(self.key, self.rows, self.error)
+        cdef object error = self.error if self.found is None or self.found.error is None else self.found.error
+        self.reader.answered(self.key, self.rows, None if self.found is None else self.found.rows, error)
         return 0
 
 
@@ -43,10 +55,13 @@ cdef class Result(Injection):
 cdef class RoleReader(Lender):
     """Roles of one target. Keys are (user, database); waiters are logins."""
     cdef readonly Context context
-    cdef object worker, target, cache, query
+    cdef object worker, target, cache
+    cdef bytes query  # of a role: user and database are its parameters
+    cdef bytes auth_query  # or None
     cdef Server server
     cdef set reading
     cdef double used_at
+    cdef bint alarm_set
     cdef list questions  # (SQL, callback) that wait for the connection
 
     def __init__(self, worker, target):
@@ -58,26 +73,49 @@ cdef class RoleReader(Lender):
         self.questions = []
         if target.config.auth_query:
             check_auth_query(target.config.auth_query)
-        self.query = (target.config.auth_query or LOOKUP_SQL).encode()
+            self.auth_query = target.config.auth_query.encode()
+        self.query = (ADMISSION_SQL if target.config.auth_query else LOOKUP_SQL).encode()
 
     # --- the logins' side -----------------------------------------------------------------------------------------
 
     def find(self, login):
-        """Have `gate.role_read` called for a login, now or later."""
-        answer = self.cache.need(self.key_of(login), self.context.loop.now, login)
+        """Have `gate.role_known` called for a login now, or `gate.role_read` later. Raises PgError."""
+        cdef double now = self.context.loop.now
+        key = self.key_of(login)
+        answer = self.cache.need(key, now, login)
+        if answer is not None and not admits(answer.record, self.worker.wall_clock()):
+            # Nobody is shut out on the strength of memory.
+            answer = self.cache.need(key, now, login, now)
         if answer is not None:
-            login.gate.role_read(login, _Known(answer))
+            login.gate.role_known(login, answer)
             return
         login.client.wait_for_role()
+        self.read_due()
+
+    def find_again(self, login):
+        """Have `gate.role_read` called, later, with what a login's role is from now on: it is about to be refused."""
+        self.cache.recheck(self.key_of(login), self.context.loop.now, login)
+        login.client.wait_for_role()
+        self.read_due()
+
+    def set_alarm(self):
+        """Come back when a read that is held back may begin."""
+        delay = self.cache.held_for(self.context.loop.now)
+        if delay is not None and not self.alarm_set:
+            self.alarm_set = True
+            self.context.loop.call_later(max(delay, SHORTEST_DELAY), self.alarm)
+
+    def alarm(self):
+        self.alarm_set = False
         self.read_due()
 
     def key_of(self, login):
         entry = login.gate.proxy.database(login.database)
         return login.user, (entry.database if entry is not None and entry.database else login.database)
 
-    def invalidate(self, login):
-        """Its record did not fit what the client showed."""
-        self.cache.invalidate(self.key_of(login))
+    def invalidate(self, user, database):
+        """The database has another verifier than the one by which the user was let in."""
+        self.cache.invalidate((user, database))
 
     def forget(self, login):
         """Its client has left."""
@@ -100,6 +138,7 @@ cdef class RoleReader(Lender):
             self.server.inject(sql, result)
         for key in self.cache.next_batch(self.context.loop.now, AT_ONCE - len(self.reading)):
             self.ask(key)
+        self.set_alarm()
         self.context.to_servers.flush()
 
     def run(self, sql, done):
@@ -110,23 +149,24 @@ cdef class RoleReader(Lender):
 
     cdef int ask(self, tuple key) except -1:
         cdef Answer answer = Answer()
-        cdef list arguments = [key[0].encode("utf-8", "surrogateescape")]
+        cdef bytes user = key[0].encode("utf-8", "surrogateescape")
         answer.reader = self
         answer.key = key
-        if not self.target.config.auth_query:
-            arguments.append(key[1].encode("utf-8", "surrogateescape"))
         self.reading.add(key)
-        self.server.ask(self.query, arguments, answer)
+        if self.auth_query is not None:
+            answer.found = Found()
+            self.server.ask(self.auth_query, [user], answer.found)
+        self.server.ask(self.query, [user, key[1].encode("utf-8", "surrogateescape")], answer)
         return 0
 
-    def answered(self, key, rows, error):
-        """One role was read."""
+    def answered(self, key, rows, found, error):
+        """One role was read; `found` are the rows of the auth_query, None without one."""
         self.reading.discard(key)
         cdef object record = None
         self.used_at = self.context.loop.now
         if error is None:
             try:
-                record = self.record_of(key, rows)
+                record = self.record_of(key, rows, found)
             except (PgError, ValueError) as bad:
                 error = bad if isinstance(bad, PgError) else PgError(str(bad), Sqlstate.INVALID_AUTHORIZATION, "FATAL")
         elif error.sqlstate == Sqlstate.INSUFFICIENT_PRIVILEGE:
@@ -136,10 +176,10 @@ cdef class RoleReader(Lender):
         self.resume(resumed)
         self.read_due()
 
-    def record_of(self, key, rows):
-        if not rows:
-            return None
-        return parse_auth_query_row(key[0], rows[0]) if self.target.config.auth_query else parse_row(rows[0])
+    def record_of(self, key, rows, found):
+        if found is None:
+            return parse_row(rows[0]) if rows else None
+        return parse_auth_query_row(key[0], found[0], rows[0] if rows else None) if found else None
 
     def resume(self, resumed):
         for one in resumed:
@@ -153,8 +193,6 @@ cdef class RoleReader(Lender):
         cdef object credential
         startup = {b"user": config.user.encode(), b"database": config.database.encode(),
                    b"application_name": b"tidegate"}
-        if self.target.address.has_idle_timeout:
-            startup[b"options"] = NO_IDLE_TIMEOUT
         credential = PasswordCredential(config.password) if config.password else None
         self.server = Backend(self.context, self, None, ServerLogin(config.user, credential, startup))
         self.used_at = self.context.loop.now
@@ -163,6 +201,7 @@ cdef class RoleReader(Lender):
     cdef int ready(self, Server server) except -1:
         self.target.learn_limit(server.login.about)
         server.login = None
+        server.inject(NO_IDLE_TIMEOUT_SQL, Injection())
         self.read_due()
         return 0
 
@@ -173,10 +212,6 @@ cdef class RoleReader(Lender):
         """Whoever waits gets what was known last, or the error."""
         opened = server.login is None
         self.server = None
-        if not opened and self.target.address.has_idle_timeout and error is not None and error.sqlstate == "42704":
-            self.target.address.has_idle_timeout = False
-            self.read_due()
-            return 0
         keys = list(self.reading)
         self.reading.clear()
         if not opened:
@@ -219,10 +254,3 @@ cdef class RoleReader(Lender):
         if self.server is not None:
             self.server.terminate()
 
-
-class _Known:
-    """An answer that was there already, in the form of a resumed login."""
-
-    def __init__(self, answer):
-        self.answer = answer
-        self.error = None

@@ -70,6 +70,8 @@ cdef class Server(StreamOwner):
     cdef readonly object dying  # the FATAL error that the server announced
     cdef bint last_words  # the borrower will send nothing more, but reads on
     cdef bint paused  # the borrower reads too slowly
+    cdef double idle_timeout  # seconds; its idle_session_timeout outside any client's session, or 0
+    cdef bint watched  # by resting.Resting
     cdef Py_ssize_t body_left  # bytes of a message that is passed on in pieces
     cdef int body_action
     cdef char* held  # the start of a message whose rest has not come yet

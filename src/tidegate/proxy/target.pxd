@@ -4,6 +4,7 @@ from tidegate.pool.governor cimport Governor
 from tidegate.pool.slot cimport Slot, Ticket
 from tidegate.proxy.client cimport Client, Door
 from tidegate.proxy.context cimport Context
+from tidegate.proxy.resting cimport Resting
 from tidegate.proxy.server cimport Server
 
 
@@ -22,6 +23,7 @@ cdef class Target(Door):
     cdef long long dedicated
     cdef public object last_error  # PgError of the last failed opening
     cdef double asked_at
+    cdef Resting resting
     cdef bint shared  # with other workers
     cdef public int own  # connections of the proxy's own
     cdef int limit_seen  # that the governor's share of idle servers was worked out from

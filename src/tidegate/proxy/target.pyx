@@ -13,12 +13,13 @@ from tidegate.pool.slot cimport Slot, Ticket
 from tidegate.proxy.backend cimport Backend
 from tidegate.proxy.client cimport ENTERING, WAITING, Client, Door
 from tidegate.proxy.context cimport Context
+from tidegate.proxy.resting cimport Resting
 from tidegate.proxy.server cimport LOGGING_IN, READY, Borrower, Injection, Server
 from tidegate.auth.backend import PasswordCredential, VerifierOutdated
 from tidegate.errors import CloseReason, PgError, Sqlstate
 from tidegate.pool.limits import PoolLimits, ServerLimits
 from tidegate.pool.slot import SlotState
-from tidegate.proxy.opening import NO_IDLE_TIMEOUT, ServerLogin
+from tidegate.proxy.opening import ServerLogin
 from tidegate.proxy.poolinfo import PoolInfo
 
 cdef enum:
@@ -29,7 +30,6 @@ cdef int CLOSING_STATE = int(SlotState.CLOSING)
 
 INFOS_KEPT = 10_000
 ASK_PERIOD = 0.0005  # seconds between two calls to other workers for a slot
-UNKNOWN_SETTING = "42704"
 
 
 def server_limits(config, most):
@@ -64,6 +64,7 @@ cdef class Target(Door):
         self.startups = {}
         self.credentials = {}
         self.servers = set()
+        self.resting = Resting(self)
         self.own = worker.config.workers
         self.shared = worker.config.workers > 1
         if config.max_connections is not None:
@@ -94,8 +95,8 @@ cdef class Target(Door):
         database, user = key
         entries = [e for alias, e in proxy.databases.items() if (e.database or alias) == database]
         # Several names may lead to one database, each with a forced user of its own: that one's sizes count.
-        entry = next((e for e in entries if e.user == user), None)
-        entry = entry or next((e for e in entries if e.user is None), None) or proxy.database(database)
+        fitting = [e for e in entries if e.user == user] or [e for e in entries if e.user is None]
+        entry = fitting[0] if fitting else proxy.database(database)
         listed = self.worker.config.user(key[1])
         return PoolLimits(
             max_size=entry.pool_size if entry else 0,
@@ -164,6 +165,8 @@ cdef class Target(Door):
         self.context.counters.servers_opened += 1
         self.budget_note(server)
         self.governor.opened(server.slot, now)
+        if about is not None:
+            self.resting.opened(server, about.idle_session_timeout)
         return self.act()
 
     cdef int take_back(self, Server server) except -1:
@@ -191,7 +194,7 @@ cdef class Target(Door):
                 self.act()
             else:
                 self.context.loop.call_later(0, self.act)
-        return 0
+        return self.resting.came_back(server)
 
     cdef int lend(self, Ticket ticket, Slot slot, double now) except -1:
         """A client's turn has come."""
@@ -231,10 +234,7 @@ cdef class Target(Door):
             self.address.failed()
         if isinstance(error, VerifierOutdated):
             self.credentials.pop(server.slot.pool.key[1], None)
-        if error is not None and error.sqlstate == UNKNOWN_SETTING and self.address.has_idle_timeout:
-            # PostgreSQL before 14 has no idle_session_timeout: ask again without it.
-            self.address.has_idle_timeout = False
-            refused = PgError(error.message, Sqlstate.CANNOT_CONNECT_NOW, "FATAL")
+            self.worker.targets.verifier_outdated(self, *server.slot.pool.key[:2])
         for ticket in self.governor.open_failed(server.slot, now, refused):
             (<Client>ticket.owner).refused(refused)
         self.worker.log.warning("cannot open a server connection to %s: %s", self.config.name, error)
@@ -282,8 +282,6 @@ cdef class Target(Door):
         if own is not None:
             startup.update(own)
         else:
-            if self.address.has_idle_timeout:
-                startup[b"options"] = NO_IDLE_TIMEOUT
             proxy = self.proxies.get(key)
             init_query = proxy.init_query if proxy is not None else ""
         login = ServerLogin(key[1], self.credentials.get(key[1]), startup, curious=own is None, init_query=init_query)
@@ -351,13 +349,14 @@ cdef class Target(Door):
         cdef Client client
         if self.budget.limit != self.limit_seen:
             self.relimit()
-        timeout = min((proxy.connection_borrow_timeout for proxy in proxies), default=120.0)
+        timeout = min([proxy.connection_borrow_timeout for proxy in proxies], default=120.0)
         for ticket in self.governor.overdue(now, timeout):
             client = <Client>ticket.owner
             self.context.counters.borrow_timeouts += 1
             client.refused(self.borrow_timeout_error(client, timeout))
         self.carry_out(self.governor.sweep(now))
         self.act()
+        self.resting.watch(now)
 
     def borrow_timeout_error(self, Client client, timeout):
         """What a client is told that has waited too long: which limit was hit, and which setting moves it."""

@@ -114,6 +114,12 @@ class Targets:
             reader = self._readers[target.config.name] = RoleReader(self._worker, target)
         return reader
 
+    def verifier_outdated(self, target: Target, database: str, user: str) -> None:
+        """The database refused the key by which a user was let in: what is remembered of the user is no longer so."""
+        reader = self._readers.get(target.config.name)
+        if reader is not None:
+            reader.invalidate(user, database)
+
     def forget_login(self, login: ClientLogin) -> None:
         """A client has left before it was logged in, or is in: no reader need answer it."""
         for reader in self._every_reader():

@@ -105,6 +105,71 @@ def test_a_result_nobody_asked_for_is_an_error() -> None:
         cache.failed(["ann"], DOWN, 1.0)
 
 
+# Before a refusal
+
+
+def test_a_recheck_wants_a_read_that_begins_after_it() -> None:
+    cache = cache_with(ANN, read_at=10.0)
+    cache.recheck("ann", 11.0, "refused")
+    assert cache.next_batch(11.0) == ["ann"]
+    cache.recheck("ann", 11.1, "too late for this read")
+    assert cache.loaded("ann", NEWER) == [Resumed("refused", Answer(NEWER, 11.0))]
+    assert cache.need("ann", 12.0, "next") == Answer(NEWER, 11.0), "memory has what was read"
+
+
+def test_rechecks_of_one_role_begin_at_most_once_a_period() -> None:
+    cache: RoleCache[str, str] = RoleCache(60.0, recheck_period=0.5)
+    began = []
+    now = 10.0
+    while now < 15.0:
+        cache.recheck("ann", now, f"login at {now}")
+        cache.recheck("bob", now, f"bob's login at {now}")
+        if "ann" in (batch := cache.next_batch(now)):
+            began.append(now)
+        for key in batch:
+            assert cache.loaded(key, ANN)[-1].waiter.endswith(f"login at {now}"), "all that waited share one read"
+        now += 0.125
+    assert began == [10.0 + 0.5 * times for times in range(10)]
+
+
+def test_a_held_recheck_says_when_to_come_back() -> None:
+    cache: RoleCache[str, str] = RoleCache(60.0, recheck_period=0.5)
+    assert cache.held_for(10.0) is None
+    cache.recheck("ann", 10.0, "first")
+    assert cache.held_for(10.0) == 0.0
+    cache.next_batch(10.0)
+    cache.recheck("ann", 10.125, "second")
+    assert cache.held_for(10.125) is None, "the read under way comes first"
+    cache.loaded("ann", ANN)
+    assert cache.next_batch(10.25) == []
+    assert cache.held_for(10.25) == 0.25
+    assert cache.next_batch(10.5) == ["ann"]
+    assert [resumed.waiter for resumed in cache.loaded("ann", ANN)] == ["second"]
+
+
+def test_a_login_that_is_not_refused_is_not_held_back() -> None:
+    cache: RoleCache[str, str] = RoleCache(0.0, recheck_period=0.5)
+    cache.recheck("ann", 10.0, "refused")
+    cache.next_batch(10.0)
+    cache.loaded("ann", ANN)
+    cache.recheck("ann", 10.125, "refused again")
+    assert cache.next_batch(10.125) == []
+    assert cache.need("ann", 10.25, "newcomer") is None
+    assert cache.next_batch(10.25) == ["ann"]
+    assert [resumed.waiter for resumed in cache.loaded("ann", ANN)] == ["refused again", "newcomer"]
+
+
+def test_whoever_leaves_is_not_rechecked() -> None:
+    cache: RoleCache[str, str] = RoleCache(60.0, recheck_period=0.5)
+    for login in ("first", "second"):
+        cache.recheck("ann", 10.0, login)
+        cache.next_batch(10.0)
+        cache.forget("ann", login)
+    assert cache.held_for(10.0) is None
+    assert cache.loaded("ann", ANN) == []
+    assert cache.next_batch(20.0) == []
+
+
 # Failures
 
 
@@ -223,6 +288,12 @@ class RoleCacheMachine(RuleBasedStateMachine):
         else:
             self.served(self.logins, key, earliest, answer)
 
+    @rule(key=keys)
+    def login_is_about_to_be_refused(self, key: str) -> None:
+        self.logins += 1
+        self.cache.recheck(key, self.now, self.logins)
+        self.waiting[self.logins] = (key, self.now)
+
     @rule()
     def begin_reads(self) -> None:
         for key in self.cache.next_batch(self.now):
@@ -257,6 +328,15 @@ class RoleCacheMachine(RuleBasedStateMachine):
     @invariant()
     def nobody_is_lost(self) -> None:
         assert self.cache.waiting == len(self.waiting)
+
+    def teardown(self) -> None:
+        """Whatever happened before, whoever waits is served in the end."""
+        for _ in range(3):
+            self.now += 10.0
+            self.begin_reads()
+            for key in list(self.reads):
+                self.end_read(key, fails=False)
+        assert not self.waiting
 
 
 TestRoleCacheMachine = RoleCacheMachine.TestCase

@@ -8,8 +8,10 @@ import pytest
 
 from tidegate.auth.md5 import md5_hash
 from tidegate.auth.roles import (
+    ADMISSION_SQL,
     LOOKUP_SQL,
     RoleRecord,
+    admits,
     check_auth_query,
     denial,
     empty_password,
@@ -43,12 +45,17 @@ def row(**changes: bytes | None) -> list[bytes | None]:
 # Reading
 
 
-def test_lookup_is_qualified_throughout() -> None:
-    assert set(re.findall(r"\$\d", LOOKUP_SQL)) == {"$1", "$2"}
-    assert not re.search(r"[^(.]=", LOOKUP_SQL)
-    for name in ("pg_authid", "pg_database", "date_part", "has_database_privilege", "name "):
-        assert re.findall(rf"(\S*){name}", LOOKUP_SQL + " ")
-        assert all(found.endswith("pg_catalog.") for found in re.findall(rf"(\S*)\b{name}", LOOKUP_SQL + " "))
+@pytest.mark.parametrize(("sql", "roles"), [(LOOKUP_SQL, "pg_authid"), (ADMISSION_SQL, "pg_roles")])
+def test_lookup_is_qualified_throughout(sql: str, roles: str) -> None:
+    assert set(re.findall(r"\$\d", sql)) == {"$1", "$2"}
+    assert not re.search(r"[^(.]=", sql)
+    for name in (roles, "pg_database", "date_part", "has_database_privilege", "name "):
+        assert re.findall(rf"(\S*){name}", sql + " ")
+        assert all(found.endswith("pg_catalog.") for found in re.findall(rf"(\S*)\b{name}", sql + " "))
+
+
+def test_what_anyone_may_read_holds_no_verifier() -> None:
+    assert "rolpassword" not in ADMISSION_SQL
 
 
 def test_a_row() -> None:
@@ -97,10 +104,24 @@ def test_auth_query_parameters() -> None:
 
 
 def test_auth_query_rows() -> None:
-    assert parse_auth_query_row("ann", [b"ann", KEYS.text().encode()]) == RoleRecord("ann", KEYS)
-    assert parse_auth_query_row("ann", [b"ann", b"right"]).secret == Plain("right")
-    assert parse_auth_query_row("ann", [b"ann", None]).secret is None
-    assert parse_auth_query_row("ann", [b"ann", b""]).secret is None
+    admission = row(rolpassword=None)
+    assert parse_auth_query_row("ann", [b"ann", KEYS.text().encode()], admission) == GOOD
+    assert parse_auth_query_row("ann", [b"ann", b"right"], admission).secret == Plain("right")
+    assert parse_auth_query_row("ann", [b"ann", None], admission).secret is None
+    assert parse_auth_query_row("ann", [b"ann", b""], admission).secret is None
+
+
+def test_an_auth_query_does_not_overrule_the_role() -> None:
+    secret = [b"ann", KEYS.text().encode()]
+    assert parse_auth_query_row("ann", secret, row(rolcanlogin=b"f")).can_login is False
+    assert parse_auth_query_row("ann", secret, row(rolvaliduntil=b"5.0")).valid_until == 5.0
+    assert parse_auth_query_row("ann", secret, row(may_connect=b"f")).may_connect is False
+
+
+def test_a_user_of_an_auth_query_need_not_be_a_role() -> None:
+    record = parse_auth_query_row("ann", [b"ann", b"right"], None)
+    assert record == RoleRecord("ann", Plain("right"), is_role=False)
+    assert denial(record, "ann", "shop", NOW) is None, "a forced user may stand in for it"
 
 
 @pytest.mark.parametrize(
@@ -109,12 +130,8 @@ def test_auth_query_rows() -> None:
 )
 def test_unusable_auth_query_rows(columns: list[bytes | None]) -> None:
     with pytest.raises(PgError) as caught:
-        parse_auth_query_row("ann", columns)
+        parse_auth_query_row("ann", columns, row())
     assert "auth_query" in caught.value.hint
-
-
-def test_what_an_auth_query_does_not_tell_is_left_to_the_server() -> None:
-    assert denial(RoleRecord("ann", KEYS), "ann", "shop", NOW) is None
 
 
 # Admission: PostgreSQL's refusals, first objection first.
@@ -157,6 +174,12 @@ def test_the_first_objection_is_the_answer(count: int) -> None:
     for chosen in itertools.combinations(OBJECTIONS, count):
         changes = {name: value for change, _ in chosen for name, value in change.items()}
         assert told(denial(replace(GOOD, **changes), "ann", "shop", NOW)) == chosen[0][1]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("change", [change for change, _ in OBJECTIONS], ids=lambda change: next(iter(change)))
+def test_each_objection_shuts_a_door(change: dict[str, object]) -> None:
+    assert admits(GOOD, NOW)
+    assert not admits(replace(GOOD, **change), NOW)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("count", [1, 2, 4])

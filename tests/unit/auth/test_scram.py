@@ -175,6 +175,47 @@ def test_an_exchange_is_not_tried_twice() -> None:
         server.final(CLIENT_FINAL)
 
 
+def test_a_wrong_proof_may_fit_newer_keys_of_the_same_salt() -> None:
+    server = challenged(ScramKeys.from_password("pen", SALT))
+    with pytest.raises(ScramFailure):
+        server.final(CLIENT_FINAL)
+    assert server.renew(KEYS)
+    assert server.final(CLIENT_FINAL) == SERVER_FINAL
+    assert server.keys is KEYS
+    assert hashlib.sha256(server.client_key).digest() == KEYS.stored_key
+
+
+def test_newer_keys_may_be_wrong_too() -> None:
+    server = challenged(ScramKeys.from_password("pen", SALT))
+    for password in ("penc", "penci"):
+        with pytest.raises(ScramFailure):
+            server.final(CLIENT_FINAL)
+        assert server.renew(ScramKeys.from_password(password, SALT))
+    with pytest.raises(ScramFailure):
+        server.final(CLIENT_FINAL)
+
+
+@pytest.mark.parametrize(
+    "keys", [ScramKeys.from_password("pencil", b"another salt"), ScramKeys.from_password("pencil", SALT, 4095)]
+)
+def test_a_proof_never_fits_keys_of_another_salt(keys: ScramKeys) -> None:
+    server = challenged(ScramKeys.from_password("pen", SALT))
+    with pytest.raises(ScramFailure):
+        server.final(CLIENT_FINAL)
+    assert not server.renew(keys)
+    with pytest.raises(ScramMalformed):
+        server.final(CLIENT_FINAL)
+
+
+def test_only_a_wrong_proof_is_tried_again() -> None:
+    verified, malformed = challenged(), challenged()
+    verified.final(CLIENT_FINAL)
+    with pytest.raises(ScramMalformed):
+        malformed.final(b"garbage")
+    for server in (ScramServer(KEYS), challenged(), verified, malformed):
+        assert not server.renew(KEYS)
+
+
 def test_messages_out_of_turn() -> None:
     with pytest.raises(ScramMalformed):
         ScramServer(KEYS).final(CLIENT_FINAL)
