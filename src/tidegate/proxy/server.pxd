@@ -55,7 +55,9 @@ cdef class Server(StreamOwner):
     cdef ReplyQueue queue
     cdef public object login  # proxy.login.ServerLogin until the server is ready
     cdef readonly Phase phase
-    cdef public object applied  # session.settings.Settings
+    cdef public object initial  # session.settings.Settings: what init_query has set
+    cdef public bint dedicated  # started with one client's own parameters, for that client
+    cdef public object applied  # likewise: what is set now
     cdef public object reported  # likewise: what ParameterStatus said last
     cdef dict prepared  # Statement -> None, least recently used first
     cdef public int max_prepared

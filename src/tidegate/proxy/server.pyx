@@ -131,7 +131,7 @@ cdef class Server(StreamOwner):
         self.lender = lender
         self.slot = slot
         self.login = login
-        self.applied = self.reported = context.interned.nothing
+        self.initial = self.applied = self.reported = context.interned.nothing
         self.max_prepared = 500
         self.key = b""
 
