@@ -48,6 +48,8 @@ cdef class Borrowing(Client):
                 self.outfit(server)
             self.login.server_lent(self, server)
             if self.phase == RUNNING and self.server is server and not server.tunnel:
+                if server.queue.count:
+                    self.outfit(server)  # it can't be given back yet, and the client may go on before it is
                 self.maybe_release()
             return 0
         self.phase = RUNNING
