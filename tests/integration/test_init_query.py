@@ -175,7 +175,7 @@ def test_timeouts_that_could_end_an_idle_server(postgres: Postgres, tenants: tup
     """A session's own are kept from the pool's servers and enforced by the proxy, also those of init_query."""
     with (
         Proxy(
-            postgres, proxy={"init_query": "SET idle_session_timeout = '1s'"}, target={"max_connections": 2}
+            postgres, proxy={"init_query": "SET idle_session_timeout = '1s'"}, target={"max_connections": 1}
         ) as proxy,
         connect(proxy) as client,
     ):

@@ -296,11 +296,6 @@ class Governor:
             each.retired_for = reason
             self._returned.extend(each.idle)
 
-    def outdate(self, pool: Pool, reason: CloseReason, now: float) -> None:
-        """Retires a pool whose clients are to go to another one; its limits are asked for anew. Then `plan`."""
-        pool.outdated = True
-        self.retire(reason, now, pool)
-
     def relimit(self, server_limits: ServerLimits, now: float) -> None:
         """Asks again for the limits of every pool, after a reload of the configuration; then `sweep` and `plan`."""
         self._server_limits = self.reaper.limits = server_limits

@@ -27,7 +27,6 @@ cdef class Pool:
     cdef public double starved_from
     cdef public int generation
     cdef public object retired_for
-    cdef public bint outdated
     cdef public object refusal
     cdef readonly object backoff
     cdef public double paused_until

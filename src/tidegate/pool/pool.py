@@ -26,7 +26,7 @@ class Pool:
     queue is a linked list: clients that give up are unlinked at once, so its memory is that of the live ones.
     `quota` is the pool's fair number of servers, `demand` the smoothed need it was computed from, `peak` the largest
     need since then; `starved_from` is when the pool last lost its only server. `refusal` is why no server can be opened,
-    as long as that is known: then one at a time is tried. The clients of an `outdated` pool belong in another one.
+    as long as that is known: then one at a time is tried.
     """
 
     def __init__(self, key: PoolKey, limits: PoolLimits, caps: tuple[Cap, ...], number: int, now: float) -> None:
@@ -49,7 +49,6 @@ class Pool:
         self.starved_from = now
         self.generation = 0
         self.retired_for = CloseReason.SERVER_RELOADED
-        self.outdated = False
         self.refusal: PgError | None = None
         self.backoff = Backoff()
         self.paused_until = -math.inf

@@ -104,9 +104,8 @@ cdef class Prepared(Simple):
         if statement in self.server.prepared:
             return self.name_known(name, statement, message, name_end, whole)
         self.server.send_bytes(build(b'P', statement.name + b"\0" + statement.content))
-        self.server.prepared[statement] = None
-        self.context.counters.parses_server += 1
-        return self.push_naming(PARSE, Naming(name, statement, False))
+        self.push_naming(PARSE, Naming(name, statement, False))
+        return self.server.note_prepared(statement)
 
     cdef int name_known(self, bytes name, Statement statement, const char* message, Py_ssize_t name_end,
                         Py_ssize_t whole) except -1:
@@ -245,8 +244,7 @@ cdef class Prepared(Simple):
         server.queue.push(PARSE, CAPTURE, check)
         server.queue.push(DESCRIBE, CAPTURE, check)
         server.queue.push(SYNC, CAPTURE, check)
-        server.prepared[statement] = None
-        self.context.counters.parses_server += 1
+        server.note_prepared(statement)
         self.unsure = True
         return STOP
 

@@ -85,6 +85,7 @@ cdef class Server(StreamOwner):
     cdef int inject(self, bytes sql, Injection injection) except -1
     cdef int ask(self, bytes sql, list arguments, Injection injection) except -1
     cdef int ensure(self, Statement statement, tuple context) except -1
+    cdef int note_prepared(self, Statement statement) except -1
     cdef int run_aside(self, list statements) except -1
     cdef int ensure_unnamed(self, Statement statement) except -1
     cdef int forget_statements(self) except -1

@@ -203,6 +203,11 @@ cdef class Server(StreamOwner):
         self.queue.push(PARSE, SWALLOW, statement)
         if changed:
             self.run_aside(context_change(statement.context, context))
+        return self.note_prepared(statement)
+
+    cdef int note_prepared(self, Statement statement) except -1:
+        """The server has been sent a Parse of this: the least recently used statement makes room if it must."""
+        cdef dict prepared = self.prepared
         self.context.counters.parses_server += 1
         prepared[statement] = None
         if len(prepared) > self.max_prepared:
