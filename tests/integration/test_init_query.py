@@ -116,17 +116,19 @@ def test_by_the_extended_protocol(proxy: Proxy, reset: str) -> None:
             assert client.execute(b"SHOW work_mem", prepare=True).fetchone() == ("7MB",)
 
 
-def test_in_a_transaction(proxy: Proxy) -> None:
+@pytest.mark.parametrize("reset", ["RESET work_mem", "SET work_mem TO DEFAULT", "RESET ALL"])
+@pytest.mark.parametrize("prepare", [False, True], ids=["simple", "extended"])
+def test_in_a_transaction(proxy: Proxy, reset: str, prepare: bool) -> None:
     """Also before its end, and after it is undone."""
     with churn(proxy), connect(proxy) as client:
         client.execute("SET work_mem = '9MB'")
         client.execute("BEGIN")
-        client.execute("RESET work_mem")
+        client.execute(reset.encode(), prepare=prepare)
         assert shown(client, "work_mem") == "7MB"
         client.execute("ROLLBACK")
         assert shown(client, "work_mem") == "9MB"
         client.execute("BEGIN")
-        client.execute("RESET work_mem")
+        client.execute(reset.encode(), prepare=prepare)
         client.execute("COMMIT")
         assert shown(client, "work_mem") == "7MB"
 

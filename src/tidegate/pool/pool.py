@@ -25,8 +25,8 @@ class Pool:
     The stack is last in, first out, so that a quiet pool's surplus grows old at the bottom and can be closed. The
     queue is a linked list: clients that give up are unlinked at once, so its memory is that of the live ones.
     `quota` is the pool's fair number of servers, `demand` the smoothed need it was computed from, `peak` the largest
-    need since then; `starved_from` is when the pool last lost its only server. `refusal` is why no server can be opened,
-    as long as that is known: then one at a time is tried.
+    need since then; `starved_from` is when the pool last lost its only server. `refusal` is why no server could be
+    opened, until one is; only one at a time is tried then.
     """
 
     def __init__(self, key: PoolKey, limits: PoolLimits, caps: tuple[Cap, ...], number: int, now: float) -> None:

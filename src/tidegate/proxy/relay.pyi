@@ -23,6 +23,7 @@ class Relay:
     ident: int
     generation: int
     closes_server: bool
+    elsewhere: bool
     moved: bool
     @property
     def server_pid(self) -> int: ...

@@ -14,7 +14,7 @@ cdef class Target(Door):
     cdef readonly object budget
     cdef readonly Governor governor
     cdef readonly object infos  # pool key -> PoolInfo
-    cdef readonly object proxies  # name of a shared pool -> ProxyConfig by which its clients come
+    cdef readonly dict proxies  # name of a shared pool -> ProxyConfig by which its clients come
     cdef readonly object startups  # dedicated pool -> Startup
     cdef readonly dict credentials  # user -> Credential
     cdef readonly set servers
@@ -28,7 +28,6 @@ cdef class Target(Door):
 
     cdef int lending  # clients that are being lent a server right now, each by the one before
 
-    cdef int change_pool(self, Client client) except -1
     cdef int make_harmless(self, Server server) except -1
     cpdef int act(self) except -1
     cdef int lend(self, Ticket ticket, Slot slot, double now) except -1

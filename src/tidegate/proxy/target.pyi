@@ -2,12 +2,14 @@ from collections.abc import Iterable
 
 from tidegate.auth.backend import Credential
 from tidegate.config.model import ProxyConfig, TargetConfig
+from tidegate.pool.governor import Governor
 from tidegate.pool.limits import PoolKey
 from tidegate.pool.pool import Pool
 from tidegate.pool.shared_budget import SharedBudget
 from tidegate.proxy.address import Address
 from tidegate.proxy.context import Context
 from tidegate.proxy.poolinfo import PoolInfo
+from tidegate.proxy.relay import Relay
 from tidegate.proxy.server import Server
 from tidegate.proxy.worker import Worker
 
@@ -16,6 +18,10 @@ class Target:
     address: Address
     @property
     def credentials(self) -> dict[str, Credential]: ...
+    @property
+    def governor(self) -> Governor: ...
+    @property
+    def proxies(self) -> dict[PoolKey, ProxyConfig]: ...
     @property
     def servers(self) -> set[Server]: ...
     def __init__(
@@ -26,6 +32,7 @@ class Target:
         self, key: PoolKey, startup: dict[bytes, bytes], given: Iterable[str], proxy: ProxyConfig
     ) -> Pool: ...
     def regroup(self) -> None: ...
+    def change_pool(self, client: Relay) -> None: ...
     def info(self, key: PoolKey) -> PoolInfo: ...
     def keep_credential(self, user: str, credential: Credential) -> None: ...
     def act(self) -> int: ...

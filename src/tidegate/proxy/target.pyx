@@ -26,6 +26,7 @@ from tidegate.proxy.initializing import Initialization
 from tidegate.proxy.opening import NO_IDLE_TIMEOUT, ServerLogin
 from tidegate.proxy.poolinfo import PoolInfo
 from tidegate.proxy.poolkeys import PARAMETERS, SHARED, entry_of, is_dedicated, pool_key
+from tidegate.proxy.regrouping import regroup
 
 cdef enum:
     DEEPEST = 16  # clients in a row that give a server back as soon as they get it, before the stack is unwound
@@ -133,59 +134,16 @@ cdef class Target(Door):
         return found
 
     def regroup(self):
-        """After a reload: clients whose proxy has another pool for them now go there, with their next borrow, or at once
-        if they wait; servers of pools that nobody comes to any more close as they come back.
-        """
-        cdef double now = self.context.loop.now
-        proxies = self.worker.config.proxies
-        here = [proxy for proxy in proxies if proxy.target == self.config.name]
-        current = {}
-        for pool in self.governor.directory.all():
-            if is_dedicated(pool.key):
-                continue
-            user = next((each for each in here if pool_key(proxies, each, pool.key[0], pool.key[1]) == pool.key), None)
-            if user is None:
-                self.governor.retire(CloseReason.SERVER_RELOADED, now, pool)
-            else:
-                current[pool.key] = user
-        self.proxies = current
-        self.mark_clients(proxies)
-        for pool in list(self.governor.ledger.queue):
-            self.requeue(pool)
+        """The proxies have other settings: see `regrouping`."""
+        regroup(self, self.worker.config.proxies, self.worker.gates.values(), self.context.loop.now)
         self.relimit()
         self.act()
 
-    def mark_clients(self, proxies):
-        """Note which clients have another pool now."""
-        cdef Client client
-        for gate in self.worker.gates.values():
-            elsewhere = {}
-            for client in gate.clients:
-                if client.door is not self or client.pool is None:
-                    continue
-                key = client.pool.key[:SHARED]
-                if key not in elsewhere:
-                    elsewhere[key] = pool_key(proxies, gate.proxy, key[0], key[1]) != key
-                client.elsewhere = elsewhere[key]
-
-    def requeue(self, pool):
-        """Take those of a queue's clients that have another pool over to its queue."""
-        cdef Client client
-        ticket = pool.head
-        while ticket is not None:
-            behind = ticket.behind
-            client = ticket.owner
-            if client.elsewhere:
-                self.change_pool(client)
-                client.ticket = self.governor.requeue(ticket, client.pool)
-            ticket = behind
-
-    cdef int change_pool(self, Client client) except -1:
+    def change_pool(self, Client client):
         """The client's proxy has another pool for it now."""
         client.pool = self.pool(client.pool.key[0], client.pool.key[1], client.gate.proxy)
         client.elsewhere = False
         client.moved = True
-        return 0
 
     def keep_credential(self, user, credential):
         """How to log in to the database as a user; a client has just shown that it knows."""
