@@ -159,6 +159,10 @@ def test_parameters_that_clients_are_told(proxy: Proxy) -> None:
         assert told("TimeZone") == ["UTC"]
         client.execute("RESET TimeZone")
         assert told("TimeZone") == ["Asia/Tokyo"]
+        client.execute("SET TimeZone = 'UTC'")
+        client.execute("RESET TimeZone", prepare=True)
+        client.execute("SELECT 1")
+        assert told("TimeZone") == ["Asia/Tokyo"]
         client.execute("SET DateStyle = 'ISO'; SET application_name = 'x'")
         client.execute("DISCARD ALL")
         assert told(*names) == first

@@ -30,6 +30,11 @@ cdef enum:
     CHANGES = TOUCHES | RESET_ALL | DISCARD_ALL | DEALLOCATE_ONE | DEALLOCATE_ALL | PINS | RESHAPES
 
 
+cdef list restoring(dict defaults):
+    """The statements that bring these values back, in the order in which they may be set."""
+    return [set_sql(name, defaults[name]) for name in sorted(defaults, key=order_of_setting)]
+
+
 cdef class Simple(Borrowing):
     cdef int on_query(self, const char* message, Py_ssize_t whole, Py_ssize_t available) except -1:
         cdef Py_ssize_t size
@@ -130,8 +135,7 @@ cdef class Simple(Borrowing):
         """The second half of a RESET's answer: the session's own defaults, then what has changed, then ready."""
         cdef Restored restored = Restored()
         restored.client = self
-        return self.server.inject(
-            b";".join([set_sql(name, defaults[name]) for name in sorted(defaults, key=order_of_setting)]), restored)
+        return self.server.inject(b";".join(restoring(defaults)), restored)
 
     cdef bint answer_here(self, Facts facts) except -1:
         """Statements of which nothing is at any server: DISCARD ALL, DEALLOCATE."""
