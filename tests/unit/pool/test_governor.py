@@ -6,7 +6,7 @@ import weakref
 import pytest
 
 from tests.unit.pool.desk import APP, Desk, limited
-from tidegate.errors import CloseReason, InitQueryError, PgError, Sqlstate
+from tidegate.errors import CloseReason, PgError, Sqlstate
 from tidegate.pool.limits import PoolLimits, ServerLimits
 from tidegate.pool.slot import Slot, SlotState
 from tidegate.pool.tuning import LOOK_PERIOD
@@ -261,61 +261,6 @@ def test_a_client_that_is_moved_to_another_queue_keeps_its_time() -> None:
     desk.plan()
     assert desk.lent["a"].pool.key == OTHER
     assert [late.owner for late in desk.governor.overdue(desk.now, 1.0)] == []
-
-
-BROKEN = InitQueryError("division by zero", "22012")
-
-
-def fail_opening(desk: Desk, slot: Slot) -> list[object]:
-    failed = desk.governor.open_failed(slot, desk.now, BROKEN)
-    desk.opening.remove(slot)
-    desk.governor.closed(slot, desk.now)
-    desk.plan()
-    return [ticket.owner for ticket in failed]
-
-
-def test_a_failed_init_query_is_told_and_tried_again_after_a_pause_one_at_a_time() -> None:
-    desk = Desk(limit=4)
-    desk.connects = False
-    for who in "abc":
-        desk.ask(who)
-    pool = desk.pool()
-    assert fail_opening(desk, desk.opening[0]) == ["a", "b", "c"]
-    for slot in list(desk.opening):
-        assert fail_opening(desk, slot) == []
-    pause = pool.paused_until - desk.now
-    assert 0.1 <= pause <= 0.125, "attempts under way at once are one failure"
-    desk.ask("d")
-    assert desk.opening == []
-    assert [ticket.owner for ticket in desk.governor.turn_away(pool, desk.now)] == ["d"]
-    desk.now += pause
-    for who in "efg":
-        desk.ask(who)
-    assert desk.governor.turn_away(pool, desk.now) == []
-    assert len(desk.opening) == 1
-    assert fail_opening(desk, desk.opening[0]) == ["e", "f", "g"]
-    assert pool.paused_until - desk.now > pause
-    desk.now = pool.paused_until
-    for who in "hij":
-        desk.ask(who)
-    desk.connected(desk.opening[0])
-    assert pool.refusal is None
-    assert len(desk.opening) == 2
-    assert "h" in desk.lent
-
-
-def test_clients_wait_for_the_servers_that_there_are_when_no_more_can_be_made_fit() -> None:
-    desk = Desk(limit=4)
-    desk.ask("a")
-    desk.connects = False
-    desk.ask("b")
-    assert fail_opening(desk, desk.opening[0]) == ["b"]
-    ticket = desk.ask("c")
-    assert desk.governor.turn_away(desk.pool(), desk.now) == []
-    assert ticket is not None
-    assert ticket.alive
-    desk.done("a")
-    assert "c" in desk.lent
 
 
 def test_hard_refusal_fails_this_pools_clients_and_frees_the_slot_when_gone() -> None:
