@@ -77,5 +77,9 @@ class UntoldError(PgError):
     """What a server said last to the proxy itself: the client that has the server did not hear it."""
 
 
+class InitQueryError(PgError):
+    """init_query failed on a new server connection: waiting helps no client, and trying at once again nobody."""
+
+
 class ConfigError(Exception):
     """A setting that cannot be used; the text names the setting, its value, and what to write instead."""

@@ -8,6 +8,7 @@ seconds of a monotonic clock), no callbacks. The caller carries the actions out 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from random import Random
 
 from tidegate.errors import CloseReason, PgError
@@ -170,13 +171,35 @@ class Governor:
             self._abandoned += 1
             self.ledger.leave(ticket)
 
-    def overdue(self, now: float, borrow_timeout: float) -> list[Ticket]:
-        """Takes those who have waited `borrow_timeout` seconds or longer out of their queues, and returns them."""
+    def requeue(self, ticket: Ticket, pool: Pool) -> Ticket:
+        """Moves a waiting client to another pool's queue, without setting its time back; then `plan`."""
+        self.ledger.leave(ticket)
+        return self.ledger.join(pool, ticket.owner, ticket.since)
+
+    def turn_away(self, pool: Pool, now: float) -> list[Ticket]:
+        """Takes all out of this pool's queue whom the last failure's answer (`refusal`) concerns too: it has no server,
+        and will open none for a while.
+        """
+        if pool.refusal is None or pool.paused_until <= now or pool.live() > 0:
+            return []
+        return self._fail_clients(pool)
+
+    def overdue(
+        self, now: float, borrow_timeout: float, timeout_of: Callable[[object], float] | None = None
+    ) -> list[Ticket]:
+        """Takes those who have waited `borrow_timeout` seconds or longer out of their queues, and returns them.
+
+        Where clients have different timeouts, `timeout_of` says an owner's, and `borrow_timeout` is the shortest.
+        """
         late: list[Ticket] = []
         for pool in list(self.ledger.queue):
-            while pool.head is not None and pool.head.since + borrow_timeout <= now:
-                late.append(pool.head)
-                self.ledger.leave(pool.head)
+            ticket = pool.head
+            while ticket is not None and ticket.since + borrow_timeout <= now:
+                behind = ticket.behind
+                if timeout_of is None or ticket.since + timeout_of(ticket.owner) <= now:
+                    late.append(ticket)
+                    self.ledger.leave(ticket)
+                ticket = behind
         self._overdue += len(late)
         return late
 
@@ -202,6 +225,7 @@ class Governor:
         self._reached()
         pool.backoff.succeed()
         pool.paused_until = -_FOREVER
+        pool.refusal = None
         self.allocator.note_open_cost(now - slot.born)
         self.reaper.expect(slot)
 
@@ -209,8 +233,9 @@ class Governor:
         """A server could not be opened: `error` is what it answered, None if it did not; then `closed`, then `plan`.
 
         Returns the clients that this answer is final for, taken out of their queue: all of the slot's pool if the
-        database refused them (a wrong password, no such database), none if waiting may help. Opening pauses then:
-        for the pool if there is no room for it (53300), else for the target; at least `retry_in` seconds.
+        database refused them (a wrong password, no such database) or init_query failed, none if waiting may help.
+        Opening pauses then: for the pool if there is no room for it (53300) or init_query failed, else for the target;
+        at least `retry_in` seconds.
         """
         if slot.state != _OPENING:
             raise ValueError(f"{slot!r} was not being opened")
@@ -223,10 +248,13 @@ class Governor:
             self._paused_until = self.backoff.until
             return []
         self._reached()
-        if scope is FailureScope.POOL:
+        if scope is not FailureScope.CLIENTS:
             pool.backoff.fail(now, slot.born, retry_in, self.rng)
             pool.paused_until = pool.backoff.until
+        if scope is FailureScope.POOL:
             return []
+        if scope is FailureScope.SETUP:
+            pool.refusal = error
         pool.top_up_at = now + tuning.TOP_UP_PAUSE
         return self._fail_clients(pool)
 

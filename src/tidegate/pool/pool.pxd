@@ -27,6 +27,7 @@ cdef class Pool:
     cdef public double starved_from
     cdef public int generation
     cdef public object retired_for
+    cdef public object refusal
     cdef readonly object backoff
     cdef public double paused_until
     cdef public double top_up_at

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from tidegate.errors import CloseReason
+from tidegate.errors import CloseReason, PgError
 from tidegate.pool import tuning
 from tidegate.pool.cap import Cap
 from tidegate.pool.limits import PoolKey, PoolLimits
@@ -25,7 +25,8 @@ class Pool:
     The stack is last in, first out, so that a quiet pool's surplus grows old at the bottom and can be closed. The
     queue is a linked list: clients that give up are unlinked at once, so its memory is that of the live ones.
     `quota` is the pool's fair number of servers, `demand` the smoothed need it was computed from, `peak` the largest
-    need since then; `starved_from` is when the pool last lost its only server.
+    need since then; `starved_from` is when the pool last lost its only server. `refusal` is why no server could be
+    opened, until one is; only one at a time is tried then.
     """
 
     def __init__(self, key: PoolKey, limits: PoolLimits, caps: tuple[Cap, ...], number: int, now: float) -> None:
@@ -48,6 +49,7 @@ class Pool:
         self.starved_from = now
         self.generation = 0
         self.retired_for = CloseReason.SERVER_RELOADED
+        self.refusal: PgError | None = None
         self.backoff = Backoff()
         self.paused_until = -math.inf
         self.top_up_at = -math.inf
@@ -61,6 +63,8 @@ class Pool:
     def need(self) -> int:
         """Servers that waiting clients want and that are not already on their way; at most what max_size allows."""
         need = self.waiting - self.opening - len(self.idle)
+        if self.refusal is not None and need > 1 - self.opening:
+            need = 1 - self.opening
         if self.max_size > 0 and need > self.max_size - self.held:
             return self.max_size - self.held
         return need

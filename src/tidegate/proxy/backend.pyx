@@ -126,6 +126,7 @@ cdef class Backend(Server):
                 self.pid = self.login.pid
                 self.key = self.login.key
                 self.reported = self.context.interned.intern(self.login.parameters)
+                self.initial = self.applied = self.context.interned.intern(self.login.initial)
                 self.lender.ready(self)
         self.context.to_servers.flush()
         if self.phase == READY and pos < size:

@@ -11,6 +11,7 @@ cdef class Borrowing(Client):
 
     cdef bint need_server(self) except -1
     cdef int outfit(self, Server server) except -1
+    cdef int rebase(self, initial) except -1
     cdef int maybe_release(self) except -1
     cdef int touch(self, Facts facts) except -1
     cdef int probe(self) except -1

@@ -44,9 +44,12 @@ cdef class Borrowing(Client):
         server.attach(self)
         if self.phase == ENTERING:
             self.ticket = None
-            self.outfit(server)
+            if not server.dedicated:
+                self.outfit(server)
             self.login.server_lent(self, server)
             if self.phase == RUNNING and self.server is server and not server.tunnel:
+                if server.queue.count:
+                    self.outfit(server)  # it can't be given back yet, and the client may go on before it is
                 self.maybe_release()
             return 0
         self.phase = RUNNING
@@ -62,6 +65,8 @@ cdef class Borrowing(Client):
         cdef Replay replay
         cdef bytes sql
         if server.applied is not self.settings:
+            if self.moved:
+                self.rebase(server.initial)
             before = server.applied
             sql = self.context.interned.replay(before, self.settings)
             server.applied = self.settings
@@ -77,11 +82,22 @@ cdef class Borrowing(Client):
             self.sync_parameters()
         return 0
 
+    cdef int rebase(self, initial) except -1:
+        """Take another init_query's values for defaults; what the session has set itself stays."""
+        own = {name: value for name, value in self.settings.values.items() if self.defaults.values.get(name) != value}
+        interned = self.context.interned
+        self.defaults = interned.changed(initial, self.given.values)
+        self.settings = interned.changed(self.defaults, own)
+        self.moved = False
+        return 0
+
     cdef int settled(self) except -1:
         if self.phase == ENTERING:
             return 0
         self.active_at = self.context.loop.now
         self.unsettled = None
+        if server.reported is not self.seen:
+            self.sync_parameters()
         if self.finished:
             return self.leave(CloseReason.CLIENT_LEFT)
         if self.unsure:
@@ -281,16 +297,18 @@ cdef class Borrowing(Client):
         validation.wanted = wanted
         self.context.to_servers.flush()
 
-    def begin(self, settings, seen, double idle_timeout, bytes greeting):
+    def begin(self, defaults, given, seen, double idle_timeout, bytes greeting):
         """The login is complete."""
-        self.settings = self.defaults = settings
+        self.settings = self.defaults = defaults
+        self.given = given
+        self.moved = False
         self.seen = seen
         self.scs_on = seen.scs_on
         self.trail = seen.trail
         self.role_idle_timeout = idle_timeout
         self.login = None
         self.phase = RUNNING
-        if settings.temporary:
+        if defaults.temporary:
             self.pin_down(PinReason.TEMP_OBJECT, b"search_path")
         self.active_at = self.context.loop.now
         self.send_bytes(greeting)

@@ -36,7 +36,10 @@ cdef class Client(Borrower):
     cdef public object ticket  # its place in the queue
     cdef readonly ClientPhase phase
     cdef public object settings  # session.settings.Settings: what it has set
-    cdef public object defaults  # what RESET returns to
+    cdef public object defaults  # what RESET returns to: init_query's values, under those that it gave itself
+    cdef public object given  # what its start-up packet set
+    cdef public bint elsewhere  # since a reload, its proxy has another pool for it
+    cdef public bint moved  # to such a pool; its defaults are still those of the last one
     cdef public object seen  # the parameters as it last saw them
     cdef dict statements  # name -> Statement, or None
     cdef Statement unnamed

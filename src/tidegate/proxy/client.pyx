@@ -50,7 +50,7 @@ cdef class Client(Borrower):
     def __init__(self, Context context, gate):
         self.context = context
         self.gate = gate
-        self.settings = self.defaults = self.seen = context.interned.nothing
+        self.settings = self.defaults = self.given = self.seen = context.interned.nothing
         self.since = self.active_at = context.loop.now
 
     def open(self, int fd):

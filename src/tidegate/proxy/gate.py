@@ -131,7 +131,7 @@ class Gate:
             credential = PasswordCredential(password) if password else None
         self.target.keep_credential(user, credential)
         client.door = self.target
-        client.pool = self.target.pool((database, user), self.proxy)
+        client.pool = self.target.pool(database, user, self.proxy)
         if login.replication:
             self.enter_dedicated(login, PinReason.REPLICATION)
             return
@@ -151,7 +151,6 @@ class Gate:
     def enter_dedicated(self, login: ClientLogin, reason: PinReason) -> None:
         """A server of the client's own, started with the client's own parameters."""
         client = login.client
-        database, user = client.pool.key[:2]
         client.abandon_for_another()
         startup = {name.encode("utf-8", "surrogateescape"): value for name, value in login.wanted.items()}
         if login.options:
@@ -163,7 +162,7 @@ class Gate:
         client.closes_server = True
         self.worker.counters.pins += 1
         self._count_pin(reason)
-        client.pool = self.target.dedicated_pool((database, user), startup)
+        client.pool = self.target.dedicated_pool(client.pool.key, startup, login.wanted.keys(), self.proxy)
         client.enter_pool()
 
     @staticmethod
@@ -181,13 +180,17 @@ class Gate:
     def greet(self, login: ClientLogin, info: PoolInfo) -> None:
         """Tell the client its parameters and its key; from here on it is relayed."""
         client = login.client
-        settings = info.canonical(login.wanted)
-        assert settings is not None
-        seen, block = info.greeting(settings)
-        client.begin(settings, seen, info.idle_session_timeout, block + self._key_and_ready(login))
+        given = info.canonical(login.wanted)
+        assert given is not None
+        begun = info.greeting(given)
+        greeting = begun.messages + self._key_and_ready(login)
+        client.begin(begun.defaults, given, begun.seen, info.idle_session_timeout, greeting)
 
     def greet_dedicated(self, login: ClientLogin, server: Server) -> None:
-        """The same with a server of its own: what that server said at its start is the truth."""
+        """The same with a server of its own: what that server said at its start is the truth.
+
+        What the client gave are that server's own defaults, to which it returns by itself.
+        """
         client = login.client
         server.tunnel = bool(login.replication)
         block = b"".join(
@@ -195,7 +198,7 @@ class Gate:
             for name, value in server.reported.values.items()
         )
         nothing = self.worker.context.interned.nothing
-        client.begin(nothing, server.reported, 0.0, block + self._key_and_ready(login))
+        client.begin(server.applied, nothing, server.reported, 0.0, block + self._key_and_ready(login))
 
     def _key_and_ready(self, login: ClientLogin) -> bytes:
         pid, key = self.worker.cancel_keys.issue(login.client, 32 if login.minor >= 2 else 4)

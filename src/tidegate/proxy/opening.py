@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from tidegate.auth.backend import BackendLogin, Credential
 from tidegate.errors import PgError, Sqlstate
+from tidegate.proxy.initializing import Initialization, failure
 from tidegate.session.settings import milliseconds
 from tidegate.wire.postgres import messages
 
@@ -30,7 +31,10 @@ class Step(Enum):
     AUTHENTICATING = auto()
     STARTING = auto()
     ASKED_ABOUT = auto()
+    LOOKING = auto()
     INITIALIZING = auto()
+    LOOKING_AGAIN = auto()
+    RESTORING = auto()
     DONE = auto()
 
 
@@ -54,7 +58,8 @@ class About:
 class ServerLogin:
     """Feed it each message until `done`.
 
-    `curious`: ask the server about itself (a replication connection can't answer). `init_query` runs last.
+    `curious`: ask the server about itself (a replication connection can't answer). `initialization` runs last; what it
+    has set is then in `initial`.
     """
 
     def __init__(
@@ -64,16 +69,17 @@ class ServerLogin:
         startup: Mapping[bytes, bytes],
         *,
         curious: bool = True,
-        init_query: str = "",
+        initialization: Initialization | None = None,
     ) -> None:
         self.parameters: dict[str, bytes] = {}
         self.pid = 0
         self.key = b""
         self.about: About | None = None
+        self.initial: dict[str, bytes] = {}
         self._startup = dict(startup)
         self._backend = BackendLogin(user, credential)
         self._curious = curious
-        self._init_query = init_query.encode()
+        self._initialization = initialization
         self._step = Step.AUTHENTICATING
         self._row: list[bytes | None] | None = None
 
@@ -82,21 +88,31 @@ class ServerLogin:
         """Whether the server can be lent."""
         return self._step is Step.DONE
 
+    @property
+    def initializing(self) -> bool:
+        """Whether init_query runs, or what belongs to it."""
+        return self._step in _INITIALIZING
+
     def begin(self) -> bytes:
         """The first bytes to send."""
         return messages.startup(0, self._startup)
 
     def feed(self, kind: int, body: bytes) -> bytes | None:
-        """Take one message; return bytes to send, or None. Raises PgError when the server refuses."""
+        """Take one message; return bytes to send, or None.
+
+        Raises PgError when the server refuses, InitQueryError when it is init_query that fails.
+        """
         if kind == ord("E"):
-            raise messages.parse_error(body)
+            error = messages.parse_error(body)
+            raise failure(error) if self.initializing and error.severity == "ERROR" else error
         handler = self._HANDLERS.get((self._step, chr(kind))) or self._ANYWHERE.get(chr(kind))
         if handler is None:
-            raise PgError(
+            error = PgError(
                 f"the database sent message {chr(kind)!r} out of place while logging in",
                 Sqlstate.PROTOCOL_VIOLATION,
                 "FATAL",
             )
+            raise failure(error) if self.initializing else error
         return handler(self, body)
 
     def _authentication(self, body: bytes) -> bytes | None:
@@ -130,15 +146,38 @@ class ServerLogin:
         return self._initialize()
 
     def _initialize(self) -> bytes | None:
-        if self._init_query:
-            self._step = Step.INITIALIZING
-            return messages.query(self._init_query)
-        self._step = Step.DONE
-        return None
+        if self._initialization is None:
+            self._step = Step.DONE
+            return None
+        self._step = Step.LOOKING
+        return self._initialization.queries
+
+    def _look_row(self, body: bytes) -> None:
+        assert self._initialization is not None
+        row = messages.parse_data_row(body)
+        if self._step is Step.LOOKING:
+            self._initialization.seen_before(row)
+        else:
+            self._initialization.seen_after(row)
+
+    def _looked(self, body: bytes) -> None:
+        self._step = Step.INITIALIZING
 
     def _initialized(self, body: bytes) -> None:
         if body != b"I":
-            raise PgError("init_query left a transaction open", Sqlstate.FEATURE_NOT_SUPPORTED, "FATAL")
+            raise failure(PgError("init_query left a transaction open", Sqlstate.FEATURE_NOT_SUPPORTED))
+        self._step = Step.LOOKING_AGAIN
+
+    def _looked_again(self, body: bytes) -> bytes | None:
+        assert self._initialization is not None
+        self.initial = self._initialization.initial
+        if self._initialization.overridden:
+            self._step = Step.RESTORING
+            return self._initialization.restoring
+        self._step = Step.DONE
+        return None
+
+    def _restored(self, body: bytes) -> None:
         self._step = Step.DONE
 
     def _ignore(self, body: bytes) -> None:
@@ -154,10 +193,24 @@ class ServerLogin:
         (Step.ASKED_ABOUT, "D"): _about_row,
         (Step.ASKED_ABOUT, "C"): _ignore,
         (Step.ASKED_ABOUT, "Z"): _about_done,
+        (Step.LOOKING, "T"): _ignore,
+        (Step.LOOKING, "D"): _look_row,
+        (Step.LOOKING, "C"): _ignore,
+        (Step.LOOKING, "Z"): _looked,
         (Step.INITIALIZING, "T"): _ignore,
         (Step.INITIALIZING, "D"): _ignore,
         (Step.INITIALIZING, "C"): _ignore,
         (Step.INITIALIZING, "I"): _ignore,
         (Step.INITIALIZING, "Z"): _initialized,
+        (Step.LOOKING_AGAIN, "T"): _ignore,
+        (Step.LOOKING_AGAIN, "D"): _look_row,
+        (Step.LOOKING_AGAIN, "C"): _ignore,
+        (Step.LOOKING_AGAIN, "Z"): _looked_again,
+        (Step.RESTORING, "C"): _ignore,
+        (Step.RESTORING, "Z"): _restored,
     }
-    _ANYWHERE: ClassVar[dict[str, _Handler]] = {"S": _parameter, "N": _ignore}
+    # A notification comes if init_query listens to a channel that it also notifies.
+    _ANYWHERE: ClassVar[dict[str, _Handler]] = {"S": _parameter, "N": _ignore, "A": _ignore}
+
+
+_INITIALIZING = (Step.LOOKING, Step.INITIALIZING, Step.LOOKING_AGAIN, Step.RESTORING)

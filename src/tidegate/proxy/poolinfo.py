@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from tidegate.session.settings import Interned, Settings
 from tidegate.wire.postgres import messages
@@ -17,29 +18,39 @@ GREETINGS_KEPT = 256
 NAME_LENGTH = 63  # bytes; PostgreSQL cuts an application_name to NAMEDATALEN - 1
 
 
+class Greeting(NamedTuple):
+    """The session's defaults, the parameters that its client sees, and the ParameterStatus messages that say so."""
+
+    defaults: Settings
+    seen: Settings
+    messages: bytes
+
+
 class PoolInfo:
     """Start-up parameters are checked once by a server; from then on their canonical spelling is remembered."""
 
     def __init__(self, interned: Interned) -> None:
         self.base: Settings | None = None
+        self.initial = interned.nothing  # what init_query sets, which every session starts with
         self.idle_session_timeout = 0.0  # seconds; of its servers, which the proxy enforces
         self._interned = interned
         self._names: dict[str, str] = {}
         self._checked: OrderedDict[tuple[str, bytes], bytes] = OrderedDict()
-        self._greetings: OrderedDict[Settings, tuple[Settings, bytes]] = OrderedDict()
+        self._greetings: OrderedDict[Settings, Greeting] = OrderedDict()
 
-    def based_on(self, reported: Settings, idle_session_timeout: float) -> None:
-        """A fresh server of this pool has reported its parameters."""
+    def based_on(self, reported: Settings, initial: Settings, idle_session_timeout: float) -> None:
+        """A fresh server of this pool has reported its parameters; `initial`: init_query has set these."""
         self.idle_session_timeout = idle_session_timeout
-        if reported is self.base:
+        if reported is self.base and initial is self.initial:
             return
         self.base = reported
+        self.initial = initial
         self._names = {name.lower(): name for name in reported.values}
         self._checked.clear()
         self._greetings.clear()
 
     def canonical(self, wanted: Mapping[str, bytes]) -> Settings | None:
-        """The session defaults that these start-up parameters make; None if a server must check one first."""
+        """These start-up parameters as the server spells them; None if a server must check one first."""
         values: dict[str, bytes] = {}
         for name, value in wanted.items():
             known = self._checked.get((name, value))
@@ -57,18 +68,19 @@ class PoolInfo:
             if len(self._checked) > CHECKED_KEPT:
                 self._checked.popitem(last=False)
 
-    def greeting(self, settings: Settings) -> tuple[Settings, bytes]:
-        """The parameters that a client with these defaults sees, and the ParameterStatus messages that say so."""
-        found = self._greetings.get(settings)
+    def greeting(self, given: Settings) -> Greeting:
+        """How a session begins whose client has given these start-up parameters: they go before init_query's."""
+        found = self._greetings.get(given)
         if found is None:
             assert self.base is not None
-            changes = {self._names[name]: value for name, value in settings.values.items() if name in self._names}
+            changes = {self._names[name]: value for name, value in given.values.items() if name in self._names}
             seen = self._interned.changed(self.base, changes)
             block = b"".join(
                 messages.parameter_status(name.encode("utf-8", "surrogateescape"), value)
                 for name, value in seen.values.items()
             )
-            found = self._greetings[settings] = seen, block
+            found = Greeting(self._interned.changed(self.initial, given.values), seen, block)
+            self._greetings[given] = found
             if len(self._greetings) > GREETINGS_KEPT:
                 self._greetings.popitem(last=False)
         return found

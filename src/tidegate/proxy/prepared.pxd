@@ -2,11 +2,12 @@
 
 from tidegate.proxy.description cimport ShapeCheck
 from tidegate.proxy.simple cimport Simple
+from tidegate.session.facts cimport Facts
 from tidegate.session.statements cimport Naming, Statement
 
 
 cdef class Prepared(Simple):
-    cdef dict portals  # name -> Statement, of those whose Execute drops prepared statements; or None
+    cdef dict portals  # name -> Statement, of those whose Execute drops statements or resets settings; or None
     cdef ShapeCheck checking  # under way, or None
     cdef bint executed  # something of this batch was passed on for execution
 
@@ -22,6 +23,7 @@ cdef class Prepared(Simple):
     cdef int on_bind(self, const char* message, Py_ssize_t whole, Py_ssize_t available) except -1
     cdef int on_describe(self, const char* message, Py_ssize_t whole) except -1
     cdef int on_execute(self, const char* message, Py_ssize_t whole) except -1
+    cdef int restore_aside(self, Facts facts) except -1
     cdef Naming forgotten_by(self, Statement statement)
     cdef int forget(self, Naming naming) except -1
     cdef int on_close(self, const char* message, Py_ssize_t whole) except -1

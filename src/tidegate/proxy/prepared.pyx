@@ -13,8 +13,8 @@ from cpython.bytes cimport PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from tidegate.proxy.description cimport Description, ShapeCheck
 from tidegate.proxy.outcome cimport DONE, STOP
 from tidegate.proxy.server cimport Server
-from tidegate.proxy.simple cimport Simple
-from tidegate.session.facts cimport DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, PLAIN
+from tidegate.proxy.simple cimport Simple, restoring
+from tidegate.session.facts cimport DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, PLAIN, RESET_ALL, Facts
 from tidegate.session.statements cimport Naming, Statement
 from tidegate.wire.postgres.integers cimport put32, string_end
 from tidegate.wire.postgres.messages cimport HEADER, command_complete, error_response, message as build
@@ -37,6 +37,11 @@ cdef bytes PLAN_CHANGED = build(
 cdef enum:
     SHOWN = 200  # bytes of a statement that a log line shows
     FORGETS = DEALLOCATE_ONE | DEALLOCATE_ALL | DISCARD_ALL
+
+
+cdef inline bint is_watched(Facts facts) noexcept:
+    """Whether an Execute of this statement is more than the server's own affair."""
+    return facts.flags & (FORGETS | RESET_ALL) != 0 or facts.set_default is not None
 
 
 cdef class Prepared(Simple):
@@ -104,9 +109,8 @@ cdef class Prepared(Simple):
         if statement in self.server.prepared:
             return self.name_known(name, statement, message, name_end, whole)
         self.server.send_bytes(build(b'P', statement.name + b"\0" + statement.content))
-        self.server.prepared[statement] = None
-        self.context.counters.parses_server += 1
-        return self.push_naming(PARSE, Naming(name, statement, False))
+        self.push_naming(PARSE, Naming(name, statement, False))
+        return self.server.note_prepared(statement)
 
     cdef int name_known(self, bytes name, Statement statement, const char* message, Py_ssize_t name_end,
                         Py_ssize_t whole) except -1:
@@ -155,8 +159,8 @@ cdef class Prepared(Simple):
         return 0
 
     cdef int bound(self, bytes portal, Statement statement) except -1:
-        """Remember the portals whose Execute concerns the name space."""
-        if statement is not None and statement.facts.flags & FORGETS:
+        """Remember the portals whose Execute concerns the name space, or the session's defaults."""
+        if statement is not None and is_watched(statement.facts):
             if self.portals is None:
                 self.portals = {}
             self.portals[portal] = statement
@@ -182,7 +186,7 @@ cdef class Prepared(Simple):
         if name_end == 0:
             if self.unnamed is not None:
                 self.use(self.unnamed)
-                if self.portals is not None or self.unnamed.facts.flags & FORGETS:
+                if self.portals is not None or is_watched(self.unnamed.facts):
                     self.bound(PyBytes_FromStringAndSize(body, portal_end), self.unnamed)
             if self.server.unnamed is not self.unnamed:
                 self.server.ensure_unnamed(self.unnamed)
@@ -204,7 +208,7 @@ cdef class Prepared(Simple):
                 return self.force_failure(PLAN_CHANGED)
         self.server.ensure(statement, self.settled_context())
         self.use(statement)
-        if self.portals is not None or statement.facts.flags & FORGETS:
+        if self.portals is not None or is_watched(statement.facts):
             self.bound(PyBytes_FromStringAndSize(body, portal_end), statement)
         rest = portal_end + 1 + name_end
         head[0] = b'B'
@@ -245,8 +249,7 @@ cdef class Prepared(Simple):
         server.queue.push(PARSE, CAPTURE, check)
         server.queue.push(DESCRIBE, CAPTURE, check)
         server.queue.push(SYNC, CAPTURE, check)
-        server.prepared[statement] = None
-        self.context.counters.parses_server += 1
+        server.note_prepared(statement)
         self.unsure = True
         return STOP
 
@@ -284,19 +287,26 @@ cdef class Prepared(Simple):
         if self.portals is not None:
             # Its name, a NUL, and the number of rows.
             statement = self.portals.get(PyBytes_FromStringAndSize(message + HEADER, max(whole - HEADER - 5, 0)))
-        if statement is not None:
+        if statement is not None and statement.facts.flags & FORGETS:
             naming = self.forgotten_by(statement)
             if naming is not None and not naming.at_server:
                 return self.forget(naming)
         self.executed = True
         self.server.send(message, whole)
         if naming is None:
-            return self.server.queue.push(EXECUTE, FORWARD, None)
-        if statement.facts.flags & DISCARD_ALL:
-            self.touch(statement.facts)
-        self.server.forget_statements()
-        self.statements = None
-        return self.push_naming(EXECUTE, naming)
+            self.server.queue.push(EXECUTE, FORWARD, None)
+        else:
+            if statement.facts.flags & DISCARD_ALL:
+                self.touch(statement.facts)
+            self.server.forget_statements()
+            self.statements = None
+            self.push_naming(EXECUTE, naming)
+        return self.restore_aside(statement.facts) if statement is not None else 0
+
+    cdef int restore_aside(self, Facts facts) except -1:
+        """Behind a RESET: what it must bring back, before anything else of the client's batch."""
+        cdef dict defaults = self.defaults_behind(facts)
+        return self.server.run_aside(restoring(defaults)) if defaults else 0
 
     cdef Naming forgotten_by(self, Statement statement):
         """What the Execute of a DEALLOCATE or DISCARD ALL does to the name space; None: the server knows better."""

@@ -55,7 +55,9 @@ cdef class Server(StreamOwner):
     cdef ReplyQueue queue
     cdef public object login  # proxy.login.ServerLogin until the server is ready
     cdef readonly Phase phase
-    cdef public object applied  # session.settings.Settings
+    cdef public object initial  # session.settings.Settings: what init_query has set
+    cdef public bint dedicated  # started with one client's own parameters, for that client
+    cdef public object applied  # likewise: what is set now
     cdef public object reported  # likewise: what ParameterStatus said last
     cdef dict prepared  # Statement -> None, least recently used first
     cdef public int max_prepared
@@ -85,6 +87,7 @@ cdef class Server(StreamOwner):
     cdef int inject(self, bytes sql, Injection injection) except -1
     cdef int ask(self, bytes sql, list arguments, Injection injection) except -1
     cdef int ensure(self, Statement statement, tuple context) except -1
+    cdef int note_prepared(self, Statement statement) except -1
     cdef int run_aside(self, list statements) except -1
     cdef int ensure_unnamed(self, Statement statement) except -1
     cdef int forget_statements(self) except -1

@@ -3,6 +3,8 @@ from tidegate.session.settings import Settings
 
 class Server:
     slot: Slot
+    initial: Settings
+    dedicated: bool
     applied: Settings
     reported: Settings
     pid: int

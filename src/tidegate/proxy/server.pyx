@@ -131,7 +131,7 @@ cdef class Server(StreamOwner):
         self.lender = lender
         self.slot = slot
         self.login = login
-        self.applied = self.reported = context.interned.nothing
+        self.initial = self.applied = self.reported = context.interned.nothing
         self.max_prepared = 500
         self.key = b""
 
@@ -203,6 +203,11 @@ cdef class Server(StreamOwner):
         self.queue.push(PARSE, SWALLOW, statement)
         if changed:
             self.run_aside(context_change(statement.context, context))
+        return self.note_prepared(statement)
+
+    cdef int note_prepared(self, Statement statement) except -1:
+        """The server has been sent a Parse of this: the least recently used statement makes room if it must."""
+        cdef dict prepared = self.prepared
         self.context.counters.parses_server += 1
         prepared[statement] = None
         if len(prepared) > self.max_prepared:

@@ -5,6 +5,9 @@ from tidegate.session.facts cimport Facts
 from tidegate.session.statements cimport Statement
 
 
+cdef list restoring(dict defaults)
+
+
 cdef class Simple(Borrowing):
     cdef int on_query(self, const char* message, Py_ssize_t whole, Py_ssize_t available) except -1
     cdef int run_query(self, Facts facts, const char* message, Py_ssize_t whole, Py_ssize_t available) except -1

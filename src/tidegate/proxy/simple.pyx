@@ -22,12 +22,17 @@ from tidegate.wire.postgres.integers cimport string_end
 from tidegate.wire.postgres.messages cimport HEADER, command_complete, query, ready_for_query
 from tidegate.wire.postgres.replies cimport FORWARD, QUERY, SHORTEN
 from tidegate.errors import PgError, Sqlstate
-from tidegate.session.settings import set_sql
+from tidegate.session.settings import IDENTITY, order_of_setting, set_sql
 
 cdef bytes IDLE = ready_for_query(b'I')
 
 cdef enum:
     CHANGES = TOUCHES | RESET_ALL | DISCARD_ALL | DEALLOCATE_ONE | DEALLOCATE_ALL | PINS | RESHAPES
+
+
+cdef list restoring(dict defaults):
+    """The statements that bring these values back, in the order in which they may be set."""
+    return [set_sql(name, defaults[name]) for name in sorted(defaults, key=order_of_setting)]
 
 
 cdef class Simple(Borrowing):
@@ -120,15 +125,17 @@ cdef class Simple(Borrowing):
         cdef dict defaults = self.defaults.values
         if not facts.flags & SINGLE:
             return {}
-        if facts.flags & (RESET_ALL | DISCARD_ALL):
+        if facts.flags & DISCARD_ALL:
             return defaults
+        if facts.flags & RESET_ALL:
+            return {name: value for name, value in defaults.items() if name not in IDENTITY}
         return {facts.set_default: defaults[facts.set_default]} if facts.set_default in defaults else {}
 
     cdef int restore(self, dict defaults) except -1:
         """The second half of a RESET's answer: the session's own defaults, then what has changed, then ready."""
         cdef Restored restored = Restored()
         restored.client = self
-        return self.server.inject(b";".join([set_sql(name, value) for name, value in defaults.items()]), restored)
+        return self.server.inject(b";".join(restoring(defaults)), restored)
 
     cdef bint answer_here(self, Facts facts) except -1:
         """Statements of which nothing is at any server: DISCARD ALL, DEALLOCATE."""

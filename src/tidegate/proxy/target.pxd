@@ -15,8 +15,8 @@ cdef class Target(Door):
     cdef readonly object budget
     cdef readonly Governor governor
     cdef readonly object infos  # pool key -> PoolInfo
-    cdef readonly object proxies  # pool key -> ProxyConfig whose limits apply
-    cdef readonly dict startups  # key of a dedicated pool -> its start-up parameters
+    cdef readonly dict proxies  # name of a shared pool -> ProxyConfig by which its clients come
+    cdef readonly object startups  # dedicated pool -> Startup
     cdef readonly dict credentials  # user -> Credential
     cdef readonly set servers
     cdef public object address  # proxy.address.Address
@@ -30,6 +30,7 @@ cdef class Target(Door):
 
     cdef int lending  # clients that are being lent a server right now, each by the one before
 
+    cdef int make_harmless(self, Server server) except -1
     cpdef int act(self) except -1
     cdef int lend(self, Ticket ticket, Slot slot, double now) except -1
     cdef int carry_out(self, list actions) except -1

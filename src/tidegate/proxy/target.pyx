@@ -6,9 +6,13 @@ make. Refuses to decide who gets a server: that is `pool`.
 
 import random
 from collections import OrderedDict
+from functools import partial
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 from tidegate.pool.actions cimport Close, Lend, Open
 from tidegate.pool.governor cimport Governor
+from tidegate.pool.pool cimport Pool
 from tidegate.pool.slot cimport Slot, Ticket
 from tidegate.proxy.backend cimport Backend
 from tidegate.proxy.client cimport ENTERING, WAITING, Client, Door
@@ -16,11 +20,14 @@ from tidegate.proxy.context cimport Context
 from tidegate.proxy.resting cimport Resting
 from tidegate.proxy.server cimport LOGGING_IN, READY, Borrower, Injection, Server
 from tidegate.auth.backend import PasswordCredential, VerifierOutdated
-from tidegate.errors import CloseReason, PgError, Sqlstate
+from tidegate.errors import CloseReason, InitQueryError, PgError, Sqlstate
 from tidegate.pool.limits import PoolLimits, ServerLimits
 from tidegate.pool.slot import SlotState
+from tidegate.proxy.initializing import Initialization
 from tidegate.proxy.opening import ServerLogin
 from tidegate.proxy.poolinfo import PoolInfo
+from tidegate.proxy.poolkeys import PARAMETERS, SHARED, entry_of, is_dedicated, pool_key
+from tidegate.proxy.regrouping import regroup
 
 cdef enum:
     DEEPEST = 16  # clients in a row that give a server back as soon as they get it, before the stack is unwound
@@ -43,6 +50,19 @@ def server_limits(config, most):
     )
 
 
+def borrow_timeout(client):
+    """How long a client's proxy has it wait for a server, in seconds."""
+    return client.gate.proxy.connection_borrow_timeout
+
+
+class Startup(NamedTuple):
+    """What the server of a dedicated pool is started with: `parameters` of its start-up packet, settings `given` there."""
+
+    parameters: dict[bytes, bytes]
+    given: frozenset[str]
+    proxy: object
+
+
 cdef class Harmless(Injection):
     """Settings that would end an idle server, or break what is injected, were reset before it is lent again."""
 
@@ -61,7 +81,7 @@ cdef class Target(Door):
         self.address = address
         self.infos = OrderedDict()
         self.proxies = {}
-        self.startups = {}
+        self.startups = WeakKeyDictionary()
         self.credentials = {}
         self.servers = set()
         self.resting = Resting(self)
@@ -75,28 +95,28 @@ cdef class Target(Door):
 
     # --- pools ----------------------------------------------------------------------------------------------------
 
-    def pool(self, key, proxy):
-        """The pool of (database, user), with the limits of the proxy by which its clients come."""
+    def pool(self, database, user, proxy):
+        """The pool of a database and a user for clients of this proxy."""
+        key = pool_key(self.worker.config.proxies, proxy, database, user)
         self.proxies[key] = proxy
         return self.governor.pool(key, self.context.loop.now)
 
-    def dedicated_pool(self, key, startup):
-        """A pool of one server, for one client, started with the client's own parameters."""
+    def dedicated_pool(self, key, startup, given, proxy):
+        """A pool of one server, for one client of pool `key`, started with the client's own parameters.
+
+        `given`: the settings that are named in these.
+        """
         self.dedicated += 1
-        own = (*key, str(self.dedicated))
-        self.startups[own] = startup
-        return self.governor.pool(own, self.context.loop.now)
+        pool = self.governor.pool((*key[:SHARED], str(self.dedicated)), self.context.loop.now)
+        self.startups[pool] = Startup(startup, frozenset(given), proxy)
+        return pool
 
     def limits_of(self, key):
         """PoolLimits of a pool: from the database's entry and the listed user."""
-        proxy = self.proxies.get(key[:2])
-        if len(key) > 2 or proxy is None:
+        proxy = self.proxies.get(key)
+        if is_dedicated(key) or proxy is None:
             return PoolLimits()
-        database, user = key
-        entries = [e for alias, e in proxy.databases.items() if (e.database or alias) == database]
-        # Several names may lead to one database, each with a forced user of its own: that one's sizes count.
-        fitting = [e for e in entries if e.user == user] or [e for e in entries if e.user is None]
-        entry = fitting[0] if fitting else proxy.database(database)
+        entry = entry_of(proxy, key[0], key[1])
         listed = self.worker.config.user(key[1])
         return PoolLimits(
             max_size=entry.pool_size if entry else 0,
@@ -106,7 +126,7 @@ cdef class Target(Door):
 
     def info(self, key):
         """What is known of a pool."""
-        key = key[:2]
+        key = key[:PARAMETERS]
         found = self.infos.get(key)
         if found is None:
             found = self.infos[key] = PoolInfo(self.context.interned)
@@ -114,9 +134,23 @@ cdef class Target(Door):
                 self.infos.popitem(last=False)
         return found
 
+    def regroup(self):
+        """The proxies have other settings: see `regrouping`."""
+        regroup(self, self.worker.config.proxies, self.worker.gates.values(), self.context.loop.now)
+        self.relimit()
+        self.act()
+
+    def change_pool(self, Client client):
+        """The client's proxy has another pool for it now."""
+        client.pool = self.pool(client.pool.key[0], client.pool.key[1], client.gate.proxy)
+        client.elsewhere = False
+        client.moved = True
+
     def keep_credential(self, user, credential):
         """How to log in to the database as a user; a client has just shown that it knows."""
         known = self.credentials.get(user)
+        if credential is None and known is not None:
+            return  # a client of a proxy that trusts it has shown nothing
         if known != credential and not (
             # Keep the object that has its keys derived already.
             isinstance(known, PasswordCredential) and isinstance(credential, PasswordCredential)
@@ -128,7 +162,10 @@ cdef class Target(Door):
 
     cdef int borrow(self, Client client) except -1:
         cdef double now = self.context.loop.now
-        cdef Slot slot = self.governor.borrow(client.pool, now, client.settings)
+        cdef Slot slot
+        if client.elsewhere:
+            self.change_pool(client)
+        slot = self.governor.borrow(client.pool, now, client.settings)
         self.context.counters.borrows += 1
         if slot is not None:
             return client.lent(<Server>slot.handle)
@@ -137,12 +174,19 @@ cdef class Target(Door):
         if client.phase != ENTERING:
             client.phase = WAITING
         self.context.counters.borrow_waits += 1
+        if (<Pool>client.pool).refusal is not None:
+            self.context.loop.call_later(0, partial(self.turn_away, client.pool))
         if self.governor.must_plan(client.pool, now):
             self.act()
         if self.shared and client.ticket is not None and now - self.asked_at > ASK_PERIOD:
             self.asked_at = now
             self.worker.wake(self.budget.givers())
         return 0
+
+    def turn_away(self, pool):
+        """Tell those who came into the pause after a failed init_query why no server is opened for them."""
+        for ticket in self.governor.turn_away(pool, self.context.loop.now):
+            (<Client>ticket.owner).refused(pool.refusal)
 
     cdef int abandon(self, Client client) except -1:
         ticket = client.ticket
@@ -157,9 +201,11 @@ cdef class Target(Door):
         cdef double now = self.context.loop.now
         about = server.login.about
         key = server.slot.pool.key
-        if about is not None and len(key) == 2:
-            self.info(key).based_on(server.reported, about.idle_session_timeout)
+        if about is not None and not server.dedicated:
+            self.info(key).based_on(server.reported, server.initial, about.idle_session_timeout)
             self.learn_limit(about)
+            if server.applied.hazard:
+                self.make_harmless(server)
         server.login = None
         self.last_error = None
         self.context.counters.servers_opened += 1
@@ -180,9 +226,7 @@ cdef class Target(Door):
         if server.tainted:
             return self.close_server(slot, CloseReason.SERVER_UNCLEAN)
         if server.applied is not self.context.nothing and server.applied.hazard:
-            sql = self.context.interned.replay(server.applied, self.context.interned.nothing)
-            server.applied = self.context.interned.nothing
-            server.inject(sql, Harmless())
+            self.make_harmless(server)
             return self.context.to_servers.flush()
         if self.lending < DEEPEST:
             ticket = self.governor.pass_on(slot, now)
@@ -195,6 +239,12 @@ cdef class Target(Door):
             else:
                 self.context.loop.call_later(0, self.act)
         return self.resting.came_back(server)
+
+    cdef int make_harmless(self, Server server) except -1:
+        """Reset what is set on a server that is to be idle; whoever borrows it brings that back."""
+        sql = self.context.interned.replay(server.applied, self.context.interned.nothing)
+        server.applied = self.context.interned.nothing
+        return server.inject(sql, Harmless())
 
     cdef int lend(self, Ticket ticket, Slot slot, double now) except -1:
         """A client's turn has come."""
@@ -217,7 +267,6 @@ cdef class Target(Door):
         if server.login is not None:
             self.open_failed(server, error)
         self.governor.closed(slot, now)
-        self.startups.pop(slot.pool.key, None)
         self.act()
         if self.shared:
             self.worker.wake(self.budget.waiters())
@@ -227,11 +276,12 @@ cdef class Target(Door):
         """A server could not be opened: tell those clients whom no waiting helps."""
         cdef double now = self.context.loop.now
         self.context.counters.servers_failed += 1
-        self.last_error = error
         refused = error
-        if error is not None and error.severity not in ("FATAL", "PANIC") or error is None:
-            refused = None
-            self.address.failed()
+        if not isinstance(error, InitQueryError):
+            self.last_error = error
+            if error is None or error.severity not in ("FATAL", "PANIC"):
+                refused = None
+                self.address.failed()
         if isinstance(error, VerifierOutdated):
             self.credentials.pop(server.slot.pool.key[1], None)
             self.worker.targets.verifier_outdated(self, *server.slot.pool.key[:2])
@@ -274,20 +324,22 @@ cdef class Target(Door):
     cdef int open_server(self, object slot) except -1:
         """Begin to connect; `ready` or `lost` follows, never at once."""
         cdef Server server
-        key = slot.pool.key
-        startup = {b"user": key[1].encode("utf-8", "surrogateescape"),
-                   b"database": key[0].encode("utf-8", "surrogateescape")}
-        own = self.startups.get(key)
-        init_query = ""
+        database, user, init_query = slot.pool.key[:3]
+        startup = {b"user": user.encode("utf-8", "surrogateescape"),
+                   b"database": database.encode("utf-8", "surrogateescape")}
+        own = self.startups.get(slot.pool)
         if own is not None:
-            startup.update(own)
-        else:
-            proxy = self.proxies.get(key)
-            init_query = proxy.init_query if proxy is not None else ""
-        login = ServerLogin(key[1], self.credentials.get(key[1]), startup, curious=own is None, init_query=init_query)
+            startup.update(own.parameters)
+        initialization = None
+        if init_query and startup.get(b"replication", b"database") == b"database":  # a physical one takes no SQL
+            initialization = Initialization(init_query, own.given if own is not None else ())
+        login = ServerLogin(user, self.credentials.get(user), startup, curious=own is None,
+                            initialization=initialization)
         server = Backend(self.context, self, slot, login)
-        proxy = self.proxies.get(key[:2])
-        server.max_prepared = proxy.max_prepared_statements if proxy is not None else 500
+        server.dedicated = own is not None
+        proxy = own.proxy if own is not None else self.proxies.get(slot.pool.key)
+        if proxy is not None:
+            server.max_prepared = proxy.max_prepared_statements
         slot.handle = server
         self.servers.add(server)
         self.address.connect(server)
@@ -297,7 +349,8 @@ cdef class Target(Door):
     def check_login(self, Server server):
         """Give up on a server that has not logged in by now."""
         if server.phase == LOGGING_IN:
-            server.lose(PgError("timed out while logging in to the database", Sqlstate.CONNECTION_FAILURE))
+            doing = "running init_query" if server.login.initializing else "logging in to the database"
+            server.lose(PgError(f"timed out while {doing}", Sqlstate.CONNECTION_FAILURE))
 
     cdef int close_server(self, object slot, object reason) except -1:
         cdef Server server = <Server>slot.handle
@@ -343,28 +396,33 @@ cdef class Target(Door):
 
     # --- housekeeping ---------------------------------------------------------------------------------------------
 
-    def sweep(self, proxies):
-        """Called every tick: late clients, old servers, minimum sizes. `proxies`: those whose target this is."""
+    def sweep(self, double shortest_timeout):
+        """Called every tick: late clients, old servers, minimum sizes.
+
+        `shortest_timeout`: seconds, the least of all proxies' connection_borrow_timeout.
+        """
         cdef double now = self.context.loop.now
         cdef Client client
         if self.budget.limit != self.limit_seen:
             self.relimit()
-        timeout = min([proxy.connection_borrow_timeout for proxy in proxies], default=120.0)
-        for ticket in self.governor.overdue(now, timeout):
+        for ticket in self.governor.overdue(now, shortest_timeout, borrow_timeout):
             client = <Client>ticket.owner
             self.context.counters.borrow_timeouts += 1
-            client.refused(self.borrow_timeout_error(client, timeout))
+            client.refused(self.borrow_timeout_error(client, borrow_timeout(client)))
         self.carry_out(self.governor.sweep(now))
         self.act()
         self.resting.watch(now)
 
     def borrow_timeout_error(self, Client client, timeout):
         """What a client is told that has waited too long: which limit was hit, and which setting moves it."""
-        if self.last_error is not None:
+        pool = client.pool
+        if pool.refusal is not None:
+            detail = f"No more server connections could be opened, since init_query failed: {pool.refusal}."
+            hint = "Correct the setting init_query of the proxy."
+        elif self.last_error is not None:
             detail = f"No server connection could be opened: {self.last_error}."
             hint = "See whether the database is up; the wait is the setting connection_borrow_timeout."
         else:
-            pool = client.pool
             limit, setting = self.budget.limit, "max_connections or max_connections_percent of the target"
             if pool.max_size and pool.held >= pool.max_size:
                 limit, setting = pool.max_size, "pool_size of the database"
@@ -404,7 +462,7 @@ cdef class Target(Door):
         for pool in list(self.governor.ledger.queue):
             pools[pool.key] = pool
         return [
-            {"target": self.config.name, "database": key[0], "user": key[1], "dedicated": len(key) > 2,
+            {"target": self.config.name, "database": key[0], "user": key[1], "dedicated": is_dedicated(key),
              "servers": pool.held, "idle": len(pool.idle), "lent": pool.lent, "opening": pool.opening,
              "waiting": pool.waiting}
             for key, pool in pools.items()

@@ -78,19 +78,15 @@ class Targets:
         self._current[config.name] = new
 
     def _renew(self, target: Target, config: TargetConfig) -> None:
-        """New settings, with those of the proxies by which the clients of its pools come."""
-        proxies = {proxy.name: proxy for proxy in self._worker.config.proxies}
-        other_start = False
-        for key, old in list(target.proxies.items()):
-            new = proxies.get(old.name, old)
-            other_start = other_start or new.init_query != old.init_query
-            target.proxies[key] = new
         before = target.config
         target.reconfigure(config)
-        if other_start:
-            target.retire()
         if _reader_settings(before) != _reader_settings(config):
             self._replace_reader(config.name)
+
+    def regroup(self) -> None:
+        """The proxies have their new settings: have each client's servers come from the pool that these name."""
+        for target in self._current.values():
+            target.regroup()
 
     def _retire(self, name: str) -> None:
         target = self._current.pop(name)
@@ -144,11 +140,9 @@ class Targets:
 
     def tick(self) -> None:
         """Called every tenth of a second or so."""
-        proxies = self._worker.config.proxies
-        for name, target in self._current.items():
-            target.sweep([proxy for proxy in proxies if proxy.target == name])
-        for target in self._retired:
-            target.sweep(proxies)
+        timeouts = [gate.proxy.connection_borrow_timeout for gate in self._worker.gates.values()]
+        for target in self:
+            target.sweep(min(timeouts, default=0.0))
         if self._retired:
             self._move_clients()
 
@@ -174,8 +168,10 @@ class Targets:
         for gate in self._worker.gates.values():
             for client in gate.clients:
                 if client.door in self._retired and client.door is not gate.target and _is_free(client):
-                    client.pool = gate.target.pool(client.pool.key, gate.proxy)
+                    database, user = client.pool.key[:2]
+                    client.pool = gate.target.pool(database, user, gate.proxy)
                     client.door = gate.target
+                    client.moved = True
 
     # --- the end -----------------------------------------------------------------------------------------------------
 

@@ -14,10 +14,7 @@ from tidegate.proxy.relay cimport Relay
 from tidegate.proxy.server cimport Injection, Server
 from tidegate.wire.postgres.messages cimport ready_for_query
 from tidegate.session.pins import PinReason
-from tidegate.session.settings import TEMP_OBJECTS_SQL, TEMP_SCHEMA, probe_sql, quick_probe_sql, told
-
-# DISCARD ALL resets these; RESET ALL does not (PostgreSQL: GUC_NO_RESET_ALL).
-cdef tuple IDENTITY = ("role", "session_authorization")
+from tidegate.session.settings import IDENTITY, TEMP_OBJECTS_SQL, TEMP_SCHEMA, probe_sql, quick_probe_sql, told
 
 
 cdef class Replay(Injection):
@@ -87,7 +84,7 @@ cdef class Probe(Injection):
 
     cdef int one_value(self, dict at_server, dict wanted, str name, bytes value, bint own) except -1:
         """`own`: the session set it; otherwise the server has its own value, and the client its default's."""
-        if own and name in IDENTITY and value == b"none":
+        if own and name in IDENTITY and value == b"none" and not (self.quick and name in self.client.defaults.values):
             own = False
         at_server[name] = value if own else None
         wanted[name] = value if own else self.client.defaults.values.get(name)

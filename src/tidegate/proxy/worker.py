@@ -111,6 +111,7 @@ class Worker:
                 self.gates[proxy.name] = Gate(self, proxy, self.targets[proxy.target], limit)
             else:
                 gate.proxy, gate.target, gate.limit = proxy, self.targets[proxy.target], limit
+        self.targets.regroup()
 
     def secret_of(self, user: UserConfig) -> Secret:
         """A listed user's password or verifier, parsed once."""

@@ -35,6 +35,9 @@ IDENTIFIER_LISTS = frozenset(
 )
 """Settings that PostgreSQL flags GUC_LIST_QUOTE: one literal for the whole list would be one identifier."""
 
+IDENTITY = ("role", "session_authorization")
+"""DISCARD ALL resets these; RESET ALL does not (PostgreSQL: GUC_NO_RESET_ALL). pg_settings does not list them."""
+
 TEMP_SCHEMA = ""
 """A name for probes: not of a setting, but whether the session's backend has ever had a temporary schema."""
 
@@ -161,7 +164,7 @@ def replay_sql(applied: Mapping[str, bytes], wanted: Mapping[str, bytes]) -> byt
             sets["role"] = wanted["role"]
     parts += [reset_sql(name) for name in resets if name not in ("role", "session_authorization")]
     if sets:
-        ordered = sorted(sets, key=_order_of_setting)
+        ordered = sorted(sets, key=order_of_setting)
         # IS NULL: the values themselves, sent back, may not fit into the client_encoding.
         parts.append(b"SELECT " + b",".join(set_config(name, sets[name]) + b" IS NULL" for name in ordered))
     if wanted.get("exit_on_error", b"off") == b"off":
@@ -169,7 +172,8 @@ def replay_sql(applied: Mapping[str, bytes], wanted: Mapping[str, bytes]) -> byt
     return b";".join(parts)
 
 
-def _order_of_setting(name: str) -> tuple[int, str]:
+def order_of_setting(name: str) -> tuple[int, str]:
+    """Sorts names into the order in which to set them: a role last, since it may not be allowed to change the rest."""
     return {"session_authorization": 1, "role": 2}.get(name, 0), name
 
 
@@ -252,6 +256,20 @@ def probe_sql(names: list[str]) -> bytes:
 def quick_probe_sql(names: list[str]) -> bytes:
     """The same without pg_settings (40 us instead of 1 ms): for settings that were set, not reset."""
     return b"SELECT " + b",".join(_current(name) for name in names)
+
+
+def look_sql(names: list[str]) -> bytes:
+    """Ask for present values, one row (name, value or NULL) a setting; values are for `told`."""
+    return b"VALUES " + b",".join(b"(" + literal(name.encode()) + b"," + _current(name) + b")" for name in names)
+
+
+def session_sql(names: list[str]) -> bytes:
+    """The same, and all of pg_settings that was set in this session (rather than at its start or before)."""
+    shown = _as_bytea(b"pg_catalog.current_setting(s.name)")
+    return (
+        b"SELECT pg_catalog.lower(s.name)," + shown + b" FROM pg_catalog.pg_settings s"
+        b" WHERE s.source OPERATOR(pg_catalog.=) 'session' UNION ALL " + look_sql(names)
+    )
 
 
 def told(shown: bytes | None) -> bytes | None:

@@ -229,6 +229,40 @@ def test_overdue_clients_leave_the_queue_oldest_first() -> None:
     assert "d" in desk.lent
 
 
+def test_overdue_by_each_owners_own_timeout() -> None:
+    desk = Desk(limit=1)
+    desk.ask("holder")
+    timeouts: dict[object, float] = {"slow": 5.0, "quick": 1.0, "slower": 9.0, "late": 1.0}
+    for who in timeouts:
+        desk.now += 1.0
+        desk.ask(who)
+
+    def overdue(now: float) -> list[object]:
+        return [ticket.owner for ticket in desk.governor.overdue(now, 1.0, timeouts.__getitem__)]
+
+    assert overdue(102.5) == []
+    assert overdue(103.0) == ["quick"]
+    assert overdue(105.0) == ["late"]
+    assert overdue(106.0) == ["slow"]
+    desk.done("holder")
+    assert "slower" in desk.lent
+
+
+def test_a_client_that_is_moved_to_another_queue_keeps_its_time() -> None:
+    desk = Desk(limit=1)
+    desk.ask("holder")
+    ticket = desk.ask("a")
+    desk.now += 5.0
+    assert ticket is not None
+    moved = desk.governor.requeue(ticket, desk.pool(OTHER))
+    assert not ticket.alive
+    assert (moved.alive, moved.since, moved.owner) == (True, 100.0, "a")
+    desk.done("holder")
+    desk.plan()
+    assert desk.lent["a"].pool.key == OTHER
+    assert [late.owner for late in desk.governor.overdue(desk.now, 1.0)] == []
+
+
 def test_hard_refusal_fails_this_pools_clients_and_frees_the_slot_when_gone() -> None:
     desk = Desk(limit=2)
     desk.connects = False

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from tidegate.errors import PgError
+from tidegate.errors import InitQueryError, PgError
 from tidegate.pool.pacing import Backoff, FailureScope, failure_scope
 from tidegate.pool.tuning import FIRST_PAUSE, JITTER, LONGEST_PAUSE
 
@@ -28,6 +28,11 @@ from tidegate.pool.tuning import FIRST_PAUSE, JITTER, LONGEST_PAUSE
 )
 def test_scope_of_an_answer(sqlstate: str, scope: FailureScope) -> None:
     assert failure_scope(PgError("words", sqlstate)) is scope
+
+
+@pytest.mark.parametrize("sqlstate", ["22012", "53300", "57014", "08P01", "42501"])
+def test_a_failed_init_query_concerns_its_pool_whatever_the_code(sqlstate: str) -> None:
+    assert failure_scope(InitQueryError("words", sqlstate)) is FailureScope.SETUP
 
 
 def test_no_answer_concerns_the_target() -> None:
