@@ -12,7 +12,7 @@ import pytest
 
 from tidegate.config.load import load
 from tidegate.config.model import Config, DatabaseConfig, PoolMode, ProxyConfig, TargetConfig, UserConfig
-from tidegate.config.problems import bounds, number
+from tidegate.config.problems import bounds, number, shown
 from tidegate.config.shape import known_of
 
 ROOT = Path(__file__).parents[2]
@@ -61,6 +61,8 @@ def expected(one: Field[Any]) -> dict[str, str]:
 def default_in_words(default: object) -> str:
     if isinstance(default, StrEnum):
         return default.value
+    if isinstance(default, bool):
+        return shown(default)
     if isinstance(default, int | float):
         return number(default)
     return str(default) or "none"

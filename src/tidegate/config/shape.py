@@ -123,6 +123,8 @@ def _known(cls: type, key: str) -> tuple[About, Any]:
 
 def _wanted(known: About, hint: Any, key: str, *, bounded: bool) -> str:
     """What to write for a value of the wrong type or out of bounds."""
+    if hint is bool:
+        return "must be true or false, without quotes"
     if hint in (int, float):
         kind = "" if bounded else "a whole number, " if hint is int else "a number, "
         return f"must be {kind}{bounds(known)}"

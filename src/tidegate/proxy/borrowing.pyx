@@ -96,7 +96,7 @@ cdef class Borrowing(Client):
             return 0
         self.active_at = self.context.loop.now
         self.unsettled = None
-        if server.reported is not self.seen:
+        if self.server.reported is not self.seen:
             self.sync_parameters()
         if self.finished:
             return self.leave(CloseReason.CLIENT_LEFT)

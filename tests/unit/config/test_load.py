@@ -310,6 +310,15 @@ def test_allowed(text: str) -> None:
     assert load_text(text).proxies[0].name == "main"
 
 
+@pytest.mark.parametrize("value", ['"yes"', "1", "[]"])
+def test_a_switch_is_true_or_false(value: str) -> None:
+    assert problems(f"io_uring = {value}\n" + TARGET + PROXY) == [
+        f"io_uring = {value}: must be true or false, without quotes"
+    ]
+    for switch in (True, False):
+        assert load_text(f"io_uring = {str(switch).lower()}\n" + TARGET + PROXY).io_uring is switch
+
+
 def test_all_problems_at_once() -> None:
     """One wrong type hides neither bounds, nor unknown keys, nor rules, nor secrets."""
     text = (
