@@ -8,7 +8,9 @@ release it, has a context of its own. HMAC (RFC 2104) is written out over that c
 object costs more than the two hashes.
 """
 
-from libc.string cimport memset
+import os
+
+from libc.string cimport memcpy, memset
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.limits cimport INT_MAX
 
@@ -36,6 +38,11 @@ cdef extern from "openssl/rand.h" nogil:
     int RAND_bytes(unsigned char *out, int size)
 
 
+cdef enum:
+    RESERVE = 1024                    # random bytes fetched at once
+
+cdef unsigned char reserve[RESERVE]
+cdef size_t unspent = 0               # of them, from the start
 cdef EVP_MD *SHA256 = EVP_MD_fetch(NULL, b"SHA256", NULL)
 cdef EVP_MD_CTX *CONTEXT = EVP_MD_CTX_new()
 if SHA256 is NULL or CONTEXT is NULL:
@@ -105,11 +112,37 @@ cdef int pbkdf2_sha256(bytes password, bytes salt, long iterations, unsigned cha
     return 0
 
 
+cdef int random_fill(unsigned char *out, size_t size) except -1:
+    """Write unpredictable bytes, each given out once: neither a child of a fork gets them too, nor are they kept.
+
+    OpenSSL is asked for many at a time, since a call costs it more than the bytes do.
+    """
+    global unspent
+    if size > RESERVE:
+        raise ValueError("so many random bytes are not wanted at once")
+    if unspent < size:
+        if RAND_bytes(reserve, RESERVE) != 1:
+            failed("no randomness")
+        unspent = RESERVE
+    unspent -= size
+    memcpy(out, reserve + unspent, size)
+    OPENSSL_cleanse(reserve + unspent, size)
+    return 0
+
+
+def forget_reserve():
+    """In a child after a fork: what is left of the reserve is the parent's."""
+    global unspent
+    unspent = 0
+
+
+os.register_at_fork(after_in_child=forget_reserve)
+
+
 cdef bytes random_bytes(Py_ssize_t size):
-    """Return unpredictable bytes; OpenSSL seeds anew after a fork."""
+    """The same, as bytes."""
     cdef bytes out = PyBytes_FromStringAndSize(NULL, size)
-    if RAND_bytes(<unsigned char *> PyBytes_AS_STRING(out), <int> size) != 1:
-        failed("no randomness")
+    random_fill(<unsigned char *> PyBytes_AS_STRING(out), size)
     return out
 
 
