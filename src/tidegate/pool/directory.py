@@ -1,3 +1,4 @@
+# cython: annotation_typing=False
 """Which pools there are, and under which limits.
 
 Owns the making and forgetting of pools and caps. Refuses to keep one alive: whoever uses a pool does.

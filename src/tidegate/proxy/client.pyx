@@ -39,6 +39,16 @@ cdef class Door(Lender):
         raise NotImplementedError
 
 
+cdef class Entrance:
+    cdef int left(self, Client client, object reason) except -1:
+        """The client's session has ended."""
+        raise NotImplementedError
+
+    cdef int forget(self, Client client) except -1:
+        """The connection of a client that was told why it must go is closed."""
+        raise NotImplementedError
+
+
 cdef class Client(Borrower):
     def __cinit__(self):
         self.phase = ARRIVING
@@ -47,10 +57,10 @@ cdef class Client(Borrower):
     def __dealloc__(self):
         free(self.held)
 
-    def __init__(self, Context context, gate):
+    def __init__(self, Context context, Entrance gate):
         self.context = context
         self.gate = gate
-        self.settings = self.defaults = self.seen = context.interned.nothing
+        self.settings = self.defaults = self.seen = context.nothing
         self.since = self.active_at = context.loop.now
 
     def open(self, int fd):
@@ -287,7 +297,8 @@ cdef class Client(Borrower):
             self.gate.left(self, reason)
         self.phase = CLOSED
         self.context.to_clients.flush()
-        self.gate.forget(self)
+        if phase == LINGERING:
+            self.gate.forget(self)
         self.stream.close()
         self.login = None
         self.held_size = 0

@@ -1,3 +1,4 @@
+# cython: annotation_typing=False
 """What a worker knows of a (database, user) pool: enough to greet a client without asking a server.
 
 Owns the parameters a fresh server reports, the start-up parameters that servers have taken before, and greetings made
@@ -7,7 +8,7 @@ of both. Refuses to ask.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from tidegate.session.settings import Interned, Settings
 from tidegate.wire.postgres import messages
@@ -26,7 +27,7 @@ class PoolInfo:
         self._interned = interned
         self._names: dict[str, str] = {}
         self._checked: OrderedDict[tuple[str, bytes], bytes] = OrderedDict()
-        self._greetings: OrderedDict[Settings, tuple[Settings, bytes]] = OrderedDict()
+        self._greetings: OrderedDict[Settings, tuple[Settings, Settings, bytes]] = OrderedDict()
 
     def based_on(self, reported: Settings, idle_session_timeout: float) -> None:
         """A fresh server of this pool has reported its parameters."""
@@ -38,8 +39,10 @@ class PoolInfo:
         self._checked.clear()
         self._greetings.clear()
 
-    def canonical(self, wanted: Mapping[str, bytes]) -> Settings | None:
+    def canonical(self, wanted: dict[str, bytes]) -> Settings | None:
         """The session defaults that these start-up parameters make; None if a server must check one first."""
+        if not wanted:
+            return self._interned.nothing
         values: dict[str, bytes] = {}
         for name, value in wanted.items():
             known = self._checked.get((name, value))
@@ -50,30 +53,38 @@ class PoolInfo:
             values[name] = known
         return self._interned.intern(values)
 
-    def learn(self, wanted: Mapping[str, bytes], values: Sequence[bytes]) -> None:
+    def learn(self, wanted: dict[str, bytes], values: Sequence[bytes]) -> None:
         """A server took these parameters and spells them so."""
         for (name, value), canonical in zip(wanted.items(), values, strict=True):
             self._checked[name, value] = canonical
             if len(self._checked) > CHECKED_KEPT:
                 self._checked.popitem(last=False)
 
-    def greeting(self, settings: Settings) -> tuple[Settings, bytes]:
-        """The parameters that a client with these defaults sees, and the ParameterStatus messages that say so."""
+    def greeting_for(self, wanted: dict[str, bytes]) -> tuple[Settings, Settings, bytes] | None:
+        """How a client with these start-up parameters is greeted: its session defaults, the parameters that it sees,
+        and the ParameterStatus messages that say so. None if a server must be asked first."""
+        if self.base is None:
+            return None
+        settings = self.canonical(wanted)
+        if settings is None:
+            return None
         found = self._greetings.get(settings)
         if found is None:
-            assert self.base is not None
-            changes = {self._names[name]: value for name, value in settings.values.items() if name in self._names}
-            seen = self._interned.changed(self.base, changes)
-            block = b"".join(
-                messages.parameter_status(name.encode("utf-8", "surrogateescape"), value)
-                for name, value in seen.values.items()
-            )
-            found = self._greetings[settings] = seen, block
+            found = self._greetings[settings] = settings, *self._greeting(self.base, settings)
             if len(self._greetings) > GREETINGS_KEPT:
                 self._greetings.popitem(last=False)
         return found
 
+    def _greeting(self, base: Settings, settings: Settings) -> tuple[Settings, bytes]:
+        changes = {self._names[name]: value for name, value in settings.values.items() if name in self._names}
+        seen = self._interned.changed(base, changes)
+        parts = [
+            messages.parameter_status(name.encode("utf-8", "surrogateescape"), value)
+            for name, value in seen.values.items()
+        ]
+        return seen, b"".join(parts)
+
 
 def _is_plain(value: bytes) -> bool:
     """Whether PostgreSQL takes an application_name as it stands (pg_clean_ascii changes everything else)."""
-    return all(0x20 <= byte <= 0x7E for byte in value)
+    return value.isascii() and value.decode("ascii").isprintable()

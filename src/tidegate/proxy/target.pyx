@@ -7,19 +7,21 @@ make. Refuses to decide who gets a server: that is `pool`.
 import random
 from collections import OrderedDict
 
+from tidegate.auth.scram_keys cimport ScramKeys
 from tidegate.pool.actions cimport Close, Lend, Open
 from tidegate.pool.governor cimport Governor
+from tidegate.pool.pool cimport Pool
 from tidegate.pool.slot cimport Slot, Ticket
 from tidegate.proxy.backend cimport Backend
 from tidegate.proxy.client cimport ENTERING, WAITING, Client, Door
 from tidegate.proxy.context cimport Context
+from tidegate.proxy.poolinfo cimport PoolInfo
 from tidegate.proxy.server cimport LOGGING_IN, READY, Borrower, Injection, Server
-from tidegate.auth.backend import PasswordCredential, VerifierOutdated
+from tidegate.auth.backend import PasswordCredential, ScramCredential, VerifierOutdated
 from tidegate.errors import CloseReason, PgError, Sqlstate
 from tidegate.pool.limits import PoolLimits, ServerLimits
 from tidegate.pool.slot import SlotState
 from tidegate.proxy.opening import NO_IDLE_TIMEOUT, ServerLogin
-from tidegate.proxy.poolinfo import PoolInfo
 
 cdef enum:
     DEEPEST = 16  # clients in a row that give a server back as soon as they get it, before the stack is unwound
@@ -74,7 +76,7 @@ cdef class Target(Door):
 
     # --- pools ----------------------------------------------------------------------------------------------------
 
-    def pool(self, key, proxy):
+    cpdef Pool pool(self, tuple key, object proxy):
         """The pool of (database, user), with the limits of the proxy by which its clients come."""
         self.proxies[key] = proxy
         return self.governor.pool(key, self.context.loop.now)
@@ -103,25 +105,33 @@ cdef class Target(Door):
             user_size=listed.pool_size if listed else 0,
         )
 
-    def info(self, key):
+    cpdef PoolInfo info(self, tuple key):
         """What is known of a pool."""
-        key = key[:2]
-        found = self.infos.get(key)
+        cdef PoolInfo found
+        if len(key) > 2:
+            key = key[:2]
+        found = <PoolInfo>self.infos.get(key)
         if found is None:
             found = self.infos[key] = PoolInfo(self.context.interned)
             if len(self.infos) > INFOS_KEPT:
                 self.infos.popitem(last=False)
         return found
 
-    def keep_credential(self, user, credential):
+    cdef bint holds_keys(self, str user, ScramKeys keys, bytes client_key) except -1:
+        """Whether it is these keys that answer the database for a user."""
+        known = self.credentials.get(user)
+        return type(known) is ScramCredential and known.keys is keys and known.client_key == client_key
+
+    cpdef int keep_credential(self, str user, object credential) except -1:
         """How to log in to the database as a user; a client has just shown that it knows."""
         known = self.credentials.get(user)
-        if known != credential and not (
+        if known is not credential and known != credential and not (
             # Keep the object that has its keys derived already.
             isinstance(known, PasswordCredential) and isinstance(credential, PasswordCredential)
             and known.password == credential.password
         ):
             self.credentials[user] = credential
+        return 0
 
     # --- Door: the clients' side ----------------------------------------------------------------------------------
 

@@ -109,7 +109,7 @@ class Worker:
             if gate is None:
                 self.gates[proxy.name] = Gate(self, proxy, self.targets[proxy.target], limit)
             else:
-                gate.proxy, gate.target, gate.limit = proxy, self.targets[proxy.target], limit
+                gate.configure(proxy, self.targets[proxy.target], limit)
 
     def secret_of(self, user: UserConfig) -> Secret:
         """A listed user's password or verifier, parsed once."""

@@ -1,0 +1,15 @@
+cdef class PoolInfo:
+    cdef readonly object base  # session.settings.Settings that a fresh server reports, or None
+    cdef readonly double idle_session_timeout
+    cdef object _interned
+    cdef dict _names
+    cdef object _checked
+    cdef object _greetings
+
+    cpdef based_on(self, object reported, double idle_session_timeout)
+    cpdef object canonical(self, dict wanted)
+    cpdef learn(self, dict wanted, object values)
+    cpdef tuple greeting_for(self, dict wanted)
+    cdef object _greeting(self, object base, object settings)
+
+cdef bint _is_plain(bytes value) except -1
