@@ -19,11 +19,9 @@ cdef extern from "openssl/evp.h" nogil:
         pass
     ctypedef struct EVP_MD_CTX:
         pass
-    ctypedef struct ENGINE:
-        pass
     EVP_MD *EVP_MD_fetch(void *library, const char *algorithm, const char *properties)
     EVP_MD_CTX *EVP_MD_CTX_new()
-    int EVP_DigestInit_ex(EVP_MD_CTX *context, const EVP_MD *md, ENGINE *engine)
+    int EVP_DigestInit_ex2(EVP_MD_CTX *context, const EVP_MD *md, const void *parameters)
     int EVP_DigestUpdate(EVP_MD_CTX *context, const void *data, size_t size)
     int EVP_DigestFinal_ex(EVP_MD_CTX *context, unsigned char *out, unsigned int *size)
     int EVP_EncodeBlock(unsigned char *out, const unsigned char *data, int size)
@@ -55,7 +53,7 @@ cdef int failed(str what) except -1:
 
 cdef int sha256(const unsigned char *data, size_t size, unsigned char *out) except -1:
     """Write the 32 bytes of SHA-256(data)."""
-    if (EVP_DigestInit_ex(CONTEXT, SHA256, NULL) != 1 or EVP_DigestUpdate(CONTEXT, data, size) != 1
+    if (EVP_DigestInit_ex2(CONTEXT, SHA256, NULL) != 1 or EVP_DigestUpdate(CONTEXT, data, size) != 1
             or EVP_DigestFinal_ex(CONTEXT, out, NULL) != 1):
         failed("SHA-256")
     return 0
@@ -68,7 +66,7 @@ cdef int padded_hash(const unsigned char *key_block, unsigned char pad, const un
     cdef int i
     for i in range(BLOCK_BYTES):
         block[i] = key_block[i] ^ pad
-    cdef bint done = (EVP_DigestInit_ex(CONTEXT, SHA256, NULL) == 1
+    cdef bint done = (EVP_DigestInit_ex2(CONTEXT, SHA256, NULL) == 1
                       and EVP_DigestUpdate(CONTEXT, block, BLOCK_BYTES) == 1
                       and EVP_DigestUpdate(CONTEXT, data, size) == 1
                       and EVP_DigestFinal_ex(CONTEXT, out, NULL) == 1)

@@ -10,7 +10,7 @@ cdef class Directory:
     cdef Ledger _ledger
     cdef Keeper _keeper
     cdef object _limits_for
-    cdef object _pools
+    cdef dict _pools
     cdef object _caps
     cdef object _with_minimum
     cdef long _made

@@ -73,6 +73,8 @@ cdef class Client(Borrower):
     cdef Py_ssize_t held_size
     cdef Py_ssize_t held_capacity
 
+    cdef int arrive(self, Context context, Entrance gate) except -1
+    cpdef int open(self, int fd) except -1
     cdef Py_ssize_t process(self, const char* data, Py_ssize_t size) except -1
     cdef int run_held(self) except -1
     cdef int hold(self, const char* data, Py_ssize_t size) except -1

@@ -24,6 +24,9 @@ from tidegate.errors import CloseReason, PgError, Sqlstate
 
 logger = logging.getLogger(__name__)
 
+cdef object CLIENT_LOST = CloseReason.CLIENT_LOST
+cdef object CLIENT_LEFT = CloseReason.CLIENT_LEFT
+
 cdef enum:
     READ_CHUNK = 65536
     LINGER = 2  # seconds that a refused client may take to read why
@@ -58,14 +61,20 @@ cdef class Client(Borrower):
         free(self.held)
 
     def __init__(self, Context context, Entrance gate):
+        self.arrive(context, gate)
+
+    cdef int arrive(self, Context context, Entrance gate) except -1:
+        """Begin; what __init__ does, without its price."""
         self.context = context
         self.gate = gate
         self.settings = self.defaults = self.seen = context.nothing
         self.since = self.active_at = context.loop.now
+        return 0
 
-    def open(self, int fd):
+    cpdef int open(self, int fd) except -1:
         """Take over an accepted, non-blocking socket."""
         self.stream = attach(self.context.loop, fd, self, False)
+        return 0
 
     @property
     def server_pid(self):
@@ -97,7 +106,7 @@ cdef class Client(Borrower):
         if self.finished:
             # It may read on; a reset says that it does not.
             if stream.broken or stream.read(context.loop.shared, context.loop.shared_size) == BROKEN:
-                self.leave(CloseReason.CLIENT_LOST)
+                self.leave(CLIENT_LOST)
             return 0
         if self.phase == WAITING or self.phase == ENTERING or self.unsure:
             return 0
@@ -120,9 +129,9 @@ cdef class Client(Borrower):
                 break
             if got == 0 or got == BROKEN:
                 if got == 0 and self.phase == RUNNING and not stream.broken:
-                    self.last_words(CloseReason.CLIENT_LOST)
+                    self.last_words(CLIENT_LOST)
                 else:
-                    self.leave(CloseReason.CLIENT_LOST)
+                    self.leave(CLIENT_LOST)
                 break
             context.counters.bytes_received += got
             if self.phase == LINGERING:
@@ -205,7 +214,7 @@ cdef class Client(Borrower):
     cdef int hung_up(self) except -1:
         if self.phase == WAITING or self.phase == ENTERING:
             # Nobody is there any more to be served: leave the queue to those who are.
-            self.leave(CloseReason.CLIENT_LOST)
+            self.leave(CLIENT_LOST)
         return 0
 
     cdef int failed(self, object error) except -1:
@@ -317,7 +326,7 @@ cdef class Client(Borrower):
 
     cdef int copy_requested(self) except -1:
         """The server waits for COPY data; if the client has said its last, none will come."""
-        return self.leave(CloseReason.CLIENT_LEFT) if self.finished else 0
+        return self.leave(CLIENT_LEFT) if self.finished else 0
 
     cdef int abandon_server(self) except -1:
         """Leave the queue, or give the server up in whatever state it is."""
@@ -364,7 +373,7 @@ cdef class Client(Borrower):
             return 0
         if self.finished and idle > LINGER and self.server is not None and self.server.queue.open_batch:
             # Its batch has no Sync and never will.
-            return self.leave(CloseReason.CLIENT_LOST)
+            return self.leave(CLIENT_LOST)
         if self.mid_transaction():
             if 0 < proxy.idle_in_transaction_timeout < idle:
                 return self.refuse(

@@ -31,6 +31,7 @@ cdef class Gate(Entrance):
     cdef readonly ClientLimit limit
     cdef readonly dict clients  # every connection by which one may come, those that have said nothing yet included
     cdef readonly bint passes_through  # users come from the database rather than from the configuration
+    cdef long long most_clients
     cdef CancelKeys keys
     cdef dict closed_by_reason
     cdef dict listed  # user -> Listed

@@ -45,6 +45,7 @@ cdef class Gate(Entrance):
         self.proxy = proxy
         self.target = target
         self.limit = limit
+        self.most_clients = proxy.max_client_connections
         self.passes_through = not self.worker.config.users
         self.listed = {}
         self.routes = {}
@@ -58,14 +59,13 @@ cdef class Gate(Entrance):
         Connections that have not sent their start-up packet are none: who opens some and says nothing would else keep
         clients out.
         """
-        cdef long long most = self.proxy.max_client_connections
         if self.context.draining:
             raise PgError("the proxy is shutting down", Sqlstate.CANNOT_CONNECT_NOW, "FATAL")
-        if not self.limit.admit(most):
+        if not self.limit.admit(self.most_clients):
             self.context.counters.clients_rejected += 1
             raise PgError(
                 "sorry, too many clients already", Sqlstate.TOO_MANY_CONNECTIONS, "FATAL",
-                f"The proxy {self.proxy.name} has reached its limit of {most} clients.",
+                f"The proxy {self.proxy.name} has reached its limit of {self.most_clients} clients.",
                 "Raise the setting max_client_connections of this proxy.")
         login.client.counted_in = self.limit
         return 0
@@ -171,10 +171,10 @@ cdef class Gate(Entrance):
         database, user = client.pool.key[:2]
         client.abandon_for_another()
         startup = {name.encode("utf-8", "surrogateescape"): value for name, value in login.wanted.items()}
-        if login.options:
-            own = parse_options(login.options)[0]
+        if login.packet.options:
+            own = parse_options(login.packet.options)[0]
             startup = {name: value for name, value in startup.items() if name not in own}
-            startup[b"options"] = login.options
+            startup[b"options"] = login.packet.options
         if login.replication:
             startup[b"replication"] = login.replication
         client.pin = reason
@@ -189,9 +189,12 @@ cdef class Gate(Entrance):
     cdef bint greet(self, ClientLogin login) except -1:
         """Tell the client its parameters and its key; False if a server must be asked about its wishes first."""
         cdef PoolInfo info = self.target.info(login.client.pool.key)
-        cdef tuple greeting = info.greeting_for(login.wanted)
+        cdef tuple greeting = info.known_greeting(login.packet.body)
         if greeting is None:
-            return False
+            greeting = info.greeting_for(login.wanted)
+            if greeting is None:
+                return False
+            info.remember(login.packet.body, greeting)
         self.complete(login, greeting[0], greeting[1], info.idle_session_timeout, <bytes>greeting[2])
         return True
 
@@ -213,7 +216,7 @@ cdef class Gate(Entrance):
         """ParameterStatus messages, BackendKeyData, ReadyForQuery; from here on the client is relayed."""
         cdef char tail[KEY_AND_READY + LONG_KEY]
         cdef Borrowing client = login.client
-        cdef unsigned int size = LONG_KEY if login.minor >= 2 else SHORT_KEY
+        cdef unsigned int size = LONG_KEY if login.packet.minor >= 2 else SHORT_KEY
         self.keys.issue(client, size)
         tail[0] = b'K'
         put32(tail + 1, 8 + size)

@@ -12,7 +12,7 @@ from libc.string cimport strerror
 from tidegate.engine.loop cimport EPOLLET, EPOLLEXCLUSIVE, EPOLLIN, Handler, Loop
 from tidegate.proxy.context cimport Context
 from tidegate.proxy.gate cimport Gate
-from tidegate.proxy.login cimport ClientLogin
+from tidegate.proxy.login cimport begin_login
 from tidegate.proxy.relay cimport Relay
 
 
@@ -62,8 +62,9 @@ cdef class Listener(Handler):
 
     cdef int arrived(self, int fd) except -1:
         """A client has connected."""
-        cdef Relay client = Relay(self.context, self.gate)
-        client.login = ClientLogin(self.gate, client, self.context.loop.now)
+        cdef Relay client = Relay.__new__(Relay)
+        client.arrive(self.context, self.gate)
+        client.login = begin_login(self.gate, client)
         self.context.counters.clients_accepted += 1
         self.gate.clients[client] = None
         client.open(fd)

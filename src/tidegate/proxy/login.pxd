@@ -19,11 +19,10 @@ cdef class ClientLogin:
     cdef readonly double arrived  # seconds, loop clock
     cdef readonly str user
     cdef readonly str database
-    cdef readonly int minor  # the protocol 3.x spoken
-    cdef readonly dict wanted  # settings: name -> value
-    cdef readonly bytes options  # as they came, and
-    cdef readonly list others  # what of them is no setting
-    cdef readonly bytes replication  # empty: none
+    cdef Startup packet
+    cdef dict settings  # `wanted`, once it was asked for
+    cdef list others  # what of the client's `options` is no setting
+    cdef bytes replication  # empty: none
     cdef readonly object record  # auth.roles.RoleRecord, or None
     cdef Step step
     cdef tuple encryption_asked
@@ -38,7 +37,6 @@ cdef class ClientLogin:
     cdef Py_ssize_t password_packet(self, const char* data, Py_ssize_t size) except -1
     cdef int encryption_request(self, bytes code) except -1
     cdef int start(self, Startup packet) except -1
-    cdef int read_parameters(self, dict parameters) except -1
     cdef int ask(self, object secret, object record, object method) except -1
     cdef int send_authentication(self, unsigned int kind, bytes payload) except -1
     cdef int sasl_first(self, const char* body, Py_ssize_t size) except -1
@@ -47,3 +45,5 @@ cdef class ClientLogin:
     cdef int wrong_password(self) except -1
     cdef int authenticated(self) except -1
     cdef object shown(self)
+
+cdef ClientLogin begin_login(object gate, Borrowing client)

@@ -47,20 +47,22 @@ cdef bytes ADMISSION = AUTHENTICATION_OK
 cdef object SCRAM = ClientMethod.SCRAM
 cdef object TRUST = ClientMethod.TRUST
 cdef frozenset NOT_SETTINGS = frozenset((b"user", b"database", b"options", b"replication"))
-cdef frozenset NO_REPLICATION = frozenset((b"", b"0", b"off", b"false", b"no"))
+cdef frozenset NO_REPLICATION = frozenset((b"0", b"off", b"false", b"no"))
 cdef str CANNOT_CHANGE_NOW = "55P02"
 
 
 cdef class ClientLogin:
     """One client's login; gone when the greeting is sent."""
 
+    def __cinit__(self):
+        self.user = self.database = ""
+        self.replication = b""
+        self.encryption_asked = ()
+
     def __init__(self, Gate gate, Borrowing client, double arrived):
         self.gate = gate
         self.client = client
         self.arrived = arrived
-        self.user = self.database = ""
-        self.options = self.replication = b""
-        self.encryption_asked = ()
 
     cdef Py_ssize_t take(self, const char* data, Py_ssize_t size) except -1:
         """Deal with whole packets at the start of `data`; returns the bytes used. Raises PgError."""
@@ -134,8 +136,16 @@ cdef class ClientLogin:
     cdef int start(self, Startup packet) except -1:
         """The client has said who it is and what it wants."""
         cdef Gate gate = <Gate>self.gate
-        self.minor = packet.minor
-        self.read_parameters(packet.parameters)
+        self.packet = packet
+        if not packet.user:
+            raise PgError(
+                "no PostgreSQL user name specified in startup packet", Sqlstate.INVALID_AUTHORIZATION, "FATAL")
+        self.user = text(packet.user)
+        self.database = text(packet.database) if packet.database else self.user
+        if packet.replication and packet.replication.lower() not in NO_REPLICATION:
+            self.replication = packet.replication.lower()
+        if packet.options:
+            self.others = parse_options(packet.options)[1]
         if packet.negotiates():
             self.client.send_bytes(negotiate_protocol_version(packet.minor, packet.unknown_options))
         gate.admit(self)
@@ -143,27 +153,14 @@ cdef class ClientLogin:
         gate.find_role(self)
         return 0
 
-    cdef int read_parameters(self, dict parameters) except -1:
-        cdef dict wanted = {}
-        cdef bytes replication
-        self.user = text(parameters.get(b"user", b""))
-        if not self.user:
-            raise PgError(
-                "no PostgreSQL user name specified in startup packet", Sqlstate.INVALID_AUTHORIZATION, "FATAL")
-        self.database = text(parameters.get(b"database", b"")) or self.user
-        if b"replication" in parameters:
-            replication = parameters[b"replication"].lower()
-            self.replication = b"" if replication in NO_REPLICATION else replication
-        if b"options" in parameters:
-            self.options = parameters[b"options"]
-            settings, self.others = parse_options(self.options)
-            for name, value in settings.items():
-                wanted[text(name).lower()] = value
-        for name, value in parameters.items():
-            if name not in NOT_SETTINGS:
-                wanted[text(name).lower()] = value
-        self.wanted = wanted
-        return 0
+    @property
+    def wanted(self):
+        """The settings that the client asks for, by lower-case name: those of `options`, then its parameters."""
+        if self.settings is None:
+            asked = parse_options(self.packet.options)[0]
+            asked.update((name, value) for name, value in self.packet.parameters.items() if name not in NOT_SETTINGS)
+            self.settings = {text(name).lower(): value for name, value in asked.items()}
+        return self.settings
 
     # --- authentication --------------------------------------------------------------------------------------------
 
@@ -273,6 +270,15 @@ cdef class ClientLogin:
             self.client.refuse(fatal, CloseReason.LOGIN_REFUSED)
             return
         self.gate.learn(self, values)
+
+
+cdef ClientLogin begin_login(object gate, Borrowing client):
+    """The login of a client that has just come."""
+    cdef ClientLogin login = ClientLogin.__new__(ClientLogin)
+    login.gate = gate
+    login.client = client
+    login.arrived = client.since
+    return login
 
 
 cdef str text(bytes value):

@@ -4,11 +4,14 @@ cdef class PoolInfo:
     cdef object _interned
     cdef dict _names
     cdef object _checked
+    cdef dict _by_packet
     cdef object _greetings
 
     cpdef based_on(self, object reported, double idle_session_timeout)
     cpdef object canonical(self, dict wanted)
     cpdef learn(self, dict wanted, object values)
+    cpdef tuple known_greeting(self, bytes packet)
+    cpdef remember(self, bytes packet, tuple greeting)
     cpdef tuple greeting_for(self, dict wanted)
     cdef object _greeting(self, object base, object settings)
 

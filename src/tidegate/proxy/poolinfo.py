@@ -15,6 +15,7 @@ from tidegate.wire.postgres import messages
 
 CHECKED_KEPT = 4096  # distinct (name, value) pairs
 GREETINGS_KEPT = 256
+PACKET_KEPT = 1024  # bytes; a longer StartupMessage is read each time
 NAME_LENGTH = 63  # bytes; PostgreSQL cuts an application_name to NAMEDATALEN - 1
 
 
@@ -27,6 +28,7 @@ class PoolInfo:
         self._interned = interned
         self._names: dict[str, str] = {}
         self._checked: OrderedDict[tuple[str, bytes], bytes] = OrderedDict()
+        self._by_packet: dict[bytes, tuple[Settings, Settings, bytes]] = {}
         self._greetings: OrderedDict[Settings, tuple[Settings, Settings, bytes]] = OrderedDict()
 
     def based_on(self, reported: Settings, idle_session_timeout: float) -> None:
@@ -38,6 +40,7 @@ class PoolInfo:
         self._names = {name.lower(): name for name in reported.values}
         self._checked.clear()
         self._greetings.clear()
+        self._by_packet.clear()
 
     def canonical(self, wanted: dict[str, bytes]) -> Settings | None:
         """The session defaults that these start-up parameters make; None if a server must check one first."""
@@ -59,6 +62,17 @@ class PoolInfo:
             self._checked[name, value] = canonical
             if len(self._checked) > CHECKED_KEPT:
                 self._checked.popitem(last=False)
+
+    def known_greeting(self, packet: bytes) -> tuple[Settings, Settings, bytes] | None:
+        """How a client with this very StartupMessage was greeted before; `greeting_for` explains it."""
+        return self._by_packet.get(packet)
+
+    def remember(self, packet: bytes, greeting: tuple[Settings, Settings, bytes]) -> None:
+        """Greet the next client that sends the same at once: those of one application all do."""
+        if len(self._by_packet) >= GREETINGS_KEPT:
+            self._by_packet.clear()
+        if len(packet) <= PACKET_KEPT:
+            self._by_packet[packet] = greeting
 
     def greeting_for(self, wanted: dict[str, bytes]) -> tuple[Settings, Settings, bytes] | None:
         """How a client with these start-up parameters is greeted: its session defaults, the parameters that it sees,

@@ -19,6 +19,7 @@ from tidegate.wire.postgres.replies cimport COPY_END, FORWARD, QUERY, SYNC
 from tidegate.errors import CloseReason, PgError, Sqlstate
 
 cdef bytes IDLE = ready_for_query(b'I')
+cdef object CLIENT_LEFT = CloseReason.CLIENT_LEFT
 
 cdef enum:
     LARGEST_SMALL = 10000  # bytes that a message of a SMALL kind may announce, as with PostgreSQL
@@ -98,7 +99,7 @@ cdef class Relay(Prepared):
             # Passed on without its body, it would make the server read the next message as that body.
             raise PgError("invalid message format", Sqlstate.PROTOCOL_VIOLATION, "FATAL")
         if type == b'X':
-            self.last_words(CloseReason.CLIENT_LEFT)
+            self.last_words(CLIENT_LEFT)
             return STOP
         if self.skip_to_sync:
             self.body_mode = DISCARD

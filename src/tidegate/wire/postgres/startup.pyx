@@ -45,28 +45,43 @@ cdef class Startup:
             self.cancel_key = PyBytes_FromStringAndSize(body + 8, key)
         return 0
 
-    cdef int read_parameters(self, const char* body, Py_ssize_t size) except -1:
+    cdef int read_parameters(self) except -1:
         """name NUL value NUL ... NUL: the list ends with an empty name, after which nothing may follow."""
-        cdef Py_ssize_t pos = 4, name, value
-        cdef bytes key
+        cdef const char* body = PyBytes_AS_STRING(self.body)
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(self.body), pos = 4, name, value
         while True:
             name = string_end(body + pos, size - pos)
-            if name < 0:
-                raise ValueError("invalid startup packet layout: expected terminator as last byte")
             if name == 0:
                 break
-            value = string_end(body + pos + name + 1, size - pos - name - 1)
+            value = string_end(body + pos + name + 1, size - pos - name - 1) if name > 0 else -1
             if value < 0:
                 raise ValueError("invalid startup packet layout: expected terminator as last byte")
-            key = PyBytes_FromStringAndSize(body + pos, name)
-            if name >= OPTION_PREFIX and memcmp(body + pos, b"_pq_.", OPTION_PREFIX) == 0:
-                self.unknown_options.append(key)
-            else:
-                self.parameters[key] = PyBytes_FromStringAndSize(body + pos + name + 1, value)
+            self.keep(body + pos, name, body + pos + name + 1, value)
             pos += name + value + 2
         if pos + 1 != size:
             raise ValueError("invalid startup packet layout: expected terminator as last byte")
         return 0
+
+    cdef int keep(self, const char* name, Py_ssize_t size, const char* value, Py_ssize_t length) except -1:
+        """Note a parameter that is no setting; the others stay where they are until `parameters` is asked for."""
+        if size == 4 and memcmp(name, b"user", 4) == 0:
+            self.user = PyBytes_FromStringAndSize(value, length)
+        elif size == 8 and memcmp(name, b"database", 8) == 0:
+            self.database = PyBytes_FromStringAndSize(value, length)
+        elif size == 7 and memcmp(name, b"options", 7) == 0:
+            self.options = PyBytes_FromStringAndSize(value, length)
+        elif size == 11 and memcmp(name, b"replication", 11) == 0:
+            self.replication = PyBytes_FromStringAndSize(value, length)
+        elif size >= OPTION_PREFIX and memcmp(name, b"_pq_.", OPTION_PREFIX) == 0:
+            self.unknown_options.append(PyBytes_FromStringAndSize(name, size))
+        return 0
+
+    @property
+    def parameters(self):
+        """Every parameter, user and database included, but for `_pq_.` options; of a name the last value counts."""
+        cdef Py_ssize_t end = PyBytes_GET_SIZE(self.body) - 2  # before the last value's NUL and the list's own
+        parts = self.body[4:end].split(b"\0") if end > 4 else []
+        return {name: value for name, value in zip(parts[0::2], parts[1::2]) if not name.startswith(b"_pq_.")}
 
 
 cdef Startup read_startup(const char* body, Py_ssize_t size):
@@ -80,8 +95,7 @@ cdef Startup read_startup(const char* body, Py_ssize_t size):
         raise ValueError("invalid length of startup packet")
     code = get32(body)
     found.unknown_options = []
-    found.parameters = {}
-    found.cancel_key = b""
+    found.body = found.user = found.database = found.options = found.replication = found.cancel_key = b""
     if code == SSL_CODE or code == GSSENC_CODE:
         if size != 4:
             raise ValueError("invalid length of encryption request")
@@ -95,7 +109,8 @@ cdef Startup read_startup(const char* body, Py_ssize_t size):
         found.asked_minor = get16(body + 2)
         # PostgreSQL 17 and older take 3.1 for 3.0; 3.1 was never released, so it is served as 3.0 here, too.
         found.minor = NEWEST if found.asked_minor >= NEWEST else 0
-        found.read_parameters(body, size)
+        found.body = PyBytes_FromStringAndSize(body, size)
+        found.read_parameters()
     return found
 
 
