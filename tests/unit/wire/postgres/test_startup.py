@@ -101,3 +101,25 @@ def test_any_bytes_are_a_packet_or_a_value_error(body: bytes) -> None:
         parse_startup(body)
     except ValueError:
         return
+
+
+def test_what_a_login_needs_is_at_hand() -> None:
+    found = parse_startup(packet(rest=b"user\0me\0options\0-c a=b\0x\0y\0database\0db\0replication\0on\0\0"))
+    assert (found.user, found.database, found.options, found.replication) == (b"me", b"db", b"-c a=b", b"on")
+    bare = parse_startup(packet(rest=b"users\0me\0USER\0me\0\0"))
+    assert (bare.user, bare.database, bare.options, bare.replication) == (b"", b"", b"", b"")
+
+
+@given(st.binary(max_size=60).map(lambda rest: packet(rest=rest)))
+def test_parameters_agree_with_a_plain_split(body: bytes) -> None:
+    """Whatever is taken for a list of parameters is names and values by turns, with two NULs at its end."""
+    try:
+        found = parse_startup(body)
+    except ValueError:
+        return
+    parts = body[4:].split(b"\0")
+    assert parts[-1] == b"" and (len(parts) == 2 or parts[-2] == b"")
+    pairs = dict(zip(parts[0:-2:2], parts[1:-1:2], strict=True))
+    assert b"" not in pairs
+    assert found.parameters == {name: value for name, value in pairs.items() if not name.startswith(b"_pq_.")}
+    assert found.user == pairs.get(b"user", b"")
