@@ -18,7 +18,7 @@ from tidegate.errors import PgError
 from tidegate.proxy.opening import ServerLogin
 from tidegate.session.facts import Facts
 from tidegate.session.scanner import Scanner, scan_text
-from tidegate.wire.postgres import messages, startup
+from tidegate.wire.postgres import messages, options, startup
 
 KEYS = ScramKeys.from_password("secret", b"0123456789abcdef", 1)
 NONCE = b"A" * 24
@@ -112,7 +112,7 @@ def try_message(data: bytes) -> set[object]:
     ):
         with suppress(ValueError):
             found.add((reader.__name__, type(reader(data)).__name__))
-    settings, others = startup.parse_options(data)
+    settings, others = options.parse_options(data)
     found.add((len(settings).bit_length(), len(others).bit_length()))
     with suppress(ValueError):
         messages.error_response(messages.parse_error(data))

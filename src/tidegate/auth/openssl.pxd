@@ -8,6 +8,7 @@ cdef int sha256(const unsigned char *data, size_t size, unsigned char *out) exce
 cdef int hmac_sha256(const unsigned char *key, size_t key_size, const unsigned char *data, size_t size,
                      unsigned char *out) except -1
 cdef int pbkdf2_sha256(bytes password, bytes salt, long iterations, unsigned char *out) except -1
+cdef int random_fill(unsigned char *out, size_t size) except -1
 cdef bytes random_bytes(Py_ssize_t size)
 cdef bint equal_in_constant_time(const unsigned char *one, const unsigned char *other, size_t size) noexcept
 cdef void wipe(void *data, size_t size) noexcept

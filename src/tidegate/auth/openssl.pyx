@@ -8,7 +8,9 @@ release it, has a context of its own. HMAC (RFC 2104) is written out over that c
 object costs more than the two hashes.
 """
 
-from libc.string cimport memset
+import os
+
+from libc.string cimport memcpy, memset
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.limits cimport INT_MAX
 
@@ -17,11 +19,9 @@ cdef extern from "openssl/evp.h" nogil:
         pass
     ctypedef struct EVP_MD_CTX:
         pass
-    ctypedef struct ENGINE:
-        pass
     EVP_MD *EVP_MD_fetch(void *library, const char *algorithm, const char *properties)
     EVP_MD_CTX *EVP_MD_CTX_new()
-    int EVP_DigestInit_ex(EVP_MD_CTX *context, const EVP_MD *md, ENGINE *engine)
+    int EVP_DigestInit_ex2(EVP_MD_CTX *context, const EVP_MD *md, const void *parameters)
     int EVP_DigestUpdate(EVP_MD_CTX *context, const void *data, size_t size)
     int EVP_DigestFinal_ex(EVP_MD_CTX *context, unsigned char *out, unsigned int *size)
     int EVP_EncodeBlock(unsigned char *out, const unsigned char *data, int size)
@@ -36,6 +36,11 @@ cdef extern from "openssl/rand.h" nogil:
     int RAND_bytes(unsigned char *out, int size)
 
 
+cdef enum:
+    RESERVE = 1024                    # random bytes fetched at once
+
+cdef unsigned char reserve[RESERVE]
+cdef size_t unspent = 0               # of them, from the start
 cdef EVP_MD *SHA256 = EVP_MD_fetch(NULL, b"SHA256", NULL)
 cdef EVP_MD_CTX *CONTEXT = EVP_MD_CTX_new()
 if SHA256 is NULL or CONTEXT is NULL:
@@ -48,7 +53,7 @@ cdef int failed(str what) except -1:
 
 cdef int sha256(const unsigned char *data, size_t size, unsigned char *out) except -1:
     """Write the 32 bytes of SHA-256(data)."""
-    if (EVP_DigestInit_ex(CONTEXT, SHA256, NULL) != 1 or EVP_DigestUpdate(CONTEXT, data, size) != 1
+    if (EVP_DigestInit_ex2(CONTEXT, SHA256, NULL) != 1 or EVP_DigestUpdate(CONTEXT, data, size) != 1
             or EVP_DigestFinal_ex(CONTEXT, out, NULL) != 1):
         failed("SHA-256")
     return 0
@@ -61,7 +66,7 @@ cdef int padded_hash(const unsigned char *key_block, unsigned char pad, const un
     cdef int i
     for i in range(BLOCK_BYTES):
         block[i] = key_block[i] ^ pad
-    cdef bint done = (EVP_DigestInit_ex(CONTEXT, SHA256, NULL) == 1
+    cdef bint done = (EVP_DigestInit_ex2(CONTEXT, SHA256, NULL) == 1
                       and EVP_DigestUpdate(CONTEXT, block, BLOCK_BYTES) == 1
                       and EVP_DigestUpdate(CONTEXT, data, size) == 1
                       and EVP_DigestFinal_ex(CONTEXT, out, NULL) == 1)
@@ -105,11 +110,37 @@ cdef int pbkdf2_sha256(bytes password, bytes salt, long iterations, unsigned cha
     return 0
 
 
+cdef int random_fill(unsigned char *out, size_t size) except -1:
+    """Write unpredictable bytes, each given out once: neither a child of a fork gets them too, nor are they kept.
+
+    OpenSSL is asked for many at a time, since a call costs it more than the bytes do.
+    """
+    global unspent
+    if size > RESERVE:
+        raise ValueError("so many random bytes are not wanted at once")
+    if unspent < size:
+        if RAND_bytes(reserve, RESERVE) != 1:
+            failed("no randomness")
+        unspent = RESERVE
+    unspent -= size
+    memcpy(out, reserve + unspent, size)
+    OPENSSL_cleanse(reserve + unspent, size)
+    return 0
+
+
+def forget_reserve():
+    """In a child after a fork: what is left of the reserve is the parent's."""
+    global unspent
+    unspent = 0
+
+
+os.register_at_fork(after_in_child=forget_reserve)
+
+
 cdef bytes random_bytes(Py_ssize_t size):
-    """Return unpredictable bytes; OpenSSL seeds anew after a fork."""
+    """The same, as bytes."""
     cdef bytes out = PyBytes_FromStringAndSize(NULL, size)
-    if RAND_bytes(<unsigned char *> PyBytes_AS_STRING(out), <int> size) != 1:
-        failed("no randomness")
+    random_fill(<unsigned char *> PyBytes_AS_STRING(out), size)
     return out
 
 

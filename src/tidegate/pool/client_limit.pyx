@@ -120,13 +120,6 @@ cdef Header *read_header(Py_buffer *view) except NULL:
 cdef class ClientLimit:
     """One proxy's clients as one worker counts them. Each admit() that says yes is to be followed by one leave()."""
 
-    cdef object memory
-    cdef pthread_mutex_t *lock
-    cdef char *cells
-    cdef readonly int workers
-    cdef readonly int worker
-    cdef readonly int proxy
-
     def __cinit__(self, memory, int proxy, int worker):
         cdef Py_buffer view
         cdef Header *header
@@ -142,7 +135,7 @@ cdef class ClientLimit:
             self.cells = <char *>view.buf + sizeof(Header) + proxy * section_size(header.workers)
         finally:
             PyBuffer_Release(&view)
-        self.lock = <pthread_mutex_t *>self.cells
+        self.lock = self.cells
         self.cells += LINE
         self.proxy = proxy
         self.worker = worker
@@ -157,29 +150,30 @@ cdef class ClientLimit:
             found += tg_load(self.cell(at))
         return found
 
-    def admit(self, long long most):
+    cpdef bint admit(self, long long most) except -1:
         """Count one more client of this worker if there are fewer than `most` over all workers; whether there were.
 
         OSError if the lock cannot be used, which means that the memory was overwritten.
         """
         cdef uint32_t *mine = self.cell(self.worker)
         cdef bint room
-        cdef int error = tg_lock(self.lock)
+        cdef int error = tg_lock(<pthread_mutex_t *>self.lock)
         if error:
             raise OSError(error, "the lock of the clients' count is broken")
         room = self.sum() < most
         if room:
             tg_store(mine, tg_load(mine) + 1)
-        pthread_mutex_unlock(self.lock)
+        pthread_mutex_unlock(<pthread_mutex_t *>self.lock)
         return room
 
-    def leave(self):
+    cpdef int leave(self) except -1:
         """A client of this worker has gone. ValueError if it has none."""
         cdef uint32_t *mine = self.cell(self.worker)
         cdef uint32_t here = tg_load(mine)
         if here == 0:
             raise ValueError(f"worker {self.worker} has no client of proxy {self.proxy}")
         tg_store(mine, here - 1)
+        return 0
 
     def here(self):
         """Clients of this worker."""

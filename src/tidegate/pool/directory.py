@@ -1,3 +1,4 @@
+# cython: annotation_typing=False
 """Which pools there are, and under which limits.
 
 Owns the making and forgetting of pools and caps. Refuses to keep one alive: whoever uses a pool does.
@@ -5,7 +6,7 @@ Owns the making and forgetting of pools and caps. Refuses to keep one alive: who
 
 from __future__ import annotations
 
-from weakref import WeakValueDictionary
+from weakref import KeyedRef, WeakValueDictionary
 
 from tidegate.pool.cap import Cap
 from tidegate.pool.keeper import Keeper
@@ -25,7 +26,8 @@ class Directory:
         self._ledger = ledger
         self._keeper = keeper
         self._limits_for = limits_for
-        self._pools: WeakValueDictionary[PoolKey, Pool] = WeakValueDictionary()
+        # A WeakValueDictionary would take two calls in Python for what every login asks.
+        self._pools: dict[PoolKey, KeyedRef[PoolKey, Pool]] = {}
         self._caps: WeakValueDictionary[tuple[str, str], Cap] = WeakValueDictionary()
         self._with_minimum: WeakValueDictionary[int, Pool] = WeakValueDictionary()
         self._made = 0
@@ -35,17 +37,25 @@ class Directory:
 
     def pool(self, key: PoolKey, now: float) -> Pool:
         """The pool of this key, made on demand."""
-        pool = self._pools.get(key)
+        known = self._pools.get(key)
+        pool = None if known is None else known()
         if pool is None:
             limits = self._limits_for(key)
             self._made += 1
-            pool = self._pools[key] = Pool(key, limits, self._caps_of(key, limits), self._made, now)
+            pool = Pool(key, limits, self._caps_of(key, limits), self._made, now)
+            self._pools[key] = KeyedRef(pool, self._forget, key)
             self._list(pool)
         return pool
 
+    def _forget(self, gone: KeyedRef[PoolKey, Pool]) -> None:
+        """A pool has ended; another may have its key by now."""
+        if self._pools.get(gone.key) is gone:
+            del self._pools[gone.key]
+
     def all(self) -> list[Pool]:
         """Every pool, oldest first."""
-        return list(self._pools.values())
+        pools = [known() for known in list(self._pools.values())]
+        return [pool for pool in pools if pool is not None]
 
     def with_minimum(self) -> list[Pool]:
         """The pools that have a minimum size, oldest first."""

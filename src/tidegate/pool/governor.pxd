@@ -1,6 +1,7 @@
 cimport cython
 
 from tidegate.pool.allocator cimport Allocator
+from tidegate.pool.directory cimport Directory
 from tidegate.pool.ledger cimport Ledger
 from tidegate.pool.pool cimport Pool
 from tidegate.pool.slot cimport Slot, Ticket
@@ -18,7 +19,7 @@ cdef class Governor:
     cdef readonly object budget
     cdef readonly Ledger ledger
     cdef readonly Allocator allocator
-    cdef readonly object directory
+    cdef readonly Directory directory
     cdef readonly object reaper
     cdef readonly object backoff
     cdef readonly object rng
@@ -44,6 +45,7 @@ cdef class Governor:
     cdef long _closed
     cdef long _made_room
 
+    cpdef Pool pool(self, tuple key, double now)
     @cython.locals(at=int)
     cpdef Slot borrow(self, Pool pool, double now, object fit=*)
     @cython.locals(pool=Pool)

@@ -20,3 +20,5 @@ cdef class Borrowing(Client):
     cdef object context_of_parse(self)
     cdef Statement named(self, bytes name)
     cdef int answer(self, bytes reply) except -1
+    cdef int enter_pool(self) except -1
+    cdef int begin(self, object defaults, object given, object seen, double idle_timeout) except -1

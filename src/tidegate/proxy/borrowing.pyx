@@ -178,7 +178,6 @@ cdef class Borrowing(Client):
         """Keep this server until the client leaves."""
         if self.pin is None:
             self.pin = reason
-            self.context.counters.pins += 1
             self.gate.pinned(self, reason, text[:SHOWN])
         if reason is PinReason.LOAD or reason is PinReason.SETSEED or reason is PinReason.SESSION_FUNCTION:
             self.closes_server = True
@@ -253,7 +252,7 @@ cdef class Borrowing(Client):
                              detail="The statement had not been sent to the database yet."))
         return True
 
-    # --- called by the login, in Python ---------------------------------------------------------------------------
+    # --- called by the login --------------------------------------------------------------------------------------
 
     def wait_for_role(self):
         """Read nothing more until resume_login()."""
@@ -274,11 +273,11 @@ cdef class Borrowing(Client):
         self.context.to_servers.flush()
         self.context.to_clients.flush()
 
-    def enter_pool(self):
+    cdef int enter_pool(self) except -1:
         """Borrow a server in order to learn or check parameters."""
         self.phase = ENTERING
         self.door.borrow(self)
-        self.context.to_servers.flush()
+        return self.context.to_servers.flush()
 
     def abandon_for_another(self):
         """Give back the server of the pool that turned out to be the wrong one."""
@@ -297,8 +296,8 @@ cdef class Borrowing(Client):
         validation.wanted = wanted
         self.context.to_servers.flush()
 
-    def begin(self, defaults, given, seen, double idle_timeout, bytes greeting):
-        """The login is complete."""
+    cdef int begin(self, object defaults, object given, object seen, double idle_timeout) except -1:
+        """The login is complete, and the greeting staged."""
         self.settings = self.defaults = defaults
         self.given = given
         self.moved = False
@@ -311,7 +310,7 @@ cdef class Borrowing(Client):
         if defaults.temporary:
             self.pin_down(PinReason.TEMP_OBJECT, b"search_path")
         self.active_at = self.context.loop.now
-        self.send_bytes(greeting)
         self.context.to_clients.flush()
         if not self.processing:
             self.run_held()
+        return 0

@@ -25,10 +25,16 @@ cdef class Door(Lender):
     cdef int abandon(self, Client client) except -1
 
 
+cdef class Entrance:
+    """By which a client came, and which must know when it goes."""
+    cdef int left(self, Client client, object reason) except -1
+    cdef int forget(self, Client client) except -1
+
+
 cdef class Client(Borrower):
     cdef Stream stream
     cdef readonly Context context
-    cdef public object gate  # proxy.gate.Gate: the configuration of the listener it came by
+    cdef public Entrance gate  # proxy.gate.Gate: the configuration of the listener it came by
     cdef public object login  # proxy.login.ClientLogin until it runs
     cdef public object counted_in  # pool.client_limit.ClientLimit, or None before it was let in
     cdef public Door door
@@ -46,7 +52,8 @@ cdef class Client(Borrower):
     cdef set touched  # names of settings that a statement of this transaction may have changed, or None
     cdef public object pin  # PinReason, or None
     cdef public unsigned int ident  # in this worker; the low part of its BackendKeyData pid
-    cdef public unsigned int generation  # tells its key from that of the last client with this ident
+    cdef unsigned int key_seed  # random: what its cancel key is made of
+    cdef unsigned int key_size  # bytes of that key; 0 before it has one
     cdef readonly double active_at  # seconds, loop clock: when it last sent or got something
     cdef double role_idle_timeout  # seconds; idle_session_timeout as the database, the role or its configuration has it
     cdef public double since  # when it came, or began to wait
@@ -69,6 +76,8 @@ cdef class Client(Borrower):
     cdef Py_ssize_t held_size
     cdef Py_ssize_t held_capacity
 
+    cdef int arrive(self, Context context, Entrance gate) except -1
+    cpdef int open(self, int fd) except -1
     cdef Py_ssize_t process(self, const char* data, Py_ssize_t size) except -1
     cdef int run_held(self) except -1
     cdef int hold(self, const char* data, Py_ssize_t size) except -1

@@ -24,6 +24,9 @@ from tidegate.errors import CloseReason, PgError, Sqlstate
 
 logger = logging.getLogger(__name__)
 
+cdef object CLIENT_LOST = CloseReason.CLIENT_LOST
+cdef object CLIENT_LEFT = CloseReason.CLIENT_LEFT
+
 cdef enum:
     READ_CHUNK = 65536
     LINGER = 2  # seconds that a refused client may take to read why
@@ -39,6 +42,16 @@ cdef class Door(Lender):
         raise NotImplementedError
 
 
+cdef class Entrance:
+    cdef int left(self, Client client, object reason) except -1:
+        """The client's session has ended."""
+        raise NotImplementedError
+
+    cdef int forget(self, Client client) except -1:
+        """The connection of a client that was told why it must go is closed."""
+        raise NotImplementedError
+
+
 cdef class Client(Borrower):
     def __cinit__(self):
         self.phase = ARRIVING
@@ -47,15 +60,21 @@ cdef class Client(Borrower):
     def __dealloc__(self):
         free(self.held)
 
-    def __init__(self, Context context, gate):
+    def __init__(self, Context context, Entrance gate):
+        self.arrive(context, gate)
+
+    cdef int arrive(self, Context context, Entrance gate) except -1:
+        """Begin; what __init__ does, without its price."""
         self.context = context
         self.gate = gate
-        self.settings = self.defaults = self.given = self.seen = context.interned.nothing
+        self.settings = self.defaults = self.given = self.seen = context.nothing
         self.since = self.active_at = context.loop.now
+        return 0
 
-    def open(self, int fd):
+    cpdef int open(self, int fd) except -1:
         """Take over an accepted, non-blocking socket."""
         self.stream = attach(self.context.loop, fd, self, False)
+        return 0
 
     @property
     def server_pid(self):
@@ -87,7 +106,7 @@ cdef class Client(Borrower):
         if self.finished:
             # It may read on; a reset says that it does not.
             if stream.broken or stream.read(context.loop.shared, context.loop.shared_size) == BROKEN:
-                self.leave(CloseReason.CLIENT_LOST)
+                self.leave(CLIENT_LOST)
             return 0
         if self.phase == WAITING or self.phase == ENTERING or self.unsure:
             return 0
@@ -110,9 +129,9 @@ cdef class Client(Borrower):
                 break
             if got == 0 or got == BROKEN:
                 if got == 0 and self.phase == RUNNING and not stream.broken:
-                    self.last_words(CloseReason.CLIENT_LOST)
+                    self.last_words(CLIENT_LOST)
                 else:
-                    self.leave(CloseReason.CLIENT_LOST)
+                    self.leave(CLIENT_LOST)
                 break
             context.counters.bytes_received += got
             if self.phase == LINGERING:
@@ -195,7 +214,7 @@ cdef class Client(Borrower):
     cdef int hung_up(self) except -1:
         if self.phase == WAITING or self.phase == ENTERING:
             # Nobody is there any more to be served: leave the queue to those who are.
-            self.leave(CloseReason.CLIENT_LOST)
+            self.leave(CLIENT_LOST)
         return 0
 
     cdef int failed(self, object error) except -1:
@@ -288,7 +307,8 @@ cdef class Client(Borrower):
             self.gate.left(self, reason)
         self.phase = CLOSED
         self.context.to_clients.flush()
-        self.gate.forget(self)
+        if phase == LINGERING:
+            self.gate.forget(self)
         self.stream.close()
         self.login = None
         self.held_size = 0
@@ -307,7 +327,7 @@ cdef class Client(Borrower):
 
     cdef int copy_requested(self) except -1:
         """The server waits for COPY data; if the client has said its last, none will come."""
-        return self.leave(CloseReason.CLIENT_LEFT) if self.finished else 0
+        return self.leave(CLIENT_LEFT) if self.finished else 0
 
     cdef int abandon_server(self) except -1:
         """Leave the queue, or give the server up in whatever state it is."""
@@ -354,7 +374,7 @@ cdef class Client(Borrower):
             return 0
         if self.finished and idle > LINGER and self.server is not None and self.server.queue.open_batch:
             # Its batch has no Sync and never will.
-            return self.leave(CloseReason.CLIENT_LOST)
+            return self.leave(CLIENT_LOST)
         if self.mid_transaction():
             if 0 < proxy.idle_in_transaction_timeout < idle:
                 return self.refuse(

@@ -11,9 +11,10 @@ from libc.string cimport strerror
 
 from tidegate.engine.loop cimport EPOLLET, EPOLLEXCLUSIVE, EPOLLIN, Handler, Loop
 from tidegate.proxy.context cimport Context
+from tidegate.proxy.gate cimport Gate
+from tidegate.proxy.login cimport begin_login
+from tidegate.proxy.relay cimport Relay
 
-from tidegate.proxy.login import ClientLogin
-from tidegate.proxy.relay import Relay
 
 cdef extern from "sys/socket.h" nogil:
     enum:
@@ -32,9 +33,9 @@ cdef enum:
 cdef class Listener(Handler):
     """One listening socket of one gate."""
     cdef readonly Context context
-    cdef readonly object gate
+    cdef readonly Gate gate
 
-    def __init__(self, Context context, gate, int fd):
+    def __init__(self, Context context, Gate gate, int fd):
         self.context = context
         self.gate = gate
         self.fd = fd
@@ -59,13 +60,15 @@ cdef class Listener(Handler):
         logger.error("a client could not be let in", exc_info=error)
         return 0
 
-    def arrived(self, int fd):
+    cdef int arrived(self, int fd) except -1:
         """A client has connected."""
-        client = Relay(self.context, self.gate)
-        client.login = ClientLogin(self.gate, client, self.context.loop.now)
+        cdef Relay client = Relay.__new__(Relay)
+        client.arrive(self.context, self.gate)
+        client.login = begin_login(self.gate, client)
         self.context.counters.clients_accepted += 1
         self.gate.clients[client] = None
         client.open(fd)
+        return 0
 
     def pause(self):
         """No descriptors are left: those that wait in the backlog are served when some client has gone."""

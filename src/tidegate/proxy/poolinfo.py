@@ -1,3 +1,4 @@
+# cython: annotation_typing=False
 """What a worker knows of a (database, user) pool: enough to greet a client without asking a server.
 
 Owns the parameters a fresh server reports, the start-up parameters that servers have taken before, and greetings made
@@ -7,7 +8,7 @@ of both. Refuses to ask.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from tidegate.session.settings import Interned, Settings
@@ -15,13 +16,17 @@ from tidegate.wire.postgres import messages
 
 CHECKED_KEPT = 4096  # distinct (name, value) pairs
 GREETINGS_KEPT = 256
+PACKET_KEPT = 1024  # bytes; a longer StartupMessage is read each time
 NAME_LENGTH = 63  # bytes; PostgreSQL cuts an application_name to NAMEDATALEN - 1
 
 
 class Greeting(NamedTuple):
-    """The session's defaults, the parameters that its client sees, and the ParameterStatus messages that say so."""
+    """How a session begins: its defaults, what of these its client gave, the parameters that the client sees, and the
+    ParameterStatus messages that say so.
+    """
 
     defaults: Settings
+    given: Settings
     seen: Settings
     messages: bytes
 
@@ -36,6 +41,7 @@ class PoolInfo:
         self._interned = interned
         self._names: dict[str, str] = {}
         self._checked: OrderedDict[tuple[str, bytes], bytes] = OrderedDict()
+        self._by_packet: dict[bytes, Greeting] = {}
         self._greetings: OrderedDict[Settings, Greeting] = OrderedDict()
 
     def based_on(self, reported: Settings, initial: Settings, idle_session_timeout: float) -> None:
@@ -48,9 +54,12 @@ class PoolInfo:
         self._names = {name.lower(): name for name in reported.values}
         self._checked.clear()
         self._greetings.clear()
+        self._by_packet.clear()
 
-    def canonical(self, wanted: Mapping[str, bytes]) -> Settings | None:
+    def canonical(self, wanted: dict[str, bytes]) -> Settings | None:
         """These start-up parameters as the server spells them; None if a server must check one first."""
+        if not wanted:
+            return self._interned.nothing
         values: dict[str, bytes] = {}
         for name, value in wanted.items():
             known = self._checked.get((name, value))
@@ -61,31 +70,51 @@ class PoolInfo:
             values[name] = known
         return self._interned.intern(values)
 
-    def learn(self, wanted: Mapping[str, bytes], values: Sequence[bytes]) -> None:
+    def learn(self, wanted: dict[str, bytes], values: Sequence[bytes]) -> None:
         """A server took these parameters and spells them so."""
         for (name, value), canonical in zip(wanted.items(), values, strict=True):
             self._checked[name, value] = canonical
             if len(self._checked) > CHECKED_KEPT:
                 self._checked.popitem(last=False)
 
-    def greeting(self, given: Settings) -> Greeting:
-        """How a session begins whose client has given these start-up parameters: they go before init_query's."""
+    def known_greeting(self, packet: bytes) -> Greeting | None:
+        """How a client with this very StartupMessage was greeted before; `greeting_for` explains it."""
+        return self._by_packet.get(packet)
+
+    def remember(self, packet: bytes, greeting: Greeting) -> None:
+        """Greet the next client that sends the same at once: those of one application all do."""
+        if len(self._by_packet) >= GREETINGS_KEPT:
+            self._by_packet.clear()
+        if len(packet) <= PACKET_KEPT:
+            self._by_packet[packet] = greeting
+
+    def greeting_for(self, wanted: dict[str, bytes]) -> Greeting | None:
+        """How a session begins whose client asks for these start-up parameters: they go before init_query's.
+
+        None if a server must be asked first.
+        """
+        if self.base is None:
+            return None
+        given = self.canonical(wanted)
+        if given is None:
+            return None
         found = self._greetings.get(given)
         if found is None:
-            assert self.base is not None
-            changes = {self._names[name]: value for name, value in given.values.items() if name in self._names}
-            seen = self._interned.changed(self.base, changes)
-            block = b"".join(
-                messages.parameter_status(name.encode("utf-8", "surrogateescape"), value)
-                for name, value in seen.values.items()
-            )
-            found = Greeting(self._interned.changed(self.initial, given.values), seen, block)
-            self._greetings[given] = found
+            found = self._greetings[given] = self._greeting(self.base, given)
             if len(self._greetings) > GREETINGS_KEPT:
                 self._greetings.popitem(last=False)
         return found
 
+    def _greeting(self, base: Settings, given: Settings) -> Greeting:
+        changes = {self._names[name]: value for name, value in given.values.items() if name in self._names}
+        seen = self._interned.changed(base, changes)
+        parts = [
+            messages.parameter_status(name.encode("utf-8", "surrogateescape"), value)
+            for name, value in seen.values.items()
+        ]
+        return Greeting(self._interned.changed(self.initial, given.values), given, seen, b"".join(parts))
+
 
 def _is_plain(value: bytes) -> bool:
     """Whether PostgreSQL takes an application_name as it stands (pg_clean_ascii changes everything else)."""
-    return all(0x20 <= byte <= 0x7E for byte in value)
+    return value.isascii() and value.decode("ascii").isprintable()

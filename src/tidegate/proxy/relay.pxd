@@ -4,7 +4,6 @@ from tidegate.proxy.prepared cimport Prepared
 
 
 cdef class Relay(Prepared):
-    cdef Py_ssize_t login_bytes(self, const char* data, Py_ssize_t size) except -1
     cdef Py_ssize_t continue_body(self, const char* data, Py_ssize_t size) except -1
     cdef int request(self, int type, const char* message, Py_ssize_t whole, Py_ssize_t available) except -1
     cdef int dispatch(self, int type, const char* message, Py_ssize_t whole, Py_ssize_t available) except -1

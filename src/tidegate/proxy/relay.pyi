@@ -9,7 +9,6 @@ from tidegate.proxy.login import ClientLogin
 from tidegate.proxy.server import Server
 from tidegate.proxy.target import Target
 from tidegate.session.pins import PinReason
-from tidegate.session.settings import Settings
 
 class Relay:
     """A client's connection, with what it has from `client`, `borrowing`, `simple` and `prepared`."""
@@ -21,7 +20,6 @@ class Relay:
     ticket: object | None
     pin: PinReason | None
     ident: int
-    generation: int
     closes_server: bool
     elsewhere: bool
     moved: bool
@@ -39,9 +37,5 @@ class Relay:
     def check(self, now: float) -> int: ...
     def wait_for_role(self) -> None: ...
     def resume_login(self, step: Callable[[], None]) -> None: ...
-    def enter_pool(self) -> None: ...
     def abandon_for_another(self) -> None: ...
     def validate(self, wanted: dict[str, bytes]) -> None: ...
-    def begin(
-        self, defaults: Settings, given: Settings, seen: Settings, idle_timeout: float, greeting: bytes
-    ) -> None: ...

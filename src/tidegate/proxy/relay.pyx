@@ -4,11 +4,11 @@ Owns the framing and the way of each message (pass on, answer here, drop, wait f
 prepared (`prepared`), to read replies (`server`) and SQL (`simple`, `session.scanner`).
 """
 
-from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.string cimport memset
 
 from tidegate.proxy.client cimport DISCARD, PASS, RUNNING, SCAN
 from tidegate.proxy.context cimport HIGH_WATER, INSPECTED
+from tidegate.proxy.login cimport ClientLogin
 from tidegate.proxy.outcome cimport DONE, STOP
 from tidegate.proxy.prepared cimport Prepared
 from tidegate.proxy.server cimport Server
@@ -19,6 +19,7 @@ from tidegate.wire.postgres.replies cimport COPY_END, FORWARD, QUERY, SYNC
 from tidegate.errors import CloseReason, PgError, Sqlstate
 
 cdef bytes IDLE = ready_for_query(b'I')
+cdef object CLIENT_LEFT = CloseReason.CLIENT_LEFT
 
 cdef enum:
     LARGEST_SMALL = 10000  # bytes that a message of a SMALL kind may announce, as with PostgreSQL
@@ -40,8 +41,10 @@ cdef class Relay(Prepared):
     cdef Py_ssize_t process(self, const char* data, Py_ssize_t size) except -1:
         cdef Py_ssize_t pos = 0, length, whole, available
         cdef int type
-        if self.login is not None:
-            pos = self.login_bytes(data, size)
+        cdef ClientLogin login = <ClientLogin>self.login  # a reference of its own: the client lets go of it at its end
+        if login is not None:
+            pos = login.take(data, size)
+            login = None
             if self.phase != RUNNING:
                 return pos
         if self.server is not None and self.server.tunnel:
@@ -73,9 +76,6 @@ cdef class Relay(Prepared):
             self.maybe_release()
         return pos
 
-    cdef Py_ssize_t login_bytes(self, const char* data, Py_ssize_t size) except -1:
-        return self.login.take(self, PyBytes_FromStringAndSize(data, size))
-
     cdef Py_ssize_t continue_body(self, const char* data, Py_ssize_t size) except -1:
         """More of a message that is dealt with in pieces."""
         cdef Py_ssize_t take = min(size, self.body_left)
@@ -99,7 +99,7 @@ cdef class Relay(Prepared):
             # Passed on without its body, it would make the server read the next message as that body.
             raise PgError("invalid message format", Sqlstate.PROTOCOL_VIOLATION, "FATAL")
         if type == b'X':
-            self.last_words(CloseReason.CLIENT_LEFT)
+            self.last_words(CLIENT_LEFT)
             return STOP
         if self.skip_to_sync:
             self.body_mode = DISCARD

@@ -1,9 +1,12 @@
 """One database server as a worker sees it."""
 
+from tidegate.auth.scram_keys cimport ScramKeys
 from tidegate.pool.governor cimport Governor
+from tidegate.pool.pool cimport Pool
 from tidegate.pool.slot cimport Slot, Ticket
 from tidegate.proxy.client cimport Client, Door
 from tidegate.proxy.context cimport Context
+from tidegate.proxy.poolinfo cimport PoolInfo
 from tidegate.proxy.resting cimport Resting
 from tidegate.proxy.server cimport Server
 
@@ -31,6 +34,10 @@ cdef class Target(Door):
     cdef int lending  # clients that are being lent a server right now, each by the one before
 
     cdef int make_harmless(self, Server server) except -1
+    cpdef Pool pool(self, tuple key, object proxy)
+    cpdef PoolInfo info(self, tuple key)
+    cdef bint holds_keys(self, str user, ScramKeys keys, bytes client_key) except -1
+    cpdef int keep_credential(self, str user, object credential) except -1
     cpdef int act(self) except -1
     cdef int lend(self, Ticket ticket, Slot slot, double now) except -1
     cdef int carry_out(self, list actions) except -1

@@ -10,6 +10,7 @@ from functools import partial
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
+from tidegate.auth.scram_keys cimport ScramKeys
 from tidegate.pool.actions cimport Close, Lend, Open
 from tidegate.pool.governor cimport Governor
 from tidegate.pool.pool cimport Pool
@@ -17,15 +18,15 @@ from tidegate.pool.slot cimport Slot, Ticket
 from tidegate.proxy.backend cimport Backend
 from tidegate.proxy.client cimport ENTERING, WAITING, Client, Door
 from tidegate.proxy.context cimport Context
+from tidegate.proxy.poolinfo cimport PoolInfo
 from tidegate.proxy.resting cimport Resting
 from tidegate.proxy.server cimport LOGGING_IN, READY, Borrower, Injection, Server
-from tidegate.auth.backend import PasswordCredential, VerifierOutdated
+from tidegate.auth.backend import PasswordCredential, ScramCredential, VerifierOutdated
 from tidegate.errors import CloseReason, InitQueryError, PgError, Sqlstate
 from tidegate.pool.limits import PoolLimits, ServerLimits
 from tidegate.pool.slot import SlotState
 from tidegate.proxy.initializing import Initialization
 from tidegate.proxy.opening import ServerLogin
-from tidegate.proxy.poolinfo import PoolInfo
 from tidegate.proxy.poolkeys import PARAMETERS, SHARED, entry_of, is_dedicated, pool_key
 from tidegate.proxy.regrouping import regroup
 
@@ -95,9 +96,12 @@ cdef class Target(Door):
 
     # --- pools ----------------------------------------------------------------------------------------------------
 
-    def pool(self, database, user, proxy):
-        """The pool of a database and a user for clients of this proxy."""
-        key = pool_key(self.worker.config.proxies, proxy, database, user)
+    def key_of(self, database, user, proxy):
+        """The name of the pool of a database and a user for clients of this proxy."""
+        return pool_key(self.worker.config.proxies, proxy, database, user)
+
+    cpdef Pool pool(self, tuple key, object proxy):
+        """The pool of this name, with the limits of the proxy by which its clients come."""
         self.proxies[key] = proxy
         return self.governor.pool(key, self.context.loop.now)
 
@@ -124,10 +128,11 @@ cdef class Target(Door):
             user_size=listed.pool_size if listed else 0,
         )
 
-    def info(self, key):
+    cpdef PoolInfo info(self, tuple key):
         """What is known of a pool."""
+        cdef PoolInfo found
         key = key[:PARAMETERS]
-        found = self.infos.get(key)
+        found = <PoolInfo>self.infos.get(key)
         if found is None:
             found = self.infos[key] = PoolInfo(self.context.interned)
             if len(self.infos) > INFOS_KEPT:
@@ -142,21 +147,28 @@ cdef class Target(Door):
 
     def change_pool(self, Client client):
         """The client's proxy has another pool for it now."""
-        client.pool = self.pool(client.pool.key[0], client.pool.key[1], client.gate.proxy)
+        proxy = client.gate.proxy
+        client.pool = self.pool(self.key_of(client.pool.key[0], client.pool.key[1], proxy), proxy)
         client.elsewhere = False
         client.moved = True
 
-    def keep_credential(self, user, credential):
+    cdef bint holds_keys(self, str user, ScramKeys keys, bytes client_key) except -1:
+        """Whether it is these keys that answer the database for a user."""
+        known = self.credentials.get(user)
+        return type(known) is ScramCredential and known.keys is keys and known.client_key == client_key
+
+    cpdef int keep_credential(self, str user, object credential) except -1:
         """How to log in to the database as a user; a client has just shown that it knows."""
         known = self.credentials.get(user)
         if credential is None and known is not None:
-            return  # a client of a proxy that trusts it has shown nothing
-        if known != credential and not (
+            return 0  # a client of a proxy that trusts it has shown nothing
+        if known is not credential and known != credential and not (
             # Keep the object that has its keys derived already.
             isinstance(known, PasswordCredential) and isinstance(credential, PasswordCredential)
             and known.password == credential.password
         ):
             self.credentials[user] = credential
+        return 0
 
     # --- Door: the clients' side ----------------------------------------------------------------------------------
 

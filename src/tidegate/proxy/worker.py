@@ -110,7 +110,7 @@ class Worker:
             if gate is None:
                 self.gates[proxy.name] = Gate(self, proxy, self.targets[proxy.target], limit)
             else:
-                gate.proxy, gate.target, gate.limit = proxy, self.targets[proxy.target], limit
+                gate.configure(proxy, self.targets[proxy.target], limit)
         self.targets.regroup()
 
     def secret_of(self, user: UserConfig) -> Secret:

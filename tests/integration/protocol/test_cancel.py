@@ -155,7 +155,8 @@ def test_wrong_keys(proxied: Side) -> None:
             client.send(m.query("SELECT 'whole' FROM pg_sleep(0.6)"))
             time.sleep(0.1)
             flipped = bytes([client.key[0] ^ 1]) + client.key[1:]
-            for key in (flipped, client.key[:-1], client.key + b"\0", b"", client.key[:4] + bytes(28), b"\0" * 256):
+            shortened = (client.key[:4], client.key[:-1], b"")
+            for key in (flipped, *shortened, client.key + b"\0", client.key[:4] + bytes(28), b"\0" * 256):
                 if key != client.key:
                     send_cancel(client.host, client.port, client.pid, key)
             send_cancel(client.host, client.port, client.pid ^ 0x7FFFFFFF, client.key)

@@ -1,4 +1,4 @@
-"""First packets: versions, what is cut short, and the splitting of `options` as PostgreSQL does it."""
+"""First packets: versions, what is cut short, what follows the end."""
 
 from __future__ import annotations
 
@@ -7,18 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.wire.postgres import messages
-from tidegate.wire.postgres.startup import (
-    Opening,
-    UnsupportedProtocol,
-    parse_options,
-    parse_startup,
-    split_options,
-)
+from tidegate.wire.postgres.startup import Opening, UnsupportedProtocol, parse_startup
 
 NAME = st.binary(min_size=1, max_size=12).map(lambda data: data.replace(b"\0", b"x"))
 VALUE = st.binary(max_size=12).map(lambda data: data.replace(b"\0", b"x"))
 ENCRYPTION = {"SSL": b"\x04\xd2\x16\x2f", "GSS": b"\x04\xd2\x16\x30"}
-SPACES = b" \t\n\r\v\f"
 
 
 def packet(major: int = 3, minor: int = 0, rest: bytes = b"user\0me\0\0") -> bytes:
@@ -110,73 +103,23 @@ def test_any_bytes_are_a_packet_or_a_value_error(body: bytes) -> None:
         return
 
 
-# --- options --------------------------------------------------------------------------------------------------------
+def test_what_a_login_needs_is_at_hand() -> None:
+    found = parse_startup(packet(rest=b"user\0me\0options\0-c a=b\0x\0y\0database\0db\0replication\0on\0\0"))
+    assert (found.user, found.database, found.options, found.replication) == (b"me", b"db", b"-c a=b", b"on")
+    bare = parse_startup(packet(rest=b"users\0me\0USER\0me\0\0"))
+    assert (bare.user, bare.database, bare.options, bare.replication) == (b"", b"", b"", b"")
 
 
-def as_postgresql_splits(text: bytes) -> list[bytes]:
-    """What the manual says of `options`, written down once more and another way."""
-    words: list[bytes] = []
-    at = 0
-    while True:
-        while at < len(text) and text[at] in SPACES:
-            at += 1
-        if at >= len(text):
-            return words
-        word = b""
-        while at < len(text) and text[at] not in SPACES:
-            if text[at] == 0x5C:
-                at += 1
-            word += text[at : at + 1]
-            at += 1
-        words.append(word)
-
-
-@given(st.text("ab=-c\\ \t\n", max_size=24))
-def test_splitting_against_a_model(text: str) -> None:
-    assert split_options(text.encode()) == as_postgresql_splits(text.encode())
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        (b"", []),
-        (b"  ", []),
-        (b"a", [b"a"]),
-        (b"  a  b ", [b"a", b"b"]),
-        (rb"a\ b c", [b"a b", b"c"]),
-        (rb"a\\b", [rb"a\b"]),
-        (rb"\a", [b"a"]),
-        (b"a\\", [b"a"]),
-        (b"\\", [b""]),
-        (b"a\tb\nc\rd\ve\ff", [b"a", b"b", b"c", b"d", b"e", b"f"]),
-        (b"'a b'", [b"'a", b"b'"]),
-    ],
-)
-def test_splitting(text: bytes, words: list[bytes]) -> None:
-    assert split_options(text) == words
-
-
-@pytest.mark.parametrize(
-    ("text", "settings", "others"),
-    [
-        (b"-c a=b", {b"a": b"b"}, []),
-        (b"-ca=b", {b"a": b"b"}, []),
-        (b"--a=b", {b"a": b"b"}, []),
-        (b"--a-b=c", {b"a_b": b"c"}, []),
-        (b"-c a-b=c-d", {b"a_b": b"c-d"}, []),
-        (b"-c a=", {b"a": b""}, []),
-        (b"-c a=b=c", {b"a": b"b=c"}, []),
-        (rb"-c search_path=a,\ b", {b"search_path": b"a, b"}, []),
-        (b"-c a=b -c a=c", {b"a": b"c"}, []),
-        (b"-c a=b --c=d -e", {b"a": b"b", b"c": b"d"}, [b"-e"]),
-        (b"-c", {}, [b"-c "]),
-        (b"-c a", {}, [b"-c a"]),
-        (b"-c =b", {}, [b"-c =b"]),
-        (b"--a", {}, [b"--a"]),
-        (b"--=b", {}, [b"--=b"]),
-        (b"plain", {}, [b"plain"]),
-        (b"-d 3", {}, [b"-d", b"3"]),
-    ],
-)
-def test_options(text: bytes, settings: dict[bytes, bytes], others: list[bytes]) -> None:
-    assert parse_options(text) == (settings, others)
+@given(st.binary(max_size=60).map(lambda rest: packet(rest=rest)))
+def test_parameters_agree_with_a_plain_split(body: bytes) -> None:
+    """Whatever is taken for a list of parameters is names and values by turns, with two NULs at its end."""
+    try:
+        found = parse_startup(body)
+    except ValueError:
+        return
+    parts = body[4:].split(b"\0")
+    assert parts[-1] == b"" and (len(parts) == 2 or parts[-2] == b"")
+    pairs = dict(zip(parts[0:-2:2], parts[1:-1:2], strict=True))
+    assert b"" not in pairs
+    assert found.parameters == {name: value for name, value in pairs.items() if not name.startswith(b"_pq_.")}
+    assert found.user == pairs.get(b"user", b"")

@@ -1,0 +1,9 @@
+from tidegate.proxy.relay import Relay
+
+class CancelKeys:
+    """The keys of one worker's clients."""
+
+    def __init__(self, worker: int, secret: bytes) -> None: ...
+    def find(self, pid: int, key: bytes) -> Relay | None: ...
+
+def worker_of(pid: int) -> int: ...

@@ -1,0 +1,332 @@
+"""A client's way in: start-up packet, authentication, start-up parameters, greeting.
+
+Owns the order of these steps (PostgreSQL documentation, "Start-up"). Refuses to read roles (`rolereader`), to choose a
+pool (`gate`), to judge passwords (`auth`), and to touch sockets: the client hands it bytes.
+
+    step               what comes next                      and where it leads
+    AWAITS_STARTUP     SSLRequest, GSSENCRequest            "N", and again
+                       CancelRequest                        ADMITTED; the gate deals with it and closes
+                       StartupMessage                       READING_ROLE
+    READING_ROLE       nothing is read; `role_found`        AWAITS_SASL_FIRST, AWAITS_PASSWORD, or ADMITTED (trust)
+    AWAITS_SASL_FIRST  SASLInitialResponse                  AWAITS_SASL_FINAL
+    AWAITS_SASL_FINAL  SASLResponse                         ADMITTED, or the end
+    AWAITS_PASSWORD    PasswordMessage                      ADMITTED, or the end
+    ADMITTED           nothing is read; `gate` greets, or   the client is relayed
+                       a server is asked first: `server_lent`, `validated`
+"""
+
+from cpython.bytes cimport PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.string cimport memcmp
+
+from tidegate.auth.scram cimport ScramServer
+from tidegate.auth.scram_keys cimport ScramKeys
+from tidegate.proxy.borrowing cimport Borrowing
+from tidegate.proxy.gate cimport Gate
+from tidegate.wire.postgres.integers cimport get32, put32, string_end
+from tidegate.wire.postgres.startup cimport CANCEL, ENCRYPTION, LARGEST_STARTUP, Startup, read_startup
+from tidegate.auth.backend import PasswordCredential, ScramCredential
+from tidegate.auth.roles import denial, wrong_password
+from tidegate.auth.scram_errors import ScramFailure, ScramMalformed
+from tidegate.auth.verifiers import ClientMethod, Md5Hash, Plain, asked_method
+from tidegate.errors import CloseReason, PgError, Sqlstate
+from tidegate.proxy.passwords import PasswordQuestion
+from tidegate.session.pins import PinReason
+from tidegate.wire.postgres.messages import AUTHENTICATION_OK, authentication, negotiate_protocol_version
+from tidegate.wire.postgres.options import parse_options
+from tidegate.wire.postgres.startup import NEWEST_MINOR, UnsupportedProtocol
+
+cdef enum:
+    LARGEST_PASSWORD = 65536  # bytes; PostgreSQL's own limit
+    MECHANISM_SIZE = 13
+    SASL_CONTINUE = 11
+    SASL_FINAL = 12
+
+cdef const char* MECHANISM = b"SCRAM-SHA-256"
+cdef bytes ASK_FOR_SCRAM = authentication(10, b"SCRAM-SHA-256\0\0")
+cdef bytes ADMISSION = AUTHENTICATION_OK
+cdef object SCRAM = ClientMethod.SCRAM
+cdef object TRUST = ClientMethod.TRUST
+cdef frozenset NOT_SETTINGS = frozenset((b"user", b"database", b"options", b"replication"))
+cdef frozenset NO_REPLICATION = frozenset((b"0", b"off", b"false", b"no"))
+cdef str CANNOT_CHANGE_NOW = "55P02"
+
+
+cdef class ClientLogin:
+    """One client's login; gone when the greeting is sent."""
+
+    def __cinit__(self):
+        self.user = self.database = ""
+        self.replication = b""
+        self.encryption_asked = ()
+
+    def __init__(self, Gate gate, Borrowing client, double arrived):
+        self.gate = gate
+        self.client = client
+        self.arrived = arrived
+
+    cdef Py_ssize_t take(self, const char* data, Py_ssize_t size) except -1:
+        """Deal with whole packets at the start of `data`; returns the bytes used. Raises PgError."""
+        cdef Py_ssize_t used = 0, packet
+        while self.client.login is self and self.step != READING_ROLE and self.step != ADMITTED:
+            if self.step == AWAITS_STARTUP:
+                packet = self.startup_packet(data + used, size - used)
+            else:
+                packet = self.password_packet(data + used, size - used)
+            if packet == 0:
+                break
+            used += packet
+        return used
+
+    # --- packets ---------------------------------------------------------------------------------------------------
+
+    cdef Py_ssize_t startup_packet(self, const char* data, Py_ssize_t size) except -1:
+        """The first packet, if all of it is there; returns its size or 0."""
+        cdef Py_ssize_t length
+        cdef Startup packet
+        if size < 4:
+            return 0
+        length = get32(data)
+        if not 8 <= length <= LARGEST_STARTUP:
+            raise violation("invalid length of startup packet")
+        if size < length:
+            return 0
+        try:
+            packet = read_startup(data + 4, length - 4)
+        except UnsupportedProtocol as error:
+            raise unsupported(str(error)) from None
+        except ValueError as error:
+            raise violation(str(error)) from None
+        if packet.opening == ENCRYPTION:
+            self.encryption_request(PyBytes_FromStringAndSize(data + 4, 4))
+        elif packet.opening == CANCEL:
+            self.step = ADMITTED
+            self.gate.cancel(self.client, packet.cancel_pid, packet.cancel_key)
+        else:
+            self.start(packet)
+        return length
+
+    cdef Py_ssize_t password_packet(self, const char* data, Py_ssize_t size) except -1:
+        """An answer to an Authentication message, if all of it is there; returns its size or 0."""
+        cdef Py_ssize_t length
+        if size < 5:
+            return 0
+        if data[0] != b'p':
+            raise violation(f"expected password response, got message type {<unsigned char>data[0]}")
+        length = get32(data + 1)
+        if not 4 <= length <= LARGEST_PASSWORD:
+            raise violation("invalid length of password packet")
+        if size < length + 1:
+            return 0
+        if self.step == AWAITS_SASL_FIRST:
+            self.sasl_first(data + 5, length - 4)
+        elif self.step == AWAITS_SASL_FINAL:
+            self.sasl_final(PyBytes_FromStringAndSize(data + 5, length - 4))
+        else:
+            self.password(PyBytes_FromStringAndSize(data + 5, length - 4))
+        return length + 1
+
+    cdef int encryption_request(self, bytes code) except -1:
+        if code in self.encryption_asked:
+            # As with PostgreSQL: what is no start-up packet by now is taken for one of a foreign version.
+            raise unsupported(f"{int.from_bytes(code[:2], 'big')}.{int.from_bytes(code[2:], 'big')}")
+        self.encryption_asked += (code,)
+        self.client.send_bytes(b"N")
+        return 0
+
+    cdef int start(self, Startup packet) except -1:
+        """The client has said who it is and what it wants."""
+        cdef Gate gate = <Gate>self.gate
+        self.packet = packet
+        if not packet.user:
+            raise PgError(
+                "no PostgreSQL user name specified in startup packet", Sqlstate.INVALID_AUTHORIZATION, "FATAL")
+        self.user = text(packet.user)
+        self.database = text(packet.database) if packet.database else self.user
+        if packet.replication and packet.replication.lower() not in NO_REPLICATION:
+            self.replication = packet.replication.lower()
+        if packet.options:
+            self.others = parse_options(packet.options)[1]
+        if packet.negotiates():
+            self.client.send_bytes(negotiate_protocol_version(packet.minor, packet.unknown_options))
+        gate.admit(self)
+        self.step = READING_ROLE
+        gate.find_role(self)
+        return 0
+
+    @property
+    def wanted(self):
+        """The settings that the client asks for, by lower-case name: those of `options`, then its parameters."""
+        if self.settings is None:
+            asked = parse_options(self.packet.options)[0]
+            for name, value in self.packet.parameters.items():
+                if name not in NOT_SETTINGS:
+                    asked[name] = value
+            self.settings = {text(name).lower(): value for name, value in asked.items()}
+        return self.settings
+
+    # --- authentication --------------------------------------------------------------------------------------------
+
+    def role_found(self, secret, record, method):
+        """The role is known (or known not to exist: then no secret): ask the client for its proof."""
+        if self.refuted is not None:
+            self.secret = secret
+            self.record = record
+            self.judge_again(self.refuted)
+            return
+        self.ask(secret, record, asked_method(method, secret))
+
+    cdef int ask(self, object secret, object record, object method) except -1:
+        """The same, when it is clear already what to ask for."""
+        self.secret = secret
+        self.record = record
+        self.method = method
+        if method is SCRAM:
+            self.step = AWAITS_SASL_FIRST
+            return self.client.send_bytes(ASK_FOR_SCRAM)
+        if method is TRUST:
+            self.credential = known_credential(secret)
+            return self.authenticated()
+        self.step = AWAITS_PASSWORD
+        self.question = PasswordQuestion(method, self.user, secret, self.gate.worker.cleartext)
+        return self.client.send_bytes(self.question.message())
+
+    cdef int send_authentication(self, unsigned int kind, bytes payload) except -1:
+        """An Authentication message (protocol documentation, "Message Formats")."""
+        cdef char head[9]
+        head[0] = b'R'
+        put32(head + 1, <unsigned int>PyBytes_GET_SIZE(payload) + 8)
+        put32(head + 5, kind)
+        self.client.send(head, sizeof(head))
+        return self.client.send_bytes(payload)
+
+    cdef int sasl_first(self, const char* body, Py_ssize_t size) except -1:
+        """SASLInitialResponse: the mechanism, then the client's first message behind its length."""
+        cdef Py_ssize_t at = string_end(body, size) + 1
+        cdef bytes answer
+        if at != MECHANISM_SIZE + 1 or memcmp(body, MECHANISM, MECHANISM_SIZE) != 0:
+            raise violation("client selected an invalid SASL authentication mechanism")
+        if size - at < 4 or <Py_ssize_t>get32(body + at) != size - at - 4:
+            raise violation("malformed SASLInitialResponse")
+        self.exchange = ScramServer(self.keys())
+        try:
+            answer = self.exchange.first(PyBytes_FromStringAndSize(body + at + 4, size - at - 4))
+        except ScramMalformed as error:
+            raise violation(f"malformed SCRAM message: {error}") from None
+        self.step = AWAITS_SASL_FINAL
+        return self.send_authentication(SASL_CONTINUE, answer)
+
+    cdef int sasl_final(self, bytes body) except -1:
+        cdef bytes answer
+        try:
+            answer = self.exchange.final(body)
+        except ScramMalformed as error:
+            raise violation(f"malformed SCRAM message: {error}") from None
+        except ScramFailure:
+            return self.wrong_password(body)
+        self.send_authentication(SASL_FINAL, answer)
+        return self.authenticated()
+
+    cdef int password(self, bytes body) except -1:
+        right, self.credential = self.question.check(body)
+        return self.authenticated() if right else self.wrong_password(body)
+
+    cdef ScramKeys keys(self):
+        """What the exchange is held with: for those who have no such verifier, keys made up or derived."""
+        if isinstance(self.secret, ScramKeys):
+            return self.secret
+        return self.gate.worker.exchange_keys.keys(self.user, self.secret)
+
+    cdef int wrong_password(self, bytes proof) except -1:
+        """Refuse; but have the role read once more before that, for its password may just have been changed.
+
+        A SCRAM proof fits one salt: only what is older than the login can be worth it, as memory for the next one.
+        """
+        cdef Gate gate = <Gate>self.gate
+        cdef bint one_salt = self.method is SCRAM and not isinstance(self.secret, Plain)
+        if self.refuted is None and gate.read_again(self, self.arrived if one_salt else gate.context.loop.now):
+            self.refuted = proof
+            self.step = READING_ROLE
+            return 0
+        gate.context.counters.logins_failed += 1
+        raise wrong_password(self.user)
+
+    cdef int judge_again(self, bytes proof) except -1:
+        """The role was read once more: does the proof fit now?"""
+        if self.method is not SCRAM:
+            self.question.renew(self.secret)
+            return self.password(proof)
+        if self.exchange is not None and self.exchange.renew(self.keys()):
+            return self.sasl_final(proof)
+        return self.wrong_password(proof)
+
+    cdef int authenticated(self) except -1:
+        cdef Gate gate = <Gate>self.gate
+        self.step = ADMITTED
+        self.client.send_bytes(ADMISSION)
+        if gate.passes_through:
+            refusal = denial(
+                self.record, self.user, self.database, gate.worker.wall_clock(), trusted=self.method is TRUST)
+            if refusal is not None:
+                raise refusal
+        gate.context.counters.logins += 1
+        return gate.enter(self)
+
+    cdef object shown(self):
+        """How to log in to the database as this user: what the client has shown that it knows."""
+        if self.exchange is None:
+            return self.credential
+        if isinstance(self.secret, Plain):
+            return PasswordCredential(self.secret.password)
+        return ScramCredential(self.exchange.client_key, self.exchange.keys)
+
+    # --- entering a pool -------------------------------------------------------------------------------------------
+
+    def server_lent(self, Borrowing client, server):
+        """A server is there: have it check what start-up parameters it has not been asked about yet."""
+        if client.pin in (PinReason.STARTUP_OPTION, PinReason.REPLICATION):
+            self.gate.greet_dedicated(self, server)
+            return
+        if not (<Gate>self.gate).greet(self):
+            client.validate(self.wanted)
+
+    def validated(self, list values, error):
+        """The server has taken, or refused, the start-up parameters."""
+        if error is not None and error.sqlstate == CANNOT_CHANGE_NOW:
+            self.gate.enter_dedicated(self, PinReason.STARTUP_OPTION)
+            return
+        if error is not None:
+            fatal = PgError(error.message, error.sqlstate, "FATAL", error.detail, error.hint)
+            self.client.refuse(fatal, CloseReason.LOGIN_REFUSED)
+            return
+        self.gate.learn(self, values)
+
+
+cdef ClientLogin begin_login(object gate, Borrowing client):
+    """The login of a client that has just come."""
+    cdef ClientLogin login = ClientLogin.__new__(ClientLogin)
+    login.gate = gate
+    login.client = client
+    login.arrived = client.since
+    return login
+
+
+cdef str text(bytes value):
+    """Names and the like, whatever bytes they are of."""
+    return value.decode("utf-8", "surrogateescape")
+
+
+cdef object known_credential(object secret):
+    """How to log in for a client that proved nothing: by what is stored, if that answers a database's question."""
+    if isinstance(secret, Plain):
+        return PasswordCredential(secret.password)
+    return secret if isinstance(secret, Md5Hash) else None
+
+
+cdef object unsupported(str version):
+    return PgError(
+        f"unsupported frontend protocol {version}: server supports 3.0 to 3.{NEWEST_MINOR}",
+        Sqlstate.FEATURE_NOT_SUPPORTED, "FATAL")
+
+
+cdef object violation(str message):
+    return PgError(message, Sqlstate.PROTOCOL_VIOLATION, "FATAL")
