@@ -34,13 +34,14 @@ cdef class Gate(Entrance):
     cdef long long most_clients
     cdef CancelKeys keys
     cdef dict closed_by_reason
+    cdef Listed stranger  # what is asked of a user whom the configuration does not name
     cdef dict listed  # user -> Listed
     cdef dict routes  # (user, database) -> Route
 
     cpdef int configure(self, object proxy, Target target, ClientLimit limit) except -1
     cdef int admit(self, ClientLogin login) except -1
     cdef int find_role(self, ClientLogin login) except -1
-    cdef Listed listed_user(self, str user, object method)
+    cdef Listed listed_user(self, str user)
     cdef int enter(self, ClientLogin login) except -1
     cdef Route route(self, str user, str database)
     cdef int keep_credential(self, Route route, ClientLogin login) except -1
