@@ -35,6 +35,7 @@ cdef class Gate(Entrance):
     cdef long long most_clients
     cdef CancelKeys keys
     cdef dict closed_by_reason
+    cdef Listed stranger  # what is asked of a user whom the configuration does not name
     cdef dict listed  # user -> Listed
     cdef dict routes  # (user, database) -> Route
 
@@ -42,7 +43,7 @@ cdef class Gate(Entrance):
     cdef int admit(self, ClientLogin login) except -1
     cdef int find_role(self, ClientLogin login) except -1
     cdef bint read_again(self, ClientLogin login, double since) except -1
-    cdef Listed listed_user(self, str user, object method)
+    cdef Listed listed_user(self, str user)
     cdef int enter(self, ClientLogin login) except -1
     cdef Route route(self, str user, str database)
     cdef int keep_credential(self, Route route, ClientLogin login) except -1

@@ -26,6 +26,8 @@ from tidegate.proxy.poolinfo import Greeting
 from tidegate.session.pins import PinReason
 from tidegate.wire.postgres.options import parse_options
 
+cdef object TRUST = ClientMethod.TRUST
+
 cdef enum:
     ROUTES_KEPT = 4096
     KEY_AND_READY = 9 + 6  # bytes of BackendKeyData without its key, and of ReadyForQuery
@@ -48,6 +50,8 @@ cdef class Gate(Entrance):
         self.limit = limit
         self.most_clients = proxy.max_client_connections
         self.passes_through = not self.worker.config.users
+        self.stranger = Listed()
+        self.stranger.method = asked_method(ClientMethod(proxy.auth_method), None)
         self.listed = {}
         self.routes = {}
         return 0
@@ -73,29 +77,30 @@ cdef class Gate(Entrance):
 
     cdef int find_role(self, ClientLogin login) except -1:
         """Find the user's secret, now or later; `login.role_found` is called."""
-        cdef Listed known = <Listed>self.listed.get(login.user)
+        cdef Listed known
+        if self.passes_through:
+            if self.stranger.method is TRUST and not self.target.config.user:
+                login.role_found(None, None, TRUST)
+            else:
+                self.worker.targets.roles_of(self.target).find(login)
+            return 0
+        known = <Listed>self.listed.get(login.user)
         if known is None:
-            method = ClientMethod(self.worker.config.auth_method(self.proxy, login.user))
-            if self.passes_through:
-                if method is ClientMethod.TRUST and not self.target.config.user:
-                    login.role_found(None, None, method)
-                else:
-                    self.worker.targets.roles_of(self.target).find(login)
-                return 0
-            known = self.listed_user(login.user, method)
+            known = self.listed_user(login.user)
         return login.ask(known.secret, None, known.method)
 
-    cdef Listed listed_user(self, str user, object method):
+    cdef Listed listed_user(self, str user):
         """What the configuration says of a user; of one whom it does not name, what looks like a wrong password."""
-        cdef Listed found = Listed()
+        cdef Listed found
         listed = self.worker.config.user(user)
-        if listed is None and method is ClientMethod.TRUST:
-            raise PgError(f'no such user: "{user}"', Sqlstate.INVALID_AUTHORIZATION, "FATAL",
-                          hint="Add a [[user]] to the proxy's configuration.")
-        found.secret = self.worker.secret_of(listed) if listed is not None and listed.password else None
-        found.method = asked_method(method, found.secret)
-        if listed is not None:  # names that anyone makes up leave nothing behind
-            self.listed[user] = found
+        if listed is None:
+            if self.stranger.method is TRUST:
+                raise PgError(f'no such user: "{user}"', Sqlstate.INVALID_AUTHORIZATION, "FATAL",
+                              hint="Add a [[user]] to the proxy's configuration.")
+            return self.stranger  # names that anyone makes up leave nothing behind
+        found = self.listed[user] = Listed()
+        found.secret = self.worker.secret_of(listed) if listed.password else None
+        found.method = asked_method(ClientMethod(self.worker.config.auth_method(self.proxy, user)), found.secret)
         return found
 
     def role_read(self, ClientLogin login, resumed):
