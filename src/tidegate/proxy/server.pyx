@@ -71,7 +71,7 @@ cdef class Borrower(StreamOwner):
         return 0
 
     cdef int copy_requested(self) except -1:
-        """The server waits for COPY data."""
+        """The server waits for COPY data; unless `copying_in`, the borrower has sent all of it already."""
         return 0
 
     cdef int unread(self, size_t size) except -1:
