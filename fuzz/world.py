@@ -12,6 +12,7 @@ lent, each has the settings that the proxy believes it has, and no descriptor is
 from __future__ import annotations
 
 import logging
+import mmap
 import os
 import re
 import socket
@@ -25,7 +26,7 @@ from fuzz.database import Database
 from fuzz.steps import Do, Step
 from tests.support import messages as m
 from tidegate.auth.scram_keys import ScramKeys
-from tidegate.auth.verifiers import CleartextCache, ExchangeKeys
+from tidegate.auth.verifiers import CleartextCache, ExchangeKeys, Secret
 from tidegate.config.model import (
     AuthMethod,
     Config,
@@ -37,6 +38,7 @@ from tidegate.config.model import (
 )
 from tidegate.errors import CloseReason
 from tidegate.pool.budget import LocalBudget
+from tidegate.pool.client_limit import ClientLimit, clients_size, format_clients
 from tidegate.proxy.cancel import Cancels
 from tidegate.proxy.context import Context
 from tidegate.proxy.gate import Gate
@@ -45,6 +47,7 @@ from tidegate.proxy.login import ClientLogin
 from tidegate.proxy.relay import Relay
 from tidegate.proxy.target import Target
 from tidegate.proxy.worker import Worker
+from tidegate.session.pins import PinReason
 from tidegate.wire.postgres.replies import OutOfStep
 
 SERVERS = 2  # fewer than clients, so that some wait
@@ -81,13 +84,20 @@ class FuzzedWorker(Worker):
         self.cleartext = CleartextCache()
         self.cancel_keys = CancelKeys(0, bytes(32))
         self.cancels = Cancels(self)
+        self.pins_by_reason: dict[PinReason, int] = {}
         self.closed_by_reason: dict[CloseReason, int] = {}
         self.servers_closed_by_reason: dict[CloseReason, int] = {}
         self.set_outcomes: dict[bytes, tuple[str, bytes]] = {}
         self.lingering: set[Relay] = set()
+        self._secrets: dict[str, Secret] = {}
         target = config.targets[0]
         self.targets = {target.name: Target(self.context, self, target, Budget(SERVERS), network)}
-        self.gates = {proxy.name: Gate(self, proxy, self.targets[target.name]) for proxy in config.proxies}
+        clients = mmap.mmap(-1, clients_size(len(config.proxies), self.workers))
+        format_clients(clients, len(config.proxies), self.workers)
+        self.gates = {
+            proxy.name: Gate(self, proxy, self.targets[target.name], ClientLimit(clients, number, self.index))
+            for number, proxy in enumerate(config.proxies)
+        }
 
 
 class Network:
@@ -217,7 +227,7 @@ class World:
             ours, theirs = pair()
             relay = Relay(self.worker.context, self.gate)
             relay.login = ClientLogin(self.gate, relay, self.worker.loop.now)
-            self.gate.clients.add(relay)
+            self.gate.clients[relay] = None
             relay.open(ours.detach())
             found = self.peers[who] = Peer(theirs, relay)
         return found
