@@ -4,6 +4,7 @@
 #   make test    linters, types, import directions, all tests (TESTS=tests/unit for some of them)
 #   make lint    all of `make test` but the tests
 #   make bench   Tidegate against PgBouncer and the direct database (ARGS=... for its options)
+#   make sanitize  protocol and fault tests on a sanitized build of the proxy (TESTS=tests/conformance for others)
 #   make fuzz    a minute of fuzzing on a sanitized build (ARGS=... for its options)
 #   make build   compile in place
 #   make clean   remove what was built; `make distclean` also the .venv
@@ -12,11 +13,12 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench fuzz build clean distclean
+.PHONY: help demo test lint bench fuzz sanitize build clean distclean
 
 BIN := .venv/bin
 TESTS ?= tests/unit tests/simulation tests/integration tests/conformance tests/faults
 CLIENTS ?= 300
+SANITIZERS = $(shell gcc -print-file-name=libasan.so) $(shell gcc -print-file-name=libubsan.so)
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -42,8 +44,12 @@ bench: build
 
 fuzz:
 	@tools/setup sanitized
-	@PYTHONPATH=build/sanitized LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
-		ASAN_OPTIONS=detect_leaks=0 $(BIN)/python -m fuzz $(ARGS)
+	@PYTHONPATH=build/sanitized LD_PRELOAD="$(SANITIZERS)" ASAN_OPTIONS=detect_leaks=0 $(BIN)/python -m fuzz $(ARGS)
+
+sanitize: TESTS = tests/integration/protocol tests/faults
+sanitize: build
+	@tools/setup sanitized
+	@TIDEGATE_SANITIZED="$(CURDIR)/build/sanitized" SANITIZERS="$(SANITIZERS)" $(BIN)/python -m pytest $(TESTS)
 
 clean:
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .venv/stamps/build .venv/stamps/sanitized

@@ -26,6 +26,9 @@ from tidegate.demo.program import ProxyProgram
 
 WAIT = 15.0
 
+SANITIZED = os.environ.get("TIDEGATE_SANITIZED", "")
+"""A tree with the sanitized build, for the proxies to run instead (`make sanitize`); its runtime is in SANITIZERS."""
+
 Table = Mapping[str, Any]
 
 
@@ -60,7 +63,9 @@ class Proxy:
         self.proxies = list(proxies)
         self.targets = list(targets)
         self.top = {"control_socket": str(self.control_socket), **(top or {})}
-        self._program = ProxyProgram(["--config", str(self.config_file)], self.folder / "stderr.log")
+        self._program = ProxyProgram(
+            ["--config", str(self.config_file)], self.folder / "stderr.log", sanitized_environment(self.folder)
+        )
 
     def __enter__(self) -> Self:
         self.start()
@@ -124,8 +129,10 @@ class Proxy:
         self._program.kill()
 
     def remove(self) -> None:
-        """Kill what still runs and delete the folder."""
+        """Kill what still runs and delete the folder; AssertionError if a sanitizer has reported something."""
         self._program.remove()
+        reports = [report.read_text(errors="replace") for report in self.folder.glob("sanitizer.*")]
+        assert not reports, f"the proxy's folder is kept: {self.folder}\n" + "\n".join(reports)[:20000]
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def dsn(self, user: str = SUPERUSER, database: str = "postgres", password: str | None = None) -> str:
@@ -185,6 +192,20 @@ class Proxy:
         for user in self.users:
             lines += _table("[[user]]", user)
         self.config_file.write_text("\n".join(lines) + "\n")
+
+
+def sanitized_environment(folder: Path) -> dict[str, str]:
+    """What makes a proxy run the sanitized build, and leave reports in its folder: a worker that died is replaced."""
+    if not SANITIZED:
+        return {}
+    options = f"log_path={folder}/sanitizer:halt_on_error=1"
+    return {
+        "PYTHONPATH": SANITIZED,
+        "PYTHONMALLOC": "malloc",  # Python's own allocator hides reads past the end of small objects
+        "LD_PRELOAD": os.environ["SANITIZERS"],
+        "ASAN_OPTIONS": f"{options}:detect_leaks=0:allocator_may_return_null=1",
+        "UBSAN_OPTIONS": f"{options}:print_stacktrace=1",
+    }
 
 
 def target_address(postgres: Postgres) -> dict[str, Any]:

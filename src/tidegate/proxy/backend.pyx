@@ -151,7 +151,7 @@ cdef class Backend(Server):
         if type == b'A':
             return FORWARD
         action = queue.arrive(type)
-        if queue.copying_in and self.borrower is not None and (type == b'G' or type == b'W'):
+        if (type == b'G' or type == b'W') and self.borrower is not None and (queue.copying_in or self.last_words):
             self.borrower.copy_requested()
         if action & COMPLETED:
             action &= ~COMPLETED

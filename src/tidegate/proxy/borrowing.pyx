@@ -208,6 +208,10 @@ cdef class Borrowing(Client):
     cdef int server_lost(self, object error) except -1:
         if isinstance(error, UntoldError):
             return self.refuse(error, CloseReason.SERVER_LOST)
+        if self.finished and self.pin is PinReason.REPLICATION:
+            # Its server has read its end, and answered with its own.
+            self.context.to_clients.flush()
+            return self.leave(CloseReason.CLIENT_LEFT)
         return Client.server_lost(self, error)
 
     cdef int drained(self) except -1:

@@ -12,4 +12,5 @@ cdef class Cleanup(Borrower):
     cdef size_t dropped  # bytes of replies that nobody reads
 
     cdef int take_over(self, Server server) except -1
+    cdef int end_batch(self) except -1
     cdef int next_step(self) except -1

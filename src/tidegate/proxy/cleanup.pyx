@@ -43,27 +43,36 @@ cdef class Cleanup(Borrower):
             server.tainted = True
             return server.terminate()
         server.attach(self)
+        server.last_words = True  # what is owed may end without ReadyForQuery
         for i in range(server.queue.count):
             if server.queue.at(i).action == FORWARD or server.queue.at(i).action == REPLACE:
                 server.queue.at(i).action = SWALLOW
         if server.queue.copying_in:
             self.copy_requested()
         elif server.queue.open_batch or server.queue.skipping:
-            if not server.queue.skipping:
-                # A Sync alone would commit what the batch has done so far; with a direct client it would be undone.
-                server.send_bytes(FAILING_BIND)
-                server.queue.push(BIND, SWALLOW, None)
-            server.send_bytes(SYNC_MESSAGE)
-            server.queue.push(SYNC, SWALLOW, None)
+            self.end_batch()
         if server.queue.count == 0:
             self.next_step()
         self.context.to_servers.flush()
         return 0
 
+    cdef int end_batch(self) except -1:
+        """Have the server undo what it has done of a batch without Sync, as it would for a direct client that left."""
+        cdef Server server = self.server
+        if not server.queue.skipping:
+            # A Sync alone would commit that.
+            server.send_bytes(FAILING_BIND)
+            server.queue.push(BIND, SWALLOW, None)
+        server.send_bytes(SYNC_MESSAGE)
+        server.queue.push(SYNC, SWALLOW, None)
+        return 0
+
     cdef int copy_requested(self) except -1:
-        """The server wants data that nobody will send."""
+        """The server wants data that nobody will send, or has it, but a Sync before the data was read as part of it."""
         cdef Server server = self.server
         cdef bint extended = server.queue.ring[server.queue.first].kind == EXECUTE
+        if not server.queue.copying_in:
+            return self.end_batch() if server.queue.open_batch else 0
         server.send_bytes(COPY_FAIL)
         server.queue.push(COPY_END, SWALLOW, None)
         if extended:
@@ -89,6 +98,8 @@ cdef class Cleanup(Borrower):
         if self.steps > STEPS:
             server.tainted = True
             server.terminate()
+        elif server.queue.open_batch or server.queue.skipping:
+            self.end_batch()  # what failed was the last thing that was owed
         elif server.status != b'I':
             server.inject(b"ROLLBACK", Injection())
         elif self.dirty:

@@ -88,6 +88,7 @@ cdef class Client(Borrower):
     cpdef int refuse(self, object error, object reason) except -1
     cpdef int leave(self, object reason) except -1
     cdef int last_words(self, object reason) except -1
+    cdef int pass_on_end(self) except -1
     cdef int abandon_server(self) except -1
     cdef int sync_parameters(self) except -1
     cpdef int check(self, double now) except -1

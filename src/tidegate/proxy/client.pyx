@@ -209,7 +209,7 @@ cdef class Client(Borrower):
             self.stream.end_writing()
         elif self.server is not None and self.server.paused:
             self.server.resume()
-        return 0
+        return self.pass_on_end()
 
     cdef int hung_up(self) except -1:
         if self.phase == WAITING or self.phase == ENTERING:
@@ -323,11 +323,20 @@ cdef class Client(Borrower):
             return self.leave(reason)
         self.finished = True
         self.server.last_words = True
+        return self.pass_on_end()
+
+    cdef int pass_on_end(self) except -1:
+        """Who has a connection of its own to the database, whose bytes nobody reads on the way, ends that by its end."""
+        cdef Server server = self.server
+        if self.finished and server is not None and server.tunnel:
+            self.context.to_servers.flush()
+            if server.stream.out_len == 0:
+                server.stream.end_writing()
         return 0
 
     cdef int copy_requested(self) except -1:
         """The server waits for COPY data; if the client has said its last, none will come."""
-        return self.leave(CLIENT_LEFT) if self.finished else 0
+        return self.leave(CLIENT_LEFT) if self.finished and self.server.queue.copying_in else 0
 
     cdef int abandon_server(self) except -1:
         """Leave the queue, or give the server up in whatever state it is."""

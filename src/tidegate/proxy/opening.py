@@ -43,7 +43,12 @@ class About:
 
     __slots__ = ("idle_session_timeout", "max_connections", "reserved", "started")
 
+    COLUMNS = 5
+
     def __init__(self, row: list[bytes | None]) -> None:
+        """Raises ValueError if the server answered something else."""
+        if len(row) != self.COLUMNS:
+            raise ValueError(f"the server said {len(row)} things about itself, not {self.COLUMNS}")
         self.max_connections = int(row[0] or b"0")
         self.reserved = int(row[1] or b"0") + int(row[2] or b"0")
         self.started = row[3] or b""

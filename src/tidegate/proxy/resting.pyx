@@ -39,8 +39,8 @@ cdef class Timeout(Injection):
     cdef Resting resting
 
     cdef int finished(self, Server server) except -1:
-        if self.error is None and self.rows:
-            self.resting.learned(server, milliseconds(self.rows[0][0] or b"") / 1000.0)
+        if self.error is None:
+            self.resting.learned(server, milliseconds(self.table(1, 1)[0][0] or b"") / 1000.0)
         return 0
 
 

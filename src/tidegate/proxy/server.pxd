@@ -34,6 +34,7 @@ cdef class Injection:
     cdef public list rows
     cdef public object error  # PgError of its failure, or None
 
+    cdef list table(self, Py_ssize_t columns, Py_ssize_t least)
     cdef str explained(self, object error)
     cdef int finished(self, Server server) except -1
 

@@ -71,7 +71,7 @@ cdef class Borrower(StreamOwner):
         return 0
 
     cdef int copy_requested(self) except -1:
-        """The server waits for COPY data."""
+        """The server waits for COPY data; unless `copying_in`, the borrower has sent all of it already."""
         return 0
 
     cdef int unread(self, size_t size) except -1:
@@ -90,6 +90,16 @@ cdef class Injection:
     cdef int finished(self, Server server) except -1:
         """The query has ended; `error` and `rows` are complete if they were captured."""
         return 0
+
+    cdef list table(self, Py_ssize_t columns, Py_ssize_t least):
+        """The rows, if they are at least so many, of so many columns; ValueError if the server says something else."""
+        cdef list rows = self.rows
+        if len(rows) < least:
+            raise ValueError(f"the server answered the proxy with {len(rows)} rows")
+        for row in rows:
+            if len(<list?>row) != columns:
+                raise ValueError(f"the server answered the proxy with {len(<list>row)} columns, not {columns}")
+        return rows
 
     cdef str explained(self, object error):
         """The server's error in words for a client, who did not send the query."""

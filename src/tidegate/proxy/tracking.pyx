@@ -59,11 +59,11 @@ cdef class Probe(Injection):
             client.closes_server = server.tainted = True
             return 0
         if self.quick:
-            for name, value in zip(self.names, self.rows[0]):
+            for name, value in zip(self.names, self.table(len(self.names), 1)[0]):
                 self.one_value(at_server, wanted, name, told(value), True)
         else:
-            for row in self.rows:
-                self.one_value(at_server, wanted, row[0].decode(), told(row[1]), row[2] == b"t")
+            for row in self.table(3, len(self.names)):
+                self.one_value(at_server, wanted, (row[0] or b"").decode(), told(row[1]), row[2] == b"t")
         if wanted.pop(TEMP_SCHEMA, None) is not None and client.pin is None:
             self.ask_for_objects(server)
         at_server.pop(TEMP_SCHEMA, None)
@@ -185,7 +185,7 @@ cdef class Validation(Injection):
             server.tainted = True
             return 0
         if self.error is None:
-            values = [told(value) for value in self.rows[0]]
+            values = [told(value) for value in self.table(len(self.wanted), 1)[0]]
             server.applied = server.context.interned.intern(dict(zip(self.wanted, values)))
         self.login.validated(values, self.error)
         return 0

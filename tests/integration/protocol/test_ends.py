@@ -79,6 +79,41 @@ def test_terminate_while_queued(direct: Side, proxied: Side) -> None:
         assert client.value("SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in%'") == "0"
 
 
+COPY_IN = m.parse("COPY proto_scratch FROM STDIN") + m.bind() + m.execute() + m.sync() + m.copy_data(b"1\n")
+"""The server reads this Sync as part of the COPY."""
+
+UNENDED = {
+    "amid the data": COPY_IN,
+    "after CopyDone": COPY_IN + m.copy_done(),
+    "after CopyFail": COPY_IN + m.copy_fail("changed my mind"),
+    "after bad data": COPY_IN + m.copy_data(b"x\n") + m.copy_done(),
+    "in the second of two": COPY_IN + m.copy_done() + m.sync() + COPY_IN + m.copy_done(),
+}
+
+
+@pytest.mark.parametrize("rest", [b"", b"\0\0\0\0\0"], ids=["left", "refused"])
+@pytest.mark.parametrize("sent", UNENDED.values(), ids=UNENDED.keys())
+def test_a_copy_without_its_sync(direct: Side, proxied: Side, sent: bytes, rest: bytes) -> None:
+    """Whoever leaves before the Sync that follows a COPY has copied nothing, and its server is lent again."""
+    for side in (direct, proxied):
+        with direct.login() as watcher:
+            watcher.query("TRUNCATE proto_scratch")
+        leavers = [side.login() for _ in range(side.servers)]
+        for leaver in leavers:
+            leaver.send(sent + rest)
+            leaver.half_close()
+        for leaver in leavers:
+            leaver.read_to_end()
+            leaver.sock.close()
+        others = [side.login() for _ in range(side.servers)]
+        for other in others:
+            other.query("BEGIN")
+        expected = "5" if sent.count(b"COPY") == 2 else "0"
+        assert others[0].value("SELECT count(*) FROM proto_scratch") == expected
+        for other in others:
+            other.quit()
+
+
 def test_open_transaction_of_a_leaver_is_rolled_back(direct: Side, proxied: Side) -> None:
     for side in (direct, proxied):
         client = side.login()

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support import messages as m
 from tests.support.sides import Side
+from tests.support.tidegate import wait_until
 from tests.support.wire import ServerError, rows, sqlstates
 
 
@@ -41,6 +42,25 @@ def test_stream_of_changes(direct: Side, proxied: Side) -> None:
             replies = client.read_ready()
             assert "c" in [reply.kind for reply in replies] and not sqlstates(replies)
             assert len(rows(client.ask(m.query("IDENTIFY_SYSTEM")))) == 1
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_client_that_just_goes(direct: Side, proxied: Side, streaming: bool) -> None:
+    """Its walsender goes too."""
+    walsenders = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'walsender'"
+    with direct.login() as watcher:
+        for side in (direct, proxied):
+            client = side.login(replication="database")
+            position = rows(client.ask(m.query("IDENTIFY_SYSTEM")))[0][2]
+            assert position is not None
+            if streaming:
+                client.send(m.query(f"START_REPLICATION PHYSICAL {position.decode()}"))
+                client.read_until("W")
+            assert watcher.value(walsenders) == "1"
+            client.half_close()
+            client.read_to_end()
+            client.sock.close()
+            wait_until(lambda: watcher.value(walsenders) == "0", "the walsender is gone")
 
 
 def test_commands_need_a_replication_connection(direct: Side, proxied: Side) -> None:
