@@ -22,7 +22,7 @@ def connect(proxy: Proxy, user: str = "tenant_a") -> psycopg.Connection[tuple[ob
 def opened(proxy: Proxy, count: int) -> set[object]:
     """That many servers at once; their process ids."""
     clients = [connect(proxy) for _ in range(count)]
-    pids = set()
+    pids: set[object] = set()
     for client in clients:
         client.execute("BEGIN")
         pids.add(client.execute("SELECT pg_backend_pid()").fetchone())

@@ -35,7 +35,7 @@ class Boot:
     """Its number, from 0; a restarted worker has the number of the one it replaces."""
     workers: int
     secret: str
-    """32 random bytes in hex, the same for all workers: keys of cancel requests, mock salts."""
+    """32 random bytes in hex, the same for all workers: mock salts."""
     listeners: tuple[Listener, ...]
     budget_fd: int
     """memfd with the shared budget (pool/slot_table.pyx), to be mapped whole, read-write and shared."""

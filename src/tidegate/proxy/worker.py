@@ -10,6 +10,7 @@ import argparse
 import json
 import mmap
 import os
+import secrets
 import socket
 import sys
 import time
@@ -67,7 +68,8 @@ class Worker:
         self.log = LOG
         self.exchange_keys = ExchangeKeys(bytes.fromhex(boot.secret))
         self.cleartext = CleartextCache()
-        self.cancel_keys = CancelKeys(boot.worker, bytes.fromhex(boot.secret))
+        # A secret of this process alone: it counts its clients from 1, as the worker did that it may have replaced.
+        self.cancel_keys = CancelKeys(boot.worker, secrets.token_bytes(32))
         self.cancels = Cancels(self)
         self.pins_by_reason: dict[PinReason, int] = {}
         self.closed_by_reason: dict[CloseReason, int] = {}
