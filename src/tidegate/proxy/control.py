@@ -124,6 +124,13 @@ class StatsReply:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """A worker's numbers that never fall, unasked: once a second if they have grown, and before each StatsReply."""
+
+    totals: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reclaimed:
     """The slots of this round's question whose backends are gone."""
 
@@ -147,7 +154,7 @@ class Stopped:
     """All clients and servers are closed; the worker exits."""
 
 
-Message = Boot | Configure | Stats | Stop | Reclaim | Ready | Configured | StatsReply | Reclaimed | Log | Stopped
+Message = Boot | Configure | Stats | Stop | Reclaim | Ready | Configured | StatsReply | Told | Reclaimed | Log | Stopped
 
 TYPES: dict[str, type[Message]] = {
     "boot": Boot,
@@ -158,6 +165,7 @@ TYPES: dict[str, type[Message]] = {
     "ready": Ready,
     "configured": Configured,
     "stats_reply": StatsReply,
+    "told": Told,
     "reclaimed": Reclaimed,
     "log": Log,
     "stopped": Stopped,

@@ -39,6 +39,7 @@ from tidegate.proxy.control import (
     Stats,
     StatsReply,
     StopMode,
+    Told,
 )
 from tidegate.proxy.crew import Crew
 from tidegate.proxy.listening import Change, Listening, describe
@@ -46,6 +47,7 @@ from tidegate.proxy.logs import LOG, set_up
 from tidegate.proxy.merged import merge
 from tidegate.proxy.recovery import Recovery
 from tidegate.proxy.shared import Shared
+from tidegate.proxy.totals import Totals
 
 INTERRUPT_LIMIT = 5.0
 """Seconds that transactions may go on after SIGINT."""
@@ -96,6 +98,7 @@ class Supervisor:
         self._proxies = self._shared.number_proxies([proxy.name for proxy in self._config.proxies])
         self._targets, _ = self._shared.number_targets(self._config.targets)
         self._recovery = Recovery(self._shared.keeper)
+        self._totals = Totals()
         self._crew = Crew(self._config.workers, self, self._command)
         try:
             self._listening.commit(self._listening.plan(self._config))
@@ -252,6 +255,7 @@ class Supervisor:
 
     def worker_died(self, worker: int) -> None:
         """Part of CrewEvents."""
+        self._totals.ended(worker)
         self._shared.forget_clients(worker)
         by_target: dict[int, list[OrphanSlot]] = {}
         for target, slot, pid, port in self._shared.keeper.orphan(worker):
@@ -267,6 +271,8 @@ class Supervisor:
             if self._recovery.answer(message):
                 self._wake_all()
             self._schedule_recovery()
+        elif isinstance(message, Told):
+            self._totals.told(worker, message.totals)
         elif isinstance(message, Log):
             level = logging.getLevelNamesMapping().get(message.level.upper(), logging.ERROR)
             LOG.log(level, "worker %d: %s", worker, message.text, extra={"fields": message.fields})
@@ -325,13 +331,17 @@ class Supervisor:
             raise
 
     async def _command_stats(self, _: Mapping[str, Any]) -> Answer:
-        """{"workers": [a worker's statistics, its number and pid, ...], their sums, budgets, proxies, supervisor}."""
+        """{"workers": [a worker's statistics, its number and pid, ...], sums, budgets, proxies, supervisor}.
+
+        The sums are over all workers, the ended ones (whose part is "former_workers") and silent ones included.
+        """
         pids = {child.worker: child.pid for child in self._crew.ready()}
         replies = await self._crew.ask(lambda _, number: Stats(round=number), STATS_LIMIT)
         stats = {worker: one.stats for worker, one in sorted(replies.items()) if isinstance(one, StatsReply)}
         return {
-            **merge(stats.values()),
+            **merge([*stats.values(), *self._totals.silent(stats), self._totals.former]),
             "workers": [{**one, "worker": worker, "pid": pids[worker]} for worker, one in stats.items()],
+            "former_workers": self._totals.former,
             "budgets": self._shared.budgets(),
             "proxies": {name: {"clients": count} for name, count in self._shared.clients().items()},
             "supervisor": {

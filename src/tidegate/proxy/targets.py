@@ -11,6 +11,7 @@ go to the new address with their next transaction.
 from __future__ import annotations
 
 import mmap
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,8 @@ class Targets:
         self._send = send
         self._current: dict[str, Target] = {}
         self._retired: list[Target] = []
+        self.past: Counter[str] = Counter()
+        """What targets had counted that are gone."""
         self._readers: dict[str, RoleReader] = {}
         self._replaced: list[tuple[RoleReader, float]] = []
         self._reclaimers: dict[str, Reclaimer] = {}
@@ -151,7 +154,9 @@ class Targets:
         for target in self._retired:
             target.retire()  # also what was opened since for one of its clients
         in_use = {id(client.door) for client in self._clients()}
-        self._retired = [target for target in self._retired if target.servers or id(target) in in_use]
+        for target in [target for target in self._retired if not target.servers and id(target) not in in_use]:
+            self._retired.remove(target)
+            self.past.update(target.stats())
         for reader in self._every_reader():
             reader.check(now)
         for reader, until in self._replaced:

@@ -37,8 +37,9 @@ from tidegate.proxy.control import (
     Stop,
     StopMode,
     Stopped,
+    Told,
 )
-from tidegate.proxy.figures import collect
+from tidegate.proxy.figures import collect, totals
 from tidegate.proxy.gate import Gate
 from tidegate.proxy.keys import CancelKeys
 from tidegate.proxy.listener import Listener
@@ -88,6 +89,7 @@ class Worker:
         self._leaving = False
         self._cancelled = False
         self._swept_at = 0.0
+        self._told: dict[str, int | float] = {}
         self._take_config(boot.targets, boot.proxies)
         self._channel = Channel(self.loop, control_fd, self.received, self._abandoned, decoder)
         Watch(self.loop, self._wake_fds[self.index], self._woken)
@@ -154,6 +156,7 @@ class Worker:
         if isinstance(message, Configure):
             self._configure(message)
         elif isinstance(message, Stats):
+            self._tell_totals()
             self._channel.send(StatsReply(round=message.round, stats=collect(self)))
         elif isinstance(message, Stop):
             self._stop(message)
@@ -161,6 +164,13 @@ class Worker:
             reclaimer = self.targets.reclaimer(message.target)
             if reclaimer is not None:
                 reclaimer.ask(message)
+
+    def _tell_totals(self) -> None:
+        """What the supervisor goes on counting with should this process be killed."""
+        found = totals(self)
+        if found != self._told:
+            self._told = found
+            self._channel.send(Told(totals=found))
 
     def _send(self, message: Message) -> None:
         self._channel.send(message)
@@ -208,6 +218,7 @@ class Worker:
                 self.targets.cancel_statements(self.cancels)
             self.loop.call_later(LEAVE_PERIOD, self._leave)
             return
+        self._tell_totals()
         self._channel.send(Stopped())
         self.loop.stop()
 
@@ -229,6 +240,7 @@ class Worker:
             for client in list(self.lingering):
                 client.check(now)
             self.targets.check(now)
+            self._tell_totals()
         if self._stopping_at is not None:
             self._drain()
         self.context.to_servers.flush_all()

@@ -28,6 +28,7 @@ from tidegate.proxy.control import (
     Stop,
     StopMode,
     Stopped,
+    Told,
     encode,
 )
 
@@ -63,6 +64,7 @@ MESSAGES: list[Message] = [
     Ready(pid=4711),
     Configured(round=1, error="no"),
     StatsReply(round=2, stats={"clients": 1, "pools": [{"pool": "a", "servers": 2}]}),
+    Told(totals={"logins": 3, "borrow_wait_seconds": 0.25}),
     Reclaimed(round=3, target="main", slots=(1, 2)),
     Log(level="info", text="line\nline", fields={"n": 1}),
     Stopped(),
