@@ -18,6 +18,7 @@ from enum import StrEnum
 from typing import Any
 
 from tidegate.proxy.boot import Boot, Listener
+from tidegate.proxy.learnt import Learnt
 from tidegate.proxy.plain import from_plain, to_plain
 
 MAX_LINE = 64 * 1024 * 1024
@@ -97,7 +98,7 @@ class Reclaim:
     slots: tuple[OrphanSlot, ...]
 
 
-# From a worker to the supervisor
+# From a worker to the supervisor (and from there to the other workers: Learnt)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +155,21 @@ class Stopped:
     """All clients and servers are closed; the worker exits."""
 
 
-Message = Boot | Configure | Stats | Stop | Reclaim | Ready | Configured | StatsReply | Told | Reclaimed | Log | Stopped
+Message = (
+    Boot
+    | Configure
+    | Stats
+    | Stop
+    | Reclaim
+    | Ready
+    | Configured
+    | StatsReply
+    | Told
+    | Learnt
+    | Reclaimed
+    | Log
+    | Stopped
+)
 
 TYPES: dict[str, type[Message]] = {
     "boot": Boot,
@@ -166,6 +181,7 @@ TYPES: dict[str, type[Message]] = {
     "configured": Configured,
     "stats_reply": StatsReply,
     "told": Told,
+    "learnt": Learnt,
     "reclaimed": Reclaimed,
     "log": Log,
     "stopped": Stopped,

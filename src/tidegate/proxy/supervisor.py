@@ -42,6 +42,7 @@ from tidegate.proxy.control import (
     Told,
 )
 from tidegate.proxy.crew import Crew
+from tidegate.proxy.learnt import Knowledge, Learnt
 from tidegate.proxy.listening import Change, Listening, describe
 from tidegate.proxy.logs import LOG, set_up
 from tidegate.proxy.merged import merge
@@ -99,6 +100,7 @@ class Supervisor:
         self._targets, _ = self._shared.number_targets(self._config.targets)
         self._recovery = Recovery(self._shared.keeper)
         self._totals = Totals()
+        self._knowledge = Knowledge()
         self._crew = Crew(self._config.workers, self, self._command)
         try:
             self._listening.commit(self._listening.plan(self._config))
@@ -205,6 +207,7 @@ class Supervisor:
             await self._configure_workers(change)
             for number in unused:
                 self._recovery.drop_target(number)
+                self._knowledge.forget(number)
             return "; ".join(["reloaded", *kept])
 
     async def _configure_workers(self, change: Change) -> None:
@@ -249,6 +252,7 @@ class Supervisor:
             wake_fds=self._shared.wake_fds,
             peer_fds=self._shared.peer_fds,
             inbox_fd=self._shared.inbox_fds[worker],
+            learnt=self._knowledge.all(),
             config=self._config.to_dict(),
         )
         return boot, [*self._shared.fds_for(worker), *(listener.fd for listener in listeners)]
@@ -271,6 +275,10 @@ class Supervisor:
             if self._recovery.answer(message):
                 self._wake_all()
             self._schedule_recovery()
+        elif isinstance(message, Learnt):
+            if message.target in self._targets.values():  # else a reload has just removed it
+                self._knowledge.add(message)
+                self._crew.send_others(worker, message)
         elif isinstance(message, Told):
             self._totals.told(worker, message.totals)
         elif isinstance(message, Log):

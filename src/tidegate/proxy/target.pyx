@@ -73,11 +73,12 @@ cdef class Harmless(Injection):
 
 
 cdef class Target(Door):
-    def __init__(self, Context context, worker, config, budget, address):
+    def __init__(self, Context context, worker, config, budget, address, number):
         self.context = context
         self.worker = worker
         self.config = config
         self.budget = budget
+        self.number = number
         self.address = address
         self.infos = OrderedDict()
         self.proxies = {}
@@ -129,7 +130,8 @@ cdef class Target(Door):
         key = key[:PARAMETERS]
         found = self.infos.get(key)
         if found is None:
-            found = self.infos[key] = PoolInfo(self.context.interned)
+            found = self.infos[key] = PoolInfo(
+                self.context.interned, self.number, key, self.worker.tell_supervisor)
             if len(self.infos) > INFOS_KEPT:
                 self.infos.popitem(last=False)
         return found

@@ -19,6 +19,7 @@ from tidegate.config.model import TargetConfig
 from tidegate.pool.shared_budget import SharedBudget
 from tidegate.proxy.address import Address
 from tidegate.proxy.control import Message
+from tidegate.proxy.learnt import Learnt
 from tidegate.proxy.reclaim import Reclaimer
 from tidegate.proxy.rolereader import RoleReader
 from tidegate.proxy.target import Target
@@ -73,7 +74,7 @@ class Targets:
     def _add(self, config: TargetConfig, number: int) -> None:
         worker = self._worker
         budget = SharedBudget(self._memory, number, worker.index)
-        new = Target(worker.context, worker, config, budget, Address(config, lambda: worker.loop.now))
+        new = Target(worker.context, worker, config, budget, Address(config, lambda: worker.loop.now), number)
         former = self._current.get(config.name)
         if former is not None:
             new.credentials.update(former.credentials)  # its clients have shown them, and will not be asked again
@@ -103,6 +104,12 @@ class Targets:
         if reader is not None:
             patience = max((proxy.login_timeout for proxy in self._worker.config.proxies), default=0.0)
             self._replaced.append((reader, self._worker.loop.now + patience + READER_GRACE))
+
+    def learnt(self, told: Learnt) -> None:
+        """Another worker has heard something of a pool."""
+        for target in self:
+            if target.number == told.target:
+                target.info(told.pool).learnt(told)
 
     # --- what hangs on a target --------------------------------------------------------------------------------------
 

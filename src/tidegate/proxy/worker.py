@@ -42,6 +42,7 @@ from tidegate.proxy.control import (
 from tidegate.proxy.figures import collect, totals
 from tidegate.proxy.gate import Gate
 from tidegate.proxy.keys import CancelKeys
+from tidegate.proxy.learnt import Learnt
 from tidegate.proxy.listener import Listener
 from tidegate.proxy.logs import LOG, set_up
 from tidegate.proxy.relay import Relay
@@ -80,7 +81,7 @@ class Worker:
         self._secrets: dict[str, Secret] = {}
         self.gates: dict[str, Gate] = {}
         self.listeners: dict[str, Listener] = {}
-        self.targets = Targets(self, mmap.mmap(boot.budget_fd, 0), self._send)
+        self.targets = Targets(self, mmap.mmap(boot.budget_fd, 0), self.tell_supervisor)
         self._counts = mmap.mmap(boot.clients_fd, 0)
         self._wake_fds = boot.wake_fds
         self._peers = [socket.socket(fileno=fd) for fd in boot.peer_fds]
@@ -91,6 +92,8 @@ class Worker:
         self._swept_at = 0.0
         self._told: dict[str, int | float] = {}
         self._take_config(boot.targets, boot.proxies)
+        for one in boot.learnt:
+            self.targets.learnt(one)
         self._channel = Channel(self.loop, control_fd, self.received, self._abandoned, decoder)
         Watch(self.loop, self._wake_fds[self.index], self._woken)
         Watch(self.loop, boot.inbox_fd, self._peer_spoke)
@@ -160,6 +163,8 @@ class Worker:
             self._channel.send(StatsReply(round=message.round, stats=collect(self)))
         elif isinstance(message, Stop):
             self._stop(message)
+        elif isinstance(message, Learnt):
+            self.targets.learnt(message)
         elif isinstance(message, Reclaim):
             reclaimer = self.targets.reclaimer(message.target)
             if reclaimer is not None:
@@ -172,7 +177,8 @@ class Worker:
             self._told = found
             self._channel.send(Told(totals=found))
 
-    def _send(self, message: Message) -> None:
+    def tell_supervisor(self, message: Message) -> None:
+        """Send one message."""
         self._channel.send(message)
 
     def _abandoned(self) -> None:
