@@ -114,8 +114,10 @@ cdef class Target(Door):
 
     def limits_of(self, key):
         """PoolLimits of a pool: from the database's entry and the listed user."""
+        if is_dedicated(key):
+            return PoolLimits(counted=False)
         proxy = self.proxies.get(key)
-        if is_dedicated(key) or proxy is None:
+        if proxy is None:
             return PoolLimits()
         entry = entry_of(proxy, key[0], key[1])
         listed = self.worker.config.user(key[1])
@@ -182,7 +184,7 @@ cdef class Target(Door):
             self.act()
         if self.shared and client.ticket is not None and now - self.asked_at > ASK_PERIOD:
             self.asked_at = now
-            self.worker.wake(self.budget.givers())
+            self.worker.wake({*self.budget.givers(), *self.governor.sharing.givers()})
         return 0
 
     def turn_away(self, pool):
@@ -271,7 +273,7 @@ cdef class Target(Door):
         self.governor.closed(slot, now)
         self.act()
         if self.shared:
-            self.worker.wake(self.budget.waiters())
+            self.worker.wake({*self.budget.waiters(), *self.governor.sharing.waiters()})
         return 0
 
     cdef int open_failed(self, Server server, object error) except -1:
@@ -426,8 +428,11 @@ cdef class Target(Door):
             hint = "See whether the database is up; the wait is the setting connection_borrow_timeout."
         else:
             limit, setting = self.budget.limit, "max_connections or max_connections_percent of the target"
-            if pool.max_size and pool.held >= pool.max_size:
+            cap = pool.full_cap()
+            if pool.max_size and pool.held >= pool.allowed:
                 limit, setting = pool.max_size, "pool_size of the database"
+            elif cap is not None:
+                limit, setting = cap.size, "pool_size of the user"
             detail = (f"All {limit} server connections were in use for {timeout:g} seconds "
                       f"(limit: {setting}).")
             hint = f"Raise {setting}, or connection_borrow_timeout of the proxy."

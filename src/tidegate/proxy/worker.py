@@ -14,6 +14,7 @@ import secrets
 import socket
 import sys
 import time
+from collections.abc import Iterable
 
 from tidegate.auth.verifiers import CleartextCache, ExchangeKeys, Secret, parse_secret
 from tidegate.config.model import Config, UserConfig
@@ -266,7 +267,7 @@ class Worker:
         os.eventfd_read(self._wake_fds[self.index])
         self.targets.act()
 
-    def wake(self, workers: list[int]) -> None:
+    def wake(self, workers: Iterable[int]) -> None:
         """Have other workers look at the budget."""
         for index in workers:
             if index != self.index:
