@@ -14,6 +14,7 @@ import secrets
 import socket
 import sys
 import time
+from collections import deque
 from collections.abc import Iterable
 
 from tidegate.auth.verifiers import CleartextCache, ExchangeKeys, Secret, parse_secret
@@ -54,6 +55,7 @@ TICK = 0.1  # seconds between two looks at those who wait
 SWEEP = 1.0  # seconds between two looks at everyone else
 LEAVE_PERIOD = 0.02  # seconds between two looks at the server connections, while they are being closed
 LEAVE_LIMIT = 2.0  # seconds beyond the limit of a stop that the database may take to close them
+UNSAID_KEPT = 10_000  # messages for a supervisor that does not read; what is lost costs another worker a question
 SET_OUTCOMES_KEPT = 4096
 
 
@@ -92,6 +94,7 @@ class Worker:
         self._cancelled = False
         self._swept_at = 0.0
         self._told: dict[str, int | float] = {}
+        self._unsaid: deque[Message] = deque(maxlen=UNSAID_KEPT)
         self._take_config(boot.targets, boot.proxies)
         for one in boot.learnt:
             self.targets.learnt(one)
@@ -174,13 +177,17 @@ class Worker:
     def _tell_totals(self) -> None:
         """What the supervisor goes on counting with should this process be killed."""
         found = totals(self)
-        if found != self._told:
+        if found != self._told and self._channel.offer(Told(totals=found)):
             self._told = found
-            self._channel.send(Told(totals=found))
 
     def tell_supervisor(self, message: Message) -> None:
-        """Send one message."""
-        self._channel.send(message)
+        """Send one message, now or as soon as the supervisor reads again."""
+        self._unsaid.append(message)
+        self._say()
+
+    def _say(self) -> None:
+        while self._unsaid and self._channel.offer(self._unsaid[0]):
+            self._unsaid.popleft()
 
     def _abandoned(self) -> None:
         self.log.error("the supervisor has ended; so does this worker")
@@ -248,6 +255,7 @@ class Worker:
                 client.check(now)
             self.targets.check(now)
             self._tell_totals()
+            self._say()
         if self._stopping_at is not None:
             self._drain()
         self.context.to_servers.flush_all()
