@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,8 +11,8 @@ import pytest
 
 from tests.support import messages as m
 from tests.support.counted import USER, proxied_side
+from tests.support.crowd import Crowd
 from tests.support.postgres import Postgres
-from tests.support.sides import Side
 from tests.support.tidegate import Proxy, wait_until
 from tests.support.watch import Watch, assert_settles
 from tests.support.wire import ConnectionEnded, RawClient, ServerError, send_cancel, sqlstates
@@ -21,44 +20,6 @@ from tests.support.wire import ConnectionEnded, RawClient, ServerError, send_can
 CLIENTS = 200
 LIMIT = 10
 WORKERS = pytest.mark.parametrize("workers", [2, 4])
-
-
-class Crowd:
-    """Clients that connect, run two transactions, and come again. `lost`: ends that were not their own wish."""
-
-    def __init__(self, side: Side, clients: int) -> None:
-        self.side = side
-        self.served = 0
-        self.lost: list[str] = []
-        self.refused: list[str] = []
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._run, args=(number,), daemon=True) for number in range(clients)]
-        for thread in self._threads:
-            thread.start()
-
-    def _run(self, number: int) -> None:
-        while not self._stop.is_set():
-            try:
-                with self.side.login(timeout=60) as client:
-                    for _ in range(2):
-                        client.query("BEGIN")
-                        assert client.value(f"SELECT {number} FROM pg_sleep(0.002)") == str(number)
-                        client.query("COMMIT")
-                self.served += 1
-            except ServerError as error:
-                self.refused.append(str(error))
-            except (ConnectionEnded, ConnectionError) as error:
-                self.lost.append(repr(error))
-
-    def wait_for(self, more: int) -> None:
-        enough = self.served + more
-        wait_until(lambda: self.served >= enough, f"{more} more are served", 60)
-
-    def end(self) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(60)
-            assert not thread.is_alive()
 
 
 @WORKERS
