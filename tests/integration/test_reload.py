@@ -197,6 +197,25 @@ def test_limit_of_the_target(one_worker: Proxy, postgres: Postgres) -> None:
     assert served_at_once(one_worker, 6) == 5
 
 
+def test_share_of_the_databases_connections(postgres: Postgres, tenants: tuple[str, ...]) -> None:
+    """100 connections less 3 reserved and the proxy's own; changed in both forms without a new server."""
+    with Proxy(postgres) as proxy, connect(proxy) as client:
+        client.execute("SELECT 1")
+
+        def limit() -> int:
+            return int(proxy.stats()["budgets"]["main"]["limit"])
+
+        assert limit() == 96
+        reload(proxy, target={"max_connections_percent": 50})
+        assert limit() == 47
+        del proxy.target["max_connections_percent"]
+        reload(proxy, target={"max_connections": 7})
+        assert limit() == 7
+        del proxy.target["max_connections"]
+        reload(proxy)
+        assert limit() == 96
+
+
 def test_times_and_modes(proxy: Proxy) -> None:
     """Settings of the proxy hold for clients that are in, from their next turn on."""
     with connect(proxy) as client:

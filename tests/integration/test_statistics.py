@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -30,14 +32,14 @@ def watched(postgres: Postgres, wire_role: str) -> Iterator[Proxy]:
 
 
 def add_up(stats: dict[str, Any]) -> None:
-    """Every number of the whole is the sum of the workers' (or the largest of them)."""
-    parts = stats["workers"]
+    """Every number of the whole is the sum of the workers' (or the largest), with what dead ones had counted."""
+    parts = [*stats["workers"], stats["former_workers"]]
     names = {name for part in parts for name, value in part.items() if isinstance(value, (int, float))}
     for name in names - {"worker", "pid"}:
         found = [part.get(name, 0) for part in parts]
         whole = max(found) if name.endswith("_max") else sum(found)
         assert stats[name] == pytest.approx(whole), name
-    assert len(parts) == 2
+    assert len(stats["workers"]) == 2
 
 
 def expect(proxy: Proxy, **numbers: int) -> dict[str, Any]:
@@ -163,3 +165,37 @@ def test_servers_that_could_not_log_in(postgres: Postgres, wire_role: str) -> No
         stats = expect(proxy, clients_waiting=0, servers_held=0, servers_opened=0, servers_failed_clients=1)
         assert stats["servers_closed"] == stats["servers_failed"] == stats["servers_closed_login_failed"] == 1
         assert stats["clients_closed_login_refused"] == 1
+
+
+def test_totals_outlive_their_workers(watched: Proxy) -> None:
+    """What was counted more than a second before a worker is killed is told to the supervisor, asked or not."""
+    side = proxied_side(watched)
+    pids = watched.workers()
+    for _ in range(30):
+        with side.login() as client:
+            client.query("SELECT 1")
+    time.sleep(1.3)
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: len(set(watched.workers()) - set(pids)) == 2, "new workers")
+    numbers = {"clients_accepted": 30, "logins": 30, "queries": 30, "clients_closed_left": 30}
+    stats = expect(watched, **numbers, clients=0)
+    assert stats["former_workers"]["logins"] == 30
+    assert stats["bytes_sent"] > 0
+    with side.login() as client:
+        client.query("SELECT 1")
+        expect(watched, logins=31, queries=31, clients=1)
+
+
+def test_a_worker_that_hangs_counts_with_what_it_told_last(watched: Proxy) -> None:
+    with proxied_side(watched).login() as client:
+        client.query("SELECT 1")
+    before = watched.stats()
+    pid = before["workers"][0]["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        stats = watched.stats()
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert [worker["worker"] for worker in stats["workers"]] == [1]
+    assert (stats["logins"], stats["queries"]) == (before["logins"], before["queries"]) == (1, 1)

@@ -114,6 +114,8 @@ class World:
             else:
                 break
             self._audit()
+        if until > self.now:
+            self._idle_wakeups = 0
         self.now = until
 
     def poke(self) -> None:

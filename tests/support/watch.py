@@ -18,10 +18,13 @@ PAUSE = 0.01  # seconds between two looks
 
 
 class Watch:
-    """Samples while its block runs; `highest` is the most backends of `user` seen at once, `looks` how often."""
+    """Samples while its block runs; `highest` is the most backends of `user` seen at once, `looks` how often.
 
-    def __init__(self, dsn: str, user: str) -> None:
-        self._dsn, self._user = dsn, user
+    `patient`: the database may go away and come back. `highest` may be set to 0 to begin anew.
+    """
+
+    def __init__(self, dsn: str, user: str, *, patient: bool = False) -> None:
+        self._dsn, self._user, self._patient = dsn, user, patient
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._error: BaseException | None = None
@@ -41,15 +44,25 @@ class Watch:
             raise self._error
 
     def _run(self) -> None:
-        try:
-            with psycopg.connect(self._dsn, autocommit=True) as connection:
-                while not self._stop.is_set():
-                    (count,) = connection.execute(COUNT, [self._user]).fetchone() or (0,)
-                    self.highest = max(self.highest, count)
-                    self.looks += 1
-                    self._stop.wait(PAUSE)
-        except BaseException as error:
-            self._error = error
+        while not self._stop.is_set():
+            try:
+                self._sample()
+            except psycopg.OperationalError as error:
+                if not self._patient:
+                    self._error = error
+                    return
+                self._stop.wait(PAUSE)
+            except BaseException as error:
+                self._error = error
+                return
+
+    def _sample(self) -> None:
+        with psycopg.connect(self._dsn, autocommit=True) as connection:
+            while not self._stop.is_set():
+                (count,) = connection.execute(COUNT, [self._user]).fetchone() or (0,)
+                self.highest = max(self.highest, count)
+                self.looks += 1
+                self._stop.wait(PAUSE)
 
 
 def assert_settles(dsn: str, user: str, limit: int, in_transaction: int = 0, timeout: float = 8.0) -> None:

@@ -7,7 +7,10 @@ Refuses to know pools, clients or sockets; the budget that workers share through
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from tidegate.pool.sublimits import Sublimits
 
 
 class Budget(Protocol):
@@ -30,6 +33,10 @@ class Budget(Protocol):
 
     def held(self) -> int:
         """Slots that this worker holds."""
+        ...
+
+    def sublimits(self) -> Sublimits | None:
+        """The limits on parts of the slots, over all workers; None if there is no other worker."""
         ...
 
     def report(self, waiting: int, idle: int) -> None:
@@ -71,6 +78,9 @@ class LocalBudget:
             raise ValueError(f"slot {slot} is not held")
         self._held.remove(slot)
         self._free.append(slot)
+
+    def sublimits(self) -> None:
+        """None: there is no other worker to share parts with."""
 
     def held(self) -> int:
         """Slots in use."""

@@ -8,8 +8,7 @@ from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport uint32_t, uint64_t
 
 from tidegate.pool.slot_table cimport (
-    HELD, ORPHAN, SUPERVISOR, Table, WorkerRow, held_by, read_header, tg_load, tg_load_wide, tg_store, tg_store_wide,
-    tg_swap,
+    HELD, ORPHAN, SUPERVISOR, Table, WorkerRow, held_by, read_header, tg_load, tg_load_wide, tg_store, tg_swap,
 )
 
 
@@ -72,6 +71,7 @@ cdef class BudgetKeeper:
             tg_store(&row.closing, 0)
             tg_store(&row.held, 0)
             tg_store(&row.ticket, 0)
+            tg_store(&row.wants, 0)
             for slot in range(<int>tg_load(&table.head.span)):
                 if tg_swap(&table.words[slot], held_by(worker), ORPHAN):
                     identity = tg_load_wide(&table.identities[slot])
@@ -85,5 +85,5 @@ cdef class BudgetKeeper:
         cdef Table table = self.tables[target]
         if not 0 <= slot < table.slots or tg_load(&table.words[slot]) != ORPHAN:
             return False
-        tg_store_wide(&table.identities[slot], 0)
+        table.strip(slot)
         return table.give_back(slot, ORPHAN, SUPERVISOR)

@@ -3,7 +3,9 @@ cimport cython
 
 @cython.final
 cdef class Cap:
+    cdef public int size
     cdef public int limit
+    cdef public object part
     cdef public int held
     cdef public int closing
     cdef public int granted

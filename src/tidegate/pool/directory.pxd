@@ -10,6 +10,7 @@ cdef class Directory:
     cdef Ledger _ledger
     cdef Keeper _keeper
     cdef object _limits_for
+    cdef object _sharing
     cdef dict _pools
     cdef object _caps
     cdef object _with_minimum
@@ -19,4 +20,5 @@ cdef class Directory:
     @cython.locals(pool=Pool)
     cpdef relimit(self)
     cdef _list(self, Pool pool)
+    cdef _share(self, Pool pool)
     cdef tuple _caps_of(self, tuple key, object limits)

@@ -4,6 +4,7 @@ from tidegate.pool.allocator cimport Allocator
 from tidegate.pool.directory cimport Directory
 from tidegate.pool.ledger cimport Ledger
 from tidegate.pool.pool cimport Pool
+from tidegate.pool.sharing cimport Sharing
 from tidegate.pool.slot cimport Slot, Ticket
 
 cdef int _IDLE
@@ -21,6 +22,7 @@ cdef class Governor:
     cdef readonly Allocator allocator
     cdef readonly Directory directory
     cdef readonly object reaper
+    cdef readonly Sharing sharing
     cdef readonly object backoff
     cdef readonly object rng
     cdef object _server_limits

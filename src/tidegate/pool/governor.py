@@ -23,6 +23,7 @@ from tidegate.pool.pacing import Backoff, FailureScope, failure_scope
 from tidegate.pool.pool import Pool
 from tidegate.pool.quota import Quotas
 from tidegate.pool.reaper import Reaper
+from tidegate.pool.sharing import sharing_of
 from tidegate.pool.slot import Slot, SlotState, Ticket
 
 _IDLE = int(SlotState.IDLE)
@@ -57,6 +58,7 @@ class Governor:
     def __init__(self, budget: Budget, limits_for: LimitsFor, server_limits: ServerLimits, rng: Random) -> None:
         self.budget = budget
         self.ledger = Ledger(budget)
+        self.sharing = sharing_of(self.ledger)
         self.allocator = Allocator(self.ledger, Quotas())
         self.reaper = Reaper(self.ledger, server_limits)
         self.backoff = Backoff()
@@ -118,7 +120,7 @@ class Governor:
             return True
         if now >= self._look_at:
             self._look(now)
-        if self._surplus > 0:
+        if self._surplus > 0 or pool.crowded() or self._returned:
             self._returned.append(slot)
             return True
         return False
@@ -320,6 +322,8 @@ class Governor:
         for slot in offers:
             if slot.state == _IDLE:
                 self._serve(slot, now, actions)
+        if self.sharing is not None and now >= self.sharing.look_at:
+            self._returned.extend(self.sharing.look(now, self.allocator.hold))
         self._report(now)
         return actions
 
@@ -351,6 +355,8 @@ class Governor:
         idle = self._spare_idle()
         self._over_limit = self.budget.excess(idle, self.ledger.closing)
         self._surplus = max(self._over_limit, self.budget.owed(idle) - self.ledger.closing)
+        if self.sharing is not None and now >= self.sharing.look_at:
+            self._returned.extend(self.sharing.look(now, self.allocator.hold))
 
     def _spare_idle(self) -> int:
         """Idle servers that no client here waits for: what came back for one since the last plan is spoken for."""
@@ -432,9 +438,10 @@ class Governor:
             if pool is None:
                 break
             slot = ledger.enlist(pool, now)
-            if slot is None:
-                break
-            actions.append(Open(slot))
+            if slot is not None:
+                actions.append(Open(slot))
+            elif ledger.blocked:
+                break  # else it is this pool that may not have more just now
         ledger.release()
 
     def _make_room(self, offers: list[Slot], now: float, actions: list[Action]) -> None:

@@ -25,6 +25,7 @@ cdef class Ledger:
     cdef public int giving
     cdef readonly bint blocked
     cdef readonly int spare
+    cdef public object sharing
 
     cpdef int live(self)
     cpdef Ticket join(self, Pool pool, object owner, double now)
@@ -34,6 +35,8 @@ cdef class Ledger:
     cpdef release(self)
     @cython.locals(slot=Slot, cap=Cap)
     cpdef Slot enlist(self, Pool pool, double now)
+    @cython.locals(cap=Cap)
+    cdef bint _admit(self, Pool pool) except -1
     @cython.locals(pool=Pool, was=int)
     cpdef int rest(self, Slot slot, double now) except -1
     @cython.locals(slot=Slot)

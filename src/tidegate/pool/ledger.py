@@ -7,10 +7,15 @@ which move is due: that is `governor`, `allocator` and `reaper`.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tidegate.pool.budget import Budget
 from tidegate.pool.cap import Cap
 from tidegate.pool.pool import Pool
 from tidegate.pool.slot import Slot, SlotState, Ticket
+
+if TYPE_CHECKING:
+    from tidegate.pool.sharing import Sharing
 
 # The states once more as C integers of this module: an IntEnum's member costs a look-up at each use.
 _OPENING = int(SlotState.OPENING)
@@ -41,6 +46,7 @@ class Ledger:
         self.giving = 0
         self.blocked = False
         self.spare = -1
+        self.sharing: Sharing | None = None
 
     def live(self) -> int:
         """Servers that serve or will, over all pools."""
@@ -85,8 +91,13 @@ class Ledger:
             self.spare = -1
 
     def enlist(self, pool: Pool, now: float) -> Slot | None:
-        """Makes a slot for a server to be opened; None when the budget is used up."""
+        """Makes a slot for a server to be opened; None when the budget is used up, or a limit of the pool.
+
+        In the latter case the reserved budget slot is kept for another pool: `release` it if there is none.
+        """
         if not self.reserve():
+            return None
+        if pool.labels is not None and not self._admit(pool):
             return None
         slot = Slot(pool, self.spare, now)
         self.spare = -1
@@ -99,6 +110,23 @@ class Ledger:
         for cap in pool.caps:
             cap.held += 1
         return slot
+
+    def _admit(self, pool: Pool) -> bool:
+        """Whether the limits that all workers share have a place for the spare slot, which then counts for them."""
+        assert self.sharing is not None and pool.labels is not None
+        sublimits = self.sharing.sublimits
+        if pool.part is not None and pool.max_size > 0 and not sublimits.admit(self.spare, pool.part):
+            self.sharing.refused(pool)
+            return False
+        for cap in pool.caps:
+            assert cap.part is not None
+            if not sublimits.admit(self.spare, cap.part):
+                sublimits.label(self.spare, (0, 0, 0))
+                self.sharing.refused(cap)
+                return False
+        sublimits.label(self.spare, pool.labels)
+        self.sharing.took()
+        return True
 
     def recap(self, pool: Pool, caps: tuple[Cap, ...]) -> None:
         """Puts the pool's servers under other caps."""
@@ -151,6 +179,8 @@ class Ledger:
             cap.closing += 1
         if pool.held == pool.closing:
             pool.starved_from = now
+        if self.sharing is not None and pool.labels is not None:
+            self.sharing.sublimits.closing(slot.budget_slot)
 
     def drop(self, slot: Slot, now: float) -> None:
         """Any state to GONE: the budget slot is free."""

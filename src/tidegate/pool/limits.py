@@ -19,14 +19,19 @@ class PoolLimits:
 
     `database_size` and `user_size` cap the sum over all pools whose key begins with the same database, or whose
     second part is the same user. `min_size` servers are kept open while the pool is in use, unless another pool's
-    clients need the room.
+    clients need the room. All sizes are over all workers. A pool that is not `counted` stands beside them: its servers
+    are no part of any size.
     """
 
     max_size: int = 0
     min_size: int = 0
     database_size: int = 0
     user_size: int = 0
+    counted: bool = True
 
+
+NO_LIMIT = 1 << 30
+"""More servers than there can be."""
 
 LimitsFor = Callable[[PoolKey], PoolLimits]
 """Answers which limits a pool has; asked when the pool is first used and when limits are reloaded."""

@@ -11,6 +11,9 @@ cdef class Pool:
     cdef readonly tuple key
     cdef public tuple caps
     cdef public int max_size
+    cdef public int allowed
+    cdef public object part
+    cdef public tuple labels
     cdef public int min_size
     cdef readonly long number
     cdef readonly list idle
@@ -37,6 +40,7 @@ cdef class Pool:
 
     cpdef int live(self)
     cpdef int need(self)
+    cpdef int wanted(self)
     @cython.locals(cap=Cap)
     cpdef Cap full_cap(self)
     @cython.locals(cap=Cap, crowded=bint)

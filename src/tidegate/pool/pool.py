@@ -8,13 +8,17 @@ this pool: what it may hold is `quota` and `allocator`, and totals over all pool
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from tidegate.errors import CloseReason, PgError
 from tidegate.pool import tuning
 from tidegate.pool.cap import Cap
-from tidegate.pool.limits import PoolKey, PoolLimits
+from tidegate.pool.limits import NO_LIMIT, PoolKey, PoolLimits
 from tidegate.pool.pacing import Backoff
 from tidegate.pool.slot import Slot, Ticket
+
+if TYPE_CHECKING:
+    from tidegate.pool.sublimits import Part
 
 _FIT_DEPTH = tuning.FIT_DEPTH
 
@@ -26,13 +30,18 @@ class Pool:
     queue is a linked list: clients that give up are unlinked at once, so its memory is that of the live ones.
     `quota` is the pool's fair number of servers, `demand` the smoothed need it was computed from, `peak` the largest
     need since then; `starved_from` is when the pool last lost its only server. `refusal` is why no server could be
-    opened, until one is; only one at a time is tried then.
+    opened, until one is; only one at a time is tried then. `max_size` is the limit that is configured (0: none),
+    `allowed` what this worker may hold, less than that while others need places (`sharing`). `labels` say what the
+    pool's servers count for.
     """
 
     def __init__(self, key: PoolKey, limits: PoolLimits, caps: tuple[Cap, ...], number: int, now: float) -> None:
         self.key = key
         self.caps = caps
         self.max_size = limits.max_size
+        self.allowed = limits.max_size or NO_LIMIT
+        self.part: Part | None = None
+        self.labels: tuple[int, int, int] | None = None
         self.min_size = limits.min_size
         self.number = number
         self.idle: list[Slot] = []
@@ -61,13 +70,18 @@ class Pool:
         return self.held - self.closing
 
     def need(self) -> int:
-        """Servers that waiting clients want and that are not already on their way; at most what max_size allows."""
-        need = self.waiting - self.opening - len(self.idle)
-        if self.refusal is not None and need > 1 - self.opening:
-            need = 1 - self.opening
-        if self.max_size > 0 and need > self.max_size - self.held:
-            return self.max_size - self.held
+        """Servers that waiting clients want and that are not already on their way; at most as many as are allowed."""
+        need = self.wanted()
+        if need > self.allowed - self.held:
+            return self.allowed - self.held
         return need
+
+    def wanted(self) -> int:
+        """The same whatever is allowed; negative if there are more on their way than clients wait."""
+        wanted = self.waiting - self.opening - len(self.idle)
+        if self.refusal is not None and wanted > 1 - self.opening:
+            return 1 - self.opening
+        return wanted
 
     def full_cap(self) -> Cap | None:
         """The first database's or user's cap that leaves no room for another server."""
@@ -77,8 +91,8 @@ class Pool:
         return None
 
     def crowded(self) -> bool:
-        """Whether this pool, its database or its user has more servers than a limit (lowered since) allows."""
-        crowded = 0 < self.max_size < self.held - self.closing
+        """Whether this pool, its database or its user has more servers than a limit, lowered since, allows."""
+        crowded = self.allowed < self.held - self.closing
         for cap in self.caps:
             crowded |= cap.held - cap.closing > cap.limit
         return crowded

@@ -74,7 +74,7 @@ class Quotas:
             wanting = still
 
     def _deal_one(self, pool: Pool) -> bool:
-        if pool.quota + 0.5 > pool.demand or (pool.max_size > 0 and pool.quota >= pool.max_size):
+        if pool.quota + 0.5 > pool.demand or pool.quota >= pool.allowed:
             return False
         for cap in pool.caps:
             if cap.granted >= cap.limit:

@@ -53,21 +53,29 @@ class Reaper:
         Clients in the queue come first: the caller asks only while nobody waits.
         """
         actions: list[Action] = []
+        if self.ledger.sharing is not None:
+            self.due_at = min(self.due_at, now + tuning.SHORTEST_REST)  # another worker may lose one of them
         for pool in pools:
-            missing = pool.min_size - pool.live()
+            missing = pool.min_size - self._live(pool)
             if missing <= 0:
                 continue
             self.due_at = min(self.due_at, max(now + tuning.SHORTEST_REST, pool.top_up_at, pool.paused_until))
             if pool.top_up_at > now or pool.paused_until > now:
                 continue
             for _ in range(missing):
-                if len(actions) >= most or pool.full_cap() is not None or _at_max_size(pool):
+                if len(actions) >= most or pool.full_cap() is not None or pool.held >= pool.allowed:
                     break
                 slot = self.ledger.enlist(pool, now)
                 if slot is None:
-                    return actions
+                    self.ledger.release()
+                    break
                 actions.append(Open(slot))
         return actions
+
+    def _live(self, pool: Pool) -> int:
+        """The pool's servers over all workers, as its minimum counts them."""
+        sharing = self.ledger.sharing
+        return pool.live() if sharing is None else sharing.live(pool)
 
     def _idle_slots(self) -> list[Slot]:
         return [slot for pool in self.ledger.holders if pool.head is None for slot in pool.idle]
@@ -86,7 +94,7 @@ class Reaper:
             return CloseReason.SERVER_LIFETIME
         if pool.crowded():
             return CloseReason.SERVER_EXCESS
-        if pool.live() <= pool.min_size:
+        if self._live(pool) <= pool.min_size:
             return None
         timeout = self.limits.server_idle_timeout
         if timeout > 0.0 and now - slot.idle_since >= timeout:
@@ -107,7 +115,3 @@ class Reaper:
 
 def _idle_since(slot: Slot) -> float:
     return slot.idle_since
-
-
-def _at_max_size(pool: Pool) -> bool:
-    return pool.max_size > 0 and pool.held >= pool.max_size

@@ -2,16 +2,8 @@
 
 from libc.stdint cimport uint32_t
 
+from tidegate.pool.shares cimport Shares
 from tidegate.pool.slot_table cimport WORKER_LIMIT, Table
-
-cdef struct Shares:  # who should hold how many, worked out anew for each decision
-    int demand[WORKER_LIMIT]
-    int surplus[WORKER_LIMIT]
-    int level  # up to which all demands can be met
-    int spare  # what the level leaves over, to be held one each
-    int beyond  # workers that hold one of the spare
-    int need  # slots that the other workers lack
-    int free
 
 cdef class SharedBudget:
     cdef readonly Table table
@@ -33,4 +25,3 @@ cdef class SharedBudget:
     cdef bint entitled(self) noexcept
     cdef int draw_ticket(self) noexcept
     cdef void weigh(self, Shares *shares) noexcept
-    cdef int surplus_before(self, Shares *shares) noexcept

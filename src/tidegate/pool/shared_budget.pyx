@@ -7,7 +7,8 @@ Refuses to decide which connection opens or closes (`pool` does), or to wake oth
 
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 
-from tidegate.pool.shares cimport met, share_level, spread
+from tidegate.pool.shares cimport Shares, fair_most, spread, surplus_before, weigh
+from tidegate.pool.sublimits cimport Sublimits
 from tidegate.pool.slot_table cimport (
     FREE, HELD, ORPHAN, SHRINKING, Table, WorkerRow, held_by, tg_add, tg_load, tg_store, tg_store_wide,
 )
@@ -85,7 +86,7 @@ cdef class SharedBudget:
         """Give a slot back, once its backend is known to have ended. ValueError if this worker does not hold it."""
         cdef WorkerRow *row = &self.table.rows[self.worker]
         self.check_held(slot)
-        tg_store_wide(&self.table.identities[slot], 0)  # first, so that a FREE slot never carries an identity
+        self.table.strip(slot)
         self.hint = slot
         self.asked = 0
         tg_store(&row.held, row.held - 1)
@@ -99,6 +100,10 @@ cdef class SharedBudget:
     cdef object check_held(self, int slot):
         if not 0 <= slot < self.table.slots or tg_load(&self.table.words[slot]) != held_by(self.worker):
             raise ValueError(f"slot {slot} is not held by worker {self.worker}")
+
+    def sublimits(self):
+        """The limits on parts of these slots, as this worker uses them."""
+        return Sublimits(self.table, self.worker)
 
     cpdef int held(self) except -1:
         """Slots that this worker holds."""
@@ -135,7 +140,7 @@ cdef class SharedBudget:
             return 0
         self.weigh(&shares)
         need = shares.need - shares.free
-        owes = min(max(0, need - self.surplus_before(&shares)), shares.surplus[self.worker])
+        owes = min(max(0, need - surplus_before(&shares, self.table.workers, self.worker)), shares.surplus[self.worker])
         if need > 0 and owes == 0 and shares.level == 0 and self.table.rows[self.worker].held:
             self.asked += self.asked < TURN
             return self.asked == TURN  # until one is freed
@@ -228,7 +233,7 @@ cdef class SharedBudget:
             return True
         if shares.level == 0:
             return not row.held and self.draw_ticket() < shares.free
-        return <int>row.held < min(shares.level + (shares.spare > shares.beyond), max(shares.demand[self.worker], 1))
+        return <int>row.held < fair_most(&shares, self.worker)
 
     cdef int draw_ticket(self) noexcept:
         """Join the line of workers that have no slot and want one; how many are before this one."""
@@ -244,38 +249,14 @@ cdef class SharedBudget:
 
     cdef void weigh(self, Shares *shares) noexcept:
         """Work out every worker's share from the shared rows."""
-        cdef int held[WORKER_LIMIT]
-        cdef int waiting[WORKER_LIMIT]
         cdef WorkerRow *row
         cdef int workers = self.table.workers
         cdef int room = <int>(tg_load(&self.table.head.policy) >> 1) - self.table.count(ORPHAN)
-        cdef int at, most
+        cdef int at
         for at in range(workers):
             row = &self.table.rows[at]
-            held[at] = <int>tg_load(&row.held)
-            waiting[at] = <int>tg_load(&row.waiting)
-            shares.demand[at] = max(0, held[at] - <int>tg_load(&row.idle)) + waiting[at]
+            shares.held[at] = <int>tg_load(&row.held)
+            shares.waiting[at] = <int>tg_load(&row.waiting)
+            shares.demand[at] = max(0, shares.held[at] - <int>tg_load(&row.idle)) + shares.waiting[at]
         shares.free = self.table.count(FREE)
-        shares.level = share_level(shares.demand, workers, room)
-        shares.spare = room - met(shares.demand, workers, shares.level)
-        shares.need = shares.beyond = 0
-        for at in range(workers):
-            most = min(shares.demand[at], shares.level)
-            shares.surplus[at] = max(0, held[at] - most)
-            if shares.surplus[at] and shares.demand[at] > most and shares.beyond < shares.spare:
-                # What the level cannot share out evenly stays where it is, or it would move to and fro for ever.
-                shares.surplus[at] -= 1
-                shares.beyond += 1
-            if at != self.worker:
-                most = min(shares.demand[at], max(1, shares.level))
-                shares.need += max(0, min(waiting[at], most - held[at]))
-
-    cdef int surplus_before(self, Shares *shares) noexcept:
-        """Surplus of the workers that give before this one: those with more, and of equals the lower number."""
-        cdef int mine = shares.surplus[self.worker]
-        cdef int total = 0
-        cdef int at
-        for at in range(self.table.workers):
-            if shares.surplus[at] > mine or (shares.surplus[at] == mine and at < self.worker):
-                total += shares.surplus[at]
-        return total
+        weigh(shares, workers, room, self.worker)

@@ -65,3 +65,37 @@ cdef int spread(int *least, int *most, int workers, int room, int worker) noexce
             if at == worker:
                 return low + 1
     return clamp(low, least[worker] if least != NULL else 0, most[worker])
+
+
+cdef void weigh(Shares *shares, int workers, int room, int worker) noexcept:
+    """Work out level, surpluses and the need of all but `worker` from held, waiting and demand; `room` is shared."""
+    cdef int at, most
+    shares.level = share_level(shares.demand, workers, room)
+    shares.spare = room - met(shares.demand, workers, shares.level)
+    shares.need = shares.beyond = 0
+    for at in range(workers):
+        most = min(shares.demand[at], shares.level)
+        shares.surplus[at] = max(0, shares.held[at] - most)
+        if shares.surplus[at] and shares.demand[at] > most and shares.beyond < shares.spare:
+            # What the level cannot share out evenly stays where it is, or it would move to and fro for ever.
+            shares.surplus[at] -= 1
+            shares.beyond += 1
+        if at != worker:
+            most = min(shares.demand[at], max(1, shares.level))
+            shares.need += max(0, min(shares.waiting[at], most - shares.held[at]))
+
+
+cdef int surplus_before(Shares *shares, int workers, int worker) noexcept:
+    """Surplus of the workers that give before this one: those with more, and of equals the lower number."""
+    cdef int mine = shares.surplus[worker]
+    cdef int total = 0
+    cdef int at
+    for at in range(workers):
+        if shares.surplus[at] > mine or (shares.surplus[at] == mine and at < worker):
+            total += shares.surplus[at]
+    return total
+
+
+cdef int fair_most(Shares *shares, int worker) noexcept:
+    """Most that a worker may hold while others are in need."""
+    return min(shares.level + (shares.spare > shares.beyond), max(shares.demand[worker], 1))

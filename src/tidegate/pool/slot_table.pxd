@@ -25,11 +25,13 @@ cdef extern from *:
 
 cdef enum:
     MAGIC = 0x54474231  # "TGB1"
-    VERSION = 1
+    VERSION = 2
     LINE = 64
     WORKER_LIMIT = 256
     SLOT_LIMIT = 131072  # above the 100,000 that max_connections may be set to
     TARGET_LIMIT = 1024
+    WANT_LIMIT = 1024  # parts of the slots that one worker may wait for places in at the same time
+    KINDS = 3  # of parts: one pool's, one database's, one user's
     SHRINKING = 1
     SUPERVISOR = 0xFFFF
 
@@ -70,7 +72,15 @@ cdef struct WorkerRow:  # written by its worker alone, one cache line each
     uint32_t ticket  # place in the line of workers without any slot; 0 = not in it
     uint32_t in_use  # by a client, or opening: neither idle nor closing
     uint32_t closing
-    uint32_t unused[10]
+    uint32_t wants  # how many entries of its list are valid
+    uint32_t unused[9]
+
+cdef struct Want:  # written by its worker alone
+    uint64_t key  # as on the labels
+    uint32_t waiting  # servers that this worker would open in this part
+    uint32_t idle  # servers of this part that it could close at once
+    uint32_t ticket  # place in the line of workers without any slot in this part; 0 = not in it
+    uint32_t unused
 
 cdef inline uint32_t held_by(uint32_t worker) noexcept:
     """The word of a slot that this worker holds."""
@@ -84,9 +94,12 @@ cdef class Table:
     cdef WorkerRow *rows
     cdef uint32_t *words
     cdef uint64_t *identities
+    cdef uint64_t *labels  # KINDS a slot
+    cdef Want *wants  # WANT_LIMIT a worker
     cdef readonly int workers
     cdef readonly int slots
 
+    cdef void strip(self, int slot) noexcept
     cdef int take(self, uint32_t worker, int start) noexcept
     cdef bint give_back(self, int slot, uint32_t expected, uint32_t by) noexcept
     cdef void set_limit(self, uint32_t limit, uint32_t by) noexcept

@@ -4,14 +4,16 @@ Owns the memory's layout, and how slots and limits change. Refuses to decide who
 (`shared_budget` does), or to make the memory: the supervisor maps a memfd, and each process passes its own mapping as
 a writable buffer.
 
-Layout (version 1; native byte order, every field written only by atomic operations):
+Layout (version 2; native byte order, every field written only by atomic operations):
 
     Header       64 bytes    magic, version, number of targets, workers, slots per target
     per target, from a 64-byte boundary:
       TargetHead 64 bytes    limit and SHRINKING flag, settle lock, dirty flag, span, next ticket, what the database has, how often lowered
-      WorkerRow  64 bytes    x workers: held, waiting, idle, ticket, in use, closing (advice for sharing, never the truth about slots)
+      WorkerRow  64 bytes    x workers: held, waiting, idle, ticket, in use, closing, wants (advice for sharing, never the truth about slots)
       words      4 bytes     x slots: state | owner << 8. The truth.
       identities 8 bytes     x slots: backend process id << 32 | local port; 0 = not known
+      labels     24 bytes    x slots: which parts of the slots it counts for (see `sublimits`)
+      wants      24 bytes    x 1024 x workers: in which parts a worker lacks places (advice, like the rows)
 
 All zeros is a valid empty target, so a sparse memfd costs only the pages of slots that were ever in use.
 
@@ -43,7 +45,8 @@ cdef inline size_t round_up(size_t size) noexcept:
 cdef size_t section_size(size_t workers, size_t slots) noexcept:
     """Bytes of one target's section."""
     return (sizeof(TargetHead) + workers * sizeof(WorkerRow) + round_up(slots * sizeof(uint32_t))
-            + round_up(slots * sizeof(uint64_t)))
+            + round_up(slots * sizeof(uint64_t)) + round_up(slots * KINDS * sizeof(uint64_t))
+            + workers * WANT_LIMIT * sizeof(Want))
 
 
 def region_size(int targets, int workers, int slots=SLOT_LIMIT):
@@ -80,7 +83,7 @@ cdef Header *read_header(Py_buffer *view) except NULL:
     if <uintptr_t>view.buf % LINE or <size_t>view.len < sizeof(Header):
         raise ValueError("a budget's memory must be aligned to 64 bytes and hold its header")
     if tg_load(&header.magic) != MAGIC or header.version != VERSION:
-        raise ValueError("this memory holds no budget of layout version 1")
+        raise ValueError("this memory holds no budget of layout version 2")
     if <size_t>view.len < <size_t>region_size(header.targets, header.workers, header.slots):
         raise ValueError("the budget's memory is shorter than its header says")
     return header
@@ -114,6 +117,17 @@ cdef class Table:
         self.words = <uint32_t *>at
         at += round_up(self.slots * sizeof(uint32_t))
         self.identities = <uint64_t *>at
+        at += round_up(self.slots * sizeof(uint64_t))
+        self.labels = <uint64_t *>at
+        at += round_up(self.slots * KINDS * sizeof(uint64_t))
+        self.wants = <Want *>at
+
+    cdef void strip(self, int slot) noexcept:
+        """Forget what is behind a slot, before it is given back: a FREE slot never has an identity or a label."""
+        cdef int kind
+        tg_store_wide(&self.identities[slot], 0)
+        for kind in range(KINDS):
+            tg_store_wide(&self.labels[slot * KINDS + kind], 0)
 
     cdef int take(self, uint32_t worker, int start) noexcept:
         """Turn one FREE word into HELD by worker, searching from start on; its number, or -1."""

@@ -28,5 +28,6 @@ TOP_UP_PAUSE = 30.0  # seconds without minimum-size servers for a pool that the 
 
 # Looking up (`governor`, `reaper`)
 LOOK_PERIOD = 0.001  # seconds between two looks, while nobody here waits, at what other workers need
+LOOKED_AT_ONCE = 16  # contended limits that a LOOK_PERIOD is enough for; with more, looks are that much rarer
 RECHECK = 0.1  # seconds; while clients wait, plan is called at least this often, in case a signal was lost
 SHORTEST_REST = 1.0  # seconds between two sweeps: how late a timeout may be noticed

@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Self
 
+from tidegate.proxy.learnt import Learnt
 from tidegate.proxy.plain import from_plain, to_plain
 
 
@@ -35,7 +36,7 @@ class Boot:
     """Its number, from 0; a restarted worker has the number of the one it replaces."""
     workers: int
     secret: str
-    """32 random bytes in hex, the same for all workers: keys of cancel requests, mock salts."""
+    """32 random bytes in hex, the same for all workers: mock salts."""
     listeners: tuple[Listener, ...]
     budget_fd: int
     """memfd with the shared budget (pool/slot_table.pyx), to be mapped whole, read-write and shared."""
@@ -51,6 +52,8 @@ class Boot:
     """One Unix datagram socket for each worker: what is sent there arrives at that worker's inbox."""
     inbox_fd: int
     """Unix datagram socket on which this worker receives from its peers (non-blocking)."""
+    learnt: tuple[Learnt, ...]
+    """What other workers, or the one before it, have learnt from servers."""
     config: dict[str, Any]
     """Config.to_dict(); Config.from_dict() rebuilds it."""
 

@@ -18,6 +18,7 @@ from enum import StrEnum
 from typing import Any
 
 from tidegate.proxy.boot import Boot, Listener
+from tidegate.proxy.learnt import Learnt
 from tidegate.proxy.plain import from_plain, to_plain
 
 MAX_LINE = 64 * 1024 * 1024
@@ -97,7 +98,7 @@ class Reclaim:
     slots: tuple[OrphanSlot, ...]
 
 
-# From a worker to the supervisor
+# From a worker to the supervisor (and from there to the other workers: Learnt)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +125,13 @@ class StatsReply:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """A worker's numbers that never fall, unasked: once a second if they have grown, and before each StatsReply."""
+
+    totals: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reclaimed:
     """The slots of this round's question whose backends are gone."""
 
@@ -147,7 +155,21 @@ class Stopped:
     """All clients and servers are closed; the worker exits."""
 
 
-Message = Boot | Configure | Stats | Stop | Reclaim | Ready | Configured | StatsReply | Reclaimed | Log | Stopped
+Message = (
+    Boot
+    | Configure
+    | Stats
+    | Stop
+    | Reclaim
+    | Ready
+    | Configured
+    | StatsReply
+    | Told
+    | Learnt
+    | Reclaimed
+    | Log
+    | Stopped
+)
 
 TYPES: dict[str, type[Message]] = {
     "boot": Boot,
@@ -158,6 +180,8 @@ TYPES: dict[str, type[Message]] = {
     "ready": Ready,
     "configured": Configured,
     "stats_reply": StatsReply,
+    "told": Told,
+    "learnt": Learnt,
     "reclaimed": Reclaimed,
     "log": Log,
     "stopped": Stopped,

@@ -106,6 +106,12 @@ class Crew:
         for child in self._children.values():
             child.send(message)
 
+    def send_others(self, worker: int, message: Message) -> None:
+        """Send to every running worker but this one."""
+        for child in self._children.values():
+            if child.worker != worker:
+                child.send(message)
+
     async def ask(
         self, make: Callable[[int, int], Message], timeout: float, *, starting: bool = False
     ) -> dict[int, Reply]:

@@ -28,19 +28,30 @@ COUNTED_BY_THE_PROXY = frozenset(
 )
 """What the pool counts as well, for its simulation; once is enough here."""
 
+POOL_TOTALS = frozenset(("borrowed_at_once", "served_from_queue", "abandoned", "failed_clients", "made_room"))
+"""What the pool counts from the start on; its other numbers say how things stand."""
+
+
+def totals(worker: Worker) -> dict[str, int | float]:
+    """Name -> number, those that never fall: they are kept when the worker ends (see `totals.Totals`)."""
+    found: dict[str, int | float] = dict(worker.counters.as_dict())
+    _add_reasons(found, "pins", worker.pins_by_reason)
+    _add_reasons(found, "clients_closed", worker.closed_by_reason)
+    _add_reasons(found, "servers_closed", worker.servers_closed_by_reason)
+    for name in POOL_TOTALS:
+        found[f"servers_{name}"] = worker.targets.past[name] + sum(target.stats()[name] for target in worker.targets)
+    return found
+
 
 def collect(worker: Worker) -> dict[str, Any]:
     """Name -> number, and `pools`: one object a pool that has servers or waiting clients."""
-    stats: dict[str, Any] = dict(worker.counters.as_dict())
+    stats: dict[str, Any] = totals(worker)
     clients = [client for gate in worker.gates.values() for client in gate.clients]
     pinned = Counter(client.pin for client in clients if client.pin is not None)
     stats["clients"] = len(clients)
     stats["clients_pinned"] = pinned.total()
     stats["prepared_statements"] = len(worker.context.statements)
     _add_reasons(stats, "clients_pinned", pinned)
-    _add_reasons(stats, "pins", worker.pins_by_reason)
-    _add_reasons(stats, "clients_closed", worker.closed_by_reason)
-    _add_reasons(stats, "servers_closed", worker.servers_closed_by_reason)
     _add_targets(stats, worker)
     return stats
 
@@ -61,7 +72,7 @@ def _add_targets(stats: dict[str, Any], worker: Worker) -> None:
         waiting += numbers["waiting"]
         oldest = max(oldest, target.oldest_wait())
         for name, number in numbers.items():
-            if name not in COUNTED_BY_THE_PROXY:
+            if name not in COUNTED_BY_THE_PROXY | POOL_TOTALS:
                 stats[f"servers_{name}"] = stats.get(f"servers_{name}", 0) + number
         pools += target.pool_stats()
     stats["clients_waiting"] = waiting

@@ -2,15 +2,17 @@
 """What a worker knows of a (database, user) pool: enough to greet a client without asking a server.
 
 Owns the parameters a fresh server reports, the start-up parameters that servers have taken before, and greetings made
-of both. Refuses to ask.
+of both. What it learns from a server it tells the other workers. Refuses to ask.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from tidegate.pool.limits import PoolKey
+from tidegate.proxy.learnt import Checked, Learnt
 from tidegate.session.settings import Interned, Settings
 from tidegate.wire.postgres import messages
 
@@ -34,11 +36,14 @@ class Greeting(NamedTuple):
 class PoolInfo:
     """Start-up parameters are checked once by a server; from then on their canonical spelling is remembered."""
 
-    def __init__(self, interned: Interned) -> None:
+    def __init__(self, interned: Interned, target: int, pool: PoolKey, tell: Callable[[Learnt], None]) -> None:
         self.base: Settings | None = None
         self.initial = interned.nothing  # what init_query sets, which every session starts with
         self.idle_session_timeout = 0.0  # seconds; of its servers, which the proxy enforces
         self._interned = interned
+        self._target = target
+        self._pool = pool
+        self._tell = tell
         self._names: dict[str, str] = {}
         self._checked: OrderedDict[tuple[str, bytes], bytes] = OrderedDict()
         self._by_packet: dict[bytes, Greeting] = {}
@@ -46,6 +51,37 @@ class PoolInfo:
 
     def based_on(self, reported: Settings, initial: Settings, idle_session_timeout: float) -> None:
         """A fresh server of this pool has reported its parameters; `initial`: init_query has set these."""
+        now = reported, initial, idle_session_timeout
+        if (self.base, self.initial, self.idle_session_timeout) != now:
+            self._rebase(reported, initial, idle_session_timeout)
+            self._say()
+
+    def learnt(self, told: Learnt) -> None:
+        """Another worker has heard this from a server."""
+        if told.parameters:
+            self._rebase(
+                self._interned.intern(_as_bytes(told.parameters)),
+                self._interned.intern(_as_bytes(told.initial)),
+                told.idle_session_timeout,
+            )
+        for one in told.checked:
+            self._keep(one.name, one.value.encode("latin-1"), one.canonical.encode("latin-1"))
+
+    def _say(self, checked: tuple[Checked, ...] = ()) -> None:
+        """Tell what a fresh server said, or only which start-up parameters have been checked."""
+        assert self.base is not None
+        self._tell(
+            Learnt(
+                target=self._target,
+                pool=self._pool,
+                parameters={} if checked else _as_text(self.base.values),
+                initial={} if checked else _as_text(self.initial.values),
+                idle_session_timeout=self.idle_session_timeout,
+                checked=checked,
+            )
+        )
+
+    def _rebase(self, reported: Settings, initial: Settings, idle_session_timeout: float) -> None:
         self.idle_session_timeout = idle_session_timeout
         if reported is self.base and initial is self.initial:
             return
@@ -72,10 +108,18 @@ class PoolInfo:
 
     def learn(self, wanted: dict[str, bytes], values: Sequence[bytes]) -> None:
         """A server took these parameters and spells them so."""
+        new = []
         for (name, value), canonical in zip(wanted.items(), values, strict=True):
-            self._checked[name, value] = canonical
-            if len(self._checked) > CHECKED_KEPT:
-                self._checked.popitem(last=False)
+            if self._checked.get((name, value)) != canonical:
+                new.append(Checked(name=name, value=value.decode("latin-1"), canonical=canonical.decode("latin-1")))
+            self._keep(name, value, canonical)
+        if new and self.base is not None:
+            self._say(tuple(new))
+
+    def _keep(self, name: str, value: bytes, canonical: bytes) -> None:
+        self._checked[name, value] = canonical
+        if len(self._checked) > CHECKED_KEPT:
+            self._checked.popitem(last=False)
 
     def known_greeting(self, packet: bytes) -> Greeting | None:
         """How a client with this very StartupMessage was greeted before; `greeting_for` explains it."""
@@ -113,6 +157,14 @@ class PoolInfo:
             for name, value in seen.values.items()
         ]
         return Greeting(self._interned.changed(self.initial, given.values), given, seen, b"".join(parts))
+
+
+def _as_text(values: Mapping[str, bytes]) -> dict[str, str]:
+    return {name: value.decode("latin-1") for name, value in values.items()}
+
+
+def _as_bytes(values: Mapping[str, str]) -> dict[str, bytes]:
+    return {name: value.encode("latin-1") for name, value in values.items()}
 
 
 def _is_plain(value: bytes) -> bool:

@@ -39,13 +39,16 @@ from tidegate.proxy.control import (
     Stats,
     StatsReply,
     StopMode,
+    Told,
 )
 from tidegate.proxy.crew import Crew
+from tidegate.proxy.learnt import Knowledge, Learnt
 from tidegate.proxy.listening import Change, Listening, describe
 from tidegate.proxy.logs import LOG, set_up
 from tidegate.proxy.merged import merge
 from tidegate.proxy.recovery import Recovery
 from tidegate.proxy.shared import Shared
+from tidegate.proxy.totals import Totals
 
 INTERRUPT_LIMIT = 5.0
 """Seconds that transactions may go on after SIGINT."""
@@ -96,6 +99,8 @@ class Supervisor:
         self._proxies = self._shared.number_proxies([proxy.name for proxy in self._config.proxies])
         self._targets, _ = self._shared.number_targets(self._config.targets)
         self._recovery = Recovery(self._shared.keeper)
+        self._totals = Totals()
+        self._knowledge = Knowledge()
         self._crew = Crew(self._config.workers, self, self._command)
         try:
             self._listening.commit(self._listening.plan(self._config))
@@ -202,6 +207,7 @@ class Supervisor:
             await self._configure_workers(change)
             for number in unused:
                 self._recovery.drop_target(number)
+                self._knowledge.forget(number)
             return "; ".join(["reloaded", *kept])
 
     async def _configure_workers(self, change: Change) -> None:
@@ -246,12 +252,14 @@ class Supervisor:
             wake_fds=self._shared.wake_fds,
             peer_fds=self._shared.peer_fds,
             inbox_fd=self._shared.inbox_fds[worker],
+            learnt=self._knowledge.all(),
             config=self._config.to_dict(),
         )
         return boot, [*self._shared.fds_for(worker), *(listener.fd for listener in listeners)]
 
     def worker_died(self, worker: int) -> None:
         """Part of CrewEvents."""
+        self._totals.ended(worker)
         self._shared.forget_clients(worker)
         by_target: dict[int, list[OrphanSlot]] = {}
         for target, slot, pid, port in self._shared.keeper.orphan(worker):
@@ -267,6 +275,12 @@ class Supervisor:
             if self._recovery.answer(message):
                 self._wake_all()
             self._schedule_recovery()
+        elif isinstance(message, Learnt):
+            if message.target in self._targets.values():  # else a reload has just removed it
+                self._knowledge.add(message)
+                self._crew.send_others(worker, message)
+        elif isinstance(message, Told):
+            self._totals.told(worker, message.totals)
         elif isinstance(message, Log):
             level = logging.getLevelNamesMapping().get(message.level.upper(), logging.ERROR)
             LOG.log(level, "worker %d: %s", worker, message.text, extra={"fields": message.fields})
@@ -325,13 +339,17 @@ class Supervisor:
             raise
 
     async def _command_stats(self, _: Mapping[str, Any]) -> Answer:
-        """{"workers": [a worker's statistics, its number and pid, ...], their sums, budgets, proxies, supervisor}."""
+        """{"workers": [a worker's statistics, its number and pid, ...], sums, budgets, proxies, supervisor}.
+
+        The sums are over all workers, the ended ones (whose part is "former_workers") and silent ones included.
+        """
         pids = {child.worker: child.pid for child in self._crew.ready()}
         replies = await self._crew.ask(lambda _, number: Stats(round=number), STATS_LIMIT)
         stats = {worker: one.stats for worker, one in sorted(replies.items()) if isinstance(one, StatsReply)}
         return {
-            **merge(stats.values()),
+            **merge([*stats.values(), *self._totals.silent(stats), self._totals.former]),
             "workers": [{**one, "worker": worker, "pid": pids[worker]} for worker, one in stats.items()],
+            "former_workers": self._totals.former,
             "budgets": self._shared.budgets(),
             "proxies": {name: {"clients": count} for name, count in self._shared.clients().items()},
             "supervisor": {

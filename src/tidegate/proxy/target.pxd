@@ -16,6 +16,7 @@ cdef class Target(Door):
     cdef readonly object worker
     cdef public object config  # TargetConfig
     cdef readonly object budget
+    cdef readonly int number  # its part of the shared budget
     cdef readonly Governor governor
     cdef readonly object infos  # pool key -> PoolInfo
     cdef readonly dict proxies  # name of a shared pool -> ProxyConfig by which its clients come

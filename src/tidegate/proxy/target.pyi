@@ -17,6 +17,8 @@ class Target:
     config: TargetConfig
     address: Address
     @property
+    def number(self) -> int: ...
+    @property
     def credentials(self) -> dict[str, Credential]: ...
     @property
     def governor(self) -> Governor: ...
@@ -25,7 +27,13 @@ class Target:
     @property
     def servers(self) -> set[Server]: ...
     def __init__(
-        self, context: Context, worker: Worker, config: TargetConfig, budget: SharedBudget, address: Address
+        self,
+        context: Context,
+        worker: Worker,
+        config: TargetConfig,
+        budget: SharedBudget,
+        address: Address,
+        number: int,
     ) -> None: ...
     def pool(self, database: str, user: str, proxy: ProxyConfig) -> Pool: ...
     def dedicated_pool(

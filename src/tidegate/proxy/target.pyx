@@ -74,11 +74,12 @@ cdef class Harmless(Injection):
 
 
 cdef class Target(Door):
-    def __init__(self, Context context, worker, config, budget, address):
+    def __init__(self, Context context, worker, config, budget, address, number):
         self.context = context
         self.worker = worker
         self.config = config
         self.budget = budget
+        self.number = number
         self.address = address
         self.infos = OrderedDict()
         self.proxies = {}
@@ -117,8 +118,10 @@ cdef class Target(Door):
 
     def limits_of(self, key):
         """PoolLimits of a pool: from the database's entry and the listed user."""
+        if is_dedicated(key):
+            return PoolLimits(counted=False)
         proxy = self.proxies.get(key)
-        if is_dedicated(key) or proxy is None:
+        if proxy is None:
             return PoolLimits()
         entry = entry_of(proxy, key[0], key[1])
         listed = self.worker.config.user(key[1])
@@ -134,7 +137,8 @@ cdef class Target(Door):
         key = key[:PARAMETERS]
         found = <PoolInfo>self.infos.get(key)
         if found is None:
-            found = self.infos[key] = PoolInfo(self.context.interned)
+            found = self.infos[key] = PoolInfo(
+                self.context.interned, self.number, key, self.worker.tell_supervisor)
             if len(self.infos) > INFOS_KEPT:
                 self.infos.popitem(last=False)
         return found
@@ -192,7 +196,7 @@ cdef class Target(Door):
             self.act()
         if self.shared and client.ticket is not None and now - self.asked_at > ASK_PERIOD:
             self.asked_at = now
-            self.worker.wake(self.budget.givers())
+            self.worker.wake({*self.budget.givers(), *self.governor.sharing.givers()})
         return 0
 
     def turn_away(self, pool):
@@ -281,7 +285,7 @@ cdef class Target(Door):
         self.governor.closed(slot, now)
         self.act()
         if self.shared:
-            self.worker.wake(self.budget.waiters())
+            self.worker.wake({*self.budget.waiters(), *self.governor.sharing.waiters()})
         return 0
 
     cdef int open_failed(self, Server server, object error) except -1:
@@ -436,8 +440,11 @@ cdef class Target(Door):
             hint = "See whether the database is up; the wait is the setting connection_borrow_timeout."
         else:
             limit, setting = self.budget.limit, "max_connections or max_connections_percent of the target"
-            if pool.max_size and pool.held >= pool.max_size:
+            cap = pool.full_cap()
+            if pool.max_size and pool.held >= pool.allowed:
                 limit, setting = pool.max_size, "pool_size of the database"
+            elif cap is not None:
+                limit, setting = cap.size, "pool_size of the user"
             detail = (f"All {limit} server connections were in use for {timeout:g} seconds "
                       f"(limit: {setting}).")
             hint = f"Raise {setting}, or connection_borrow_timeout of the proxy."

@@ -11,6 +11,7 @@ go to the new address with their next transaction.
 from __future__ import annotations
 
 import mmap
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from tidegate.config.model import TargetConfig
 from tidegate.pool.shared_budget import SharedBudget
 from tidegate.proxy.address import Address
 from tidegate.proxy.control import Message
+from tidegate.proxy.learnt import Learnt
 from tidegate.proxy.reclaim import Reclaimer
 from tidegate.proxy.rolereader import RoleReader
 from tidegate.proxy.target import Target
@@ -41,6 +43,8 @@ class Targets:
         self._send = send
         self._current: dict[str, Target] = {}
         self._retired: list[Target] = []
+        self.past: Counter[str] = Counter()
+        """What targets had counted that are gone."""
         self._readers: dict[str, RoleReader] = {}
         self._replaced: list[tuple[RoleReader, float]] = []
         self._reclaimers: dict[str, Reclaimer] = {}
@@ -70,7 +74,7 @@ class Targets:
     def _add(self, config: TargetConfig, number: int) -> None:
         worker = self._worker
         budget = SharedBudget(self._memory, number, worker.index)
-        new = Target(worker.context, worker, config, budget, Address(config, lambda: worker.loop.now))
+        new = Target(worker.context, worker, config, budget, Address(config, lambda: worker.loop.now), number)
         former = self._current.get(config.name)
         if former is not None:
             new.credentials.update(former.credentials)  # its clients have shown them, and will not be asked again
@@ -100,6 +104,12 @@ class Targets:
         if reader is not None:
             patience = max((proxy.login_timeout for proxy in self._worker.config.proxies), default=0.0)
             self._replaced.append((reader, self._worker.loop.now + patience + READER_GRACE))
+
+    def learnt(self, told: Learnt) -> None:
+        """Another worker has heard something of a pool."""
+        for target in self:
+            if target.number == told.target:
+                target.info(told.pool).learnt(told)
 
     # --- what hangs on a target --------------------------------------------------------------------------------------
 
@@ -151,7 +161,9 @@ class Targets:
         for target in self._retired:
             target.retire()  # also what was opened since for one of its clients
         in_use = {id(client.door) for client in self._clients()}
-        self._retired = [target for target in self._retired if target.servers or id(target) in in_use]
+        for target in [target for target in self._retired if not target.servers and id(target) not in in_use]:
+            self._retired.remove(target)
+            self.past.update(target.stats())
         for reader in self._every_reader():
             reader.check(now)
         for reader, until in self._replaced:

@@ -10,9 +10,12 @@ import argparse
 import json
 import mmap
 import os
+import secrets
 import socket
 import sys
 import time
+from collections import deque
+from collections.abc import Iterable
 
 from tidegate.auth.verifiers import CleartextCache, ExchangeKeys, Secret, parse_secret
 from tidegate.config.model import Config, UserConfig
@@ -36,10 +39,12 @@ from tidegate.proxy.control import (
     Stop,
     StopMode,
     Stopped,
+    Told,
 )
-from tidegate.proxy.figures import collect
+from tidegate.proxy.figures import collect, totals
 from tidegate.proxy.gate import Gate
 from tidegate.proxy.keys import CancelKeys
+from tidegate.proxy.learnt import Learnt
 from tidegate.proxy.listener import Listener
 from tidegate.proxy.logs import LOG, set_up
 from tidegate.proxy.relay import Relay
@@ -50,6 +55,7 @@ TICK = 0.1  # seconds between two looks at those who wait
 SWEEP = 1.0  # seconds between two looks at everyone else
 LEAVE_PERIOD = 0.02  # seconds between two looks at the server connections, while they are being closed
 LEAVE_LIMIT = 2.0  # seconds beyond the limit of a stop that the database may take to close them
+UNSAID_KEPT = 10_000  # messages for a supervisor that does not read; what is lost costs another worker a question
 SET_OUTCOMES_KEPT = 4096
 
 
@@ -67,7 +73,8 @@ class Worker:
         self.log = LOG
         self.exchange_keys = ExchangeKeys(bytes.fromhex(boot.secret))
         self.cleartext = CleartextCache()
-        self.cancel_keys = CancelKeys(boot.worker, bytes.fromhex(boot.secret))
+        # A secret of this process alone: it counts its clients from 1, as the worker did that it may have replaced.
+        self.cancel_keys = CancelKeys(boot.worker, secrets.token_bytes(32))
         self.cancels = Cancels(self)
         self.pins_by_reason: dict[PinReason, int] = {}
         self.closed_by_reason: dict[CloseReason, int] = {}
@@ -77,7 +84,7 @@ class Worker:
         self._secrets: dict[str, Secret] = {}
         self.gates: dict[str, Gate] = {}
         self.listeners: dict[str, Listener] = {}
-        self.targets = Targets(self, mmap.mmap(boot.budget_fd, 0), self._send)
+        self.targets = Targets(self, mmap.mmap(boot.budget_fd, 0), self.tell_supervisor)
         self._counts = mmap.mmap(boot.clients_fd, 0)
         self._wake_fds = boot.wake_fds
         self._peers = [socket.socket(fileno=fd) for fd in boot.peer_fds]
@@ -86,7 +93,11 @@ class Worker:
         self._leaving = False
         self._cancelled = False
         self._swept_at = 0.0
+        self._told: dict[str, int | float] = {}
+        self._unsaid: deque[Message] = deque(maxlen=UNSAID_KEPT)
         self._take_config(boot.targets, boot.proxies)
+        for one in boot.learnt:
+            self.targets.learnt(one)
         self._channel = Channel(self.loop, control_fd, self.received, self._abandoned, decoder)
         Watch(self.loop, self._wake_fds[self.index], self._woken)
         Watch(self.loop, boot.inbox_fd, self._peer_spoke)
@@ -152,16 +163,31 @@ class Worker:
         if isinstance(message, Configure):
             self._configure(message)
         elif isinstance(message, Stats):
+            self._tell_totals()
             self._channel.send(StatsReply(round=message.round, stats=collect(self)))
         elif isinstance(message, Stop):
             self._stop(message)
+        elif isinstance(message, Learnt):
+            self.targets.learnt(message)
         elif isinstance(message, Reclaim):
             reclaimer = self.targets.reclaimer(message.target)
             if reclaimer is not None:
                 reclaimer.ask(message)
 
-    def _send(self, message: Message) -> None:
-        self._channel.send(message)
+    def _tell_totals(self) -> None:
+        """What the supervisor goes on counting with should this process be killed."""
+        found = totals(self)
+        if found != self._told and self._channel.offer(Told(totals=found)):
+            self._told = found
+
+    def tell_supervisor(self, message: Message) -> None:
+        """Send one message, now or as soon as the supervisor reads again."""
+        self._unsaid.append(message)
+        self._say()
+
+    def _say(self) -> None:
+        while self._unsaid and self._channel.offer(self._unsaid[0]):
+            self._unsaid.popleft()
 
     def _abandoned(self) -> None:
         self.log.error("the supervisor has ended; so does this worker")
@@ -206,6 +232,7 @@ class Worker:
                 self.targets.cancel_statements(self.cancels)
             self.loop.call_later(LEAVE_PERIOD, self._leave)
             return
+        self._tell_totals()
         self._channel.send(Stopped())
         self.loop.stop()
 
@@ -227,6 +254,8 @@ class Worker:
             for client in list(self.lingering):
                 client.check(now)
             self.targets.check(now)
+            self._tell_totals()
+            self._say()
         if self._stopping_at is not None:
             self._drain()
         self.context.to_servers.flush_all()
@@ -246,7 +275,7 @@ class Worker:
         os.eventfd_read(self._wake_fds[self.index])
         self.targets.act()
 
-    def wake(self, workers: list[int]) -> None:
+    def wake(self, workers: Iterable[int]) -> None:
         """Have other workers look at the budget."""
         for index in workers:
             if index != self.index:

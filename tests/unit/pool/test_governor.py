@@ -32,6 +32,9 @@ class LentBudget:
     def free(self, slot: int) -> None:
         self.taken -= 1
 
+    def sublimits(self) -> None:
+        return None
+
     def held(self) -> int:
         return self.taken
 

@@ -28,10 +28,20 @@ from tidegate.proxy.control import (
     Stop,
     StopMode,
     Stopped,
+    Told,
     encode,
 )
+from tidegate.proxy.learnt import Checked, Learnt
 
 LISTENER = Listener(proxy="main", address="[::1]:6432", unix=False, fd=9)
+LEARNT = Learnt(
+    target=1,
+    pool=("d\udcff", "ä", "SET a = 1"),
+    parameters={"TimeZone": "a\xff"},
+    initial={"a": "1"},
+    idle_session_timeout=0.5,
+    checked=(Checked(name="datestyle", value="iso", canonical="ISO, MDY"),),
+)
 BOOT = Boot(
     worker=1,
     workers=2,
@@ -44,6 +54,7 @@ BOOT = Boot(
     wake_fds=(4, 5),
     peer_fds=(6, 7),
     inbox_fd=8,
+    learnt=(LEARNT,),
     config={"proxies": [{"name": "main", "init_query": "SELECT 'ä\n'"}], "shutdown_timeout": 0.5, "users": []},
 )
 CONFIGURE = Configure(
@@ -63,6 +74,8 @@ MESSAGES: list[Message] = [
     Ready(pid=4711),
     Configured(round=1, error="no"),
     StatsReply(round=2, stats={"clients": 1, "pools": [{"pool": "a", "servers": 2}]}),
+    LEARNT,
+    Told(totals={"logins": 3, "borrow_wait_seconds": 0.25}),
     Reclaimed(round=3, target="main", slots=(1, 2)),
     Log(level="info", text="line\nline", fields={"n": 1}),
     Stopped(),

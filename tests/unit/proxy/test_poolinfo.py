@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from tidegate.proxy.learnt import Learnt
 from tidegate.proxy.poolinfo import GREETINGS_KEPT, PACKET_KEPT, PoolInfo
 from tidegate.session.settings import Interned
 
+POOL = ("app", "app", "")
 REPORTED = {"server_version": b"17.2", "DateStyle": b"ISO, MDY", "application_name": b""}
 
 
 def known() -> tuple[Interned, PoolInfo]:
     interned = Interned()
-    info = PoolInfo(interned)
+    info = PoolInfo(interned, 0, POOL, [].append)
     info.based_on(interned.intern(REPORTED), interned.nothing, 0.0)
     return interned, info
 
 
 def test_no_greeting_before_a_server_has_reported() -> None:
-    assert PoolInfo(Interned()).greeting_for({}) is None
+    assert PoolInfo(Interned(), 0, POOL, [].append).greeting_for({}) is None
 
 
 def test_a_client_without_wishes_sees_what_a_fresh_server_says() -> None:
@@ -86,3 +88,22 @@ def test_what_is_remembered_of_packets_is_bounded() -> None:
     kept = [packet for packet in packets if info.known_greeting(packet)]
     assert 0 < len(kept) <= GREETINGS_KEPT
     assert packets[-1] in kept
+
+
+def test_what_one_worker_learns_another_greets_by() -> None:
+    told: list[Learnt] = []
+    here, there = Interned(), Interned()
+    info = PoolInfo(here, 0, POOL, told.append)
+    other = PoolInfo(there, 0, POOL, told.append)
+    info.based_on(here.intern(REPORTED), here.intern({"work_mem": b"7MB"}), 5.0)
+    info.learn({"datestyle": b"german"}, [b"German, DMY"])
+    info.learn({"datestyle": b"german"}, [b"German, DMY"])
+    assert len(told) == 2
+    for one in told[:2]:
+        other.learnt(one)
+    assert len(told) == 2, "what was told is not told again"
+    greeting = other.greeting_for({"datestyle": b"german"})
+    assert greeting is not None
+    assert greeting.messages == getattr(info.greeting_for({"datestyle": b"german"}), "messages", None)
+    assert greeting.defaults.values == {"work_mem": b"7MB", "datestyle": b"German, DMY"}
+    assert other.idle_session_timeout == 5.0

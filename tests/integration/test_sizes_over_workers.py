@@ -1,0 +1,156 @@
+"""pool_size and min_pool_size with several workers: one number for all of them, seen at the database."""
+
+from __future__ import annotations
+
+import time
+
+import psycopg
+import pytest
+
+from tests.support.churn import Churn
+from tests.support.postgres import Postgres
+from tests.support.tidegate import Proxy, wait_until
+from tests.support.watch import Watch, assert_settles
+
+Client = psycopg.Connection[tuple[object, ...]]
+
+WORKERS = pytest.mark.parametrize("workers", [2, 4])
+USER = "tenant_a"
+BORROW = {"connection_borrow_timeout": 1}
+USERS: list[dict[str, object]] = [{"name": name, "password": name} for name in ("tenant_a", "tenant_b")]
+
+
+def connect(proxy: Proxy, user: str = USER, database: str = USER) -> Client:
+    return psycopg.connect(proxy.dsn(user, database), autocommit=True)
+
+
+def served_at_once(proxy: Proxy, most: int, *databases: str) -> int:
+    """How many of `most` clients can be inside a transaction at the same time."""
+    names = databases or (USER,)
+    clients = [connect(proxy, USER, names[number % len(names)]) for number in range(most)]
+    served = 0
+    try:
+        for client in clients:
+            client.execute("BEGIN")
+            served += 1
+    except psycopg.errors.ConnectionException:  # 08000: nothing came free within the borrow timeout
+        return served
+    finally:
+        for client in clients:
+            client.close()
+    return served
+
+
+@WORKERS
+def test_size_of_a_pool(postgres: Postgres, tenants: tuple[str, ...], workers: int) -> None:
+    databases = {USER: {"pool_size": 3}, "*": {}}
+    with (
+        Proxy(
+            postgres, proxy=BORROW, databases=databases, target={"max_connections": 12}, top={"workers": workers}
+        ) as proxy,
+        Watch(postgres.dsn(), USER) as watch,
+    ):
+        for _ in range(3):  # which worker has how many clients and servers is another each time
+            assert served_at_once(proxy, 8) == 3
+    assert watch.highest == 3
+
+
+@WORKERS
+def test_size_of_a_user_over_databases(postgres: Postgres, tenants: tuple[str, ...], workers: int) -> None:
+    users = [{**USERS[0], "pool_size": 3}, USERS[1]]
+    with (
+        Proxy(postgres, proxy=BORROW, users=users, target={"max_connections": 12}, top={"workers": workers}) as proxy,
+        Watch(postgres.dsn(), USER) as watch,
+    ):
+        connect(proxy, USER, "tenant_b").close()
+        for _ in range(3):
+            assert served_at_once(proxy, 8, "tenant_a", "tenant_b") == 3
+        clients = [connect(proxy) for _ in range(8)]
+        for number, client in enumerate(clients):
+            if number < 3:
+                client.execute("BEGIN")
+        with pytest.raises(psycopg.errors.ConnectionException) as caught:
+            clients[7].execute("SELECT 1")
+        assert "All 3 server connections" in (caught.value.diag.message_detail or "")
+        assert "pool_size of the user" in (caught.value.diag.message_hint or "")
+        for client in clients:
+            client.close()
+    assert watch.highest == 3
+
+
+@WORKERS
+@pytest.mark.parametrize("size", [1, 3])
+def test_everybody_is_served_under_a_small_size(
+    postgres: Postgres, tenants: tuple[str, ...], workers: int, size: int
+) -> None:
+    """Clients on all workers, more workers than servers at times: none waits for anything like a second."""
+    databases = {USER: {"pool_size": size}}
+    with (
+        Proxy(
+            postgres, proxy=BORROW, databases=databases, target={"max_connections": 12}, top={"workers": workers}
+        ) as proxy,
+        Watch(postgres.dsn(), USER) as watch,
+    ):
+        with Churn(proxy.dsn(USER, USER), rotators=4 * workers, poison=["SELECT 1"]):
+            time.sleep(2.0)
+        stats = proxy.stats()
+        assert stats["borrow_timeouts"] == 0
+        assert stats["transactions"] > 200
+        assert stats["servers_closed"] < stats["transactions"] / 5, "what costs most is not done for each"
+    assert watch.highest == size
+
+
+def test_size_while_workers_are_killed(postgres: Postgres, tenants: tuple[str, ...]) -> None:
+    """A dead worker's places come free when its servers are gone from the database, not before, and all of them."""
+    databases = {USER: {"pool_size": 4}}
+    with (
+        Proxy(postgres, proxy=BORROW, databases=databases, target={"max_connections": 20}, top={"workers": 3}) as proxy,
+        Watch(postgres.dsn(), USER) as watch,
+    ):
+        for index in (0, 1, 2, 0):
+            clients = [connect(proxy) for _ in range(8)]
+            for client in clients[:4]:
+                client.execute("BEGIN")
+                client.pgconn.send_query(b"SELECT pg_sleep(0.5)")
+            killed = proxy.kill_worker(index)
+            wait_until(lambda killed=killed: len(set(proxy.workers()) - {killed}) == 3, "a new worker")  # type: ignore[misc]
+            for client in clients:
+                client.close()
+            wait_until(lambda: proxy.stats()["budgets"]["main"]["orphans"] == 0, "the dead worker's servers are gone")
+            assert served_at_once(proxy, 6) == 4
+    assert watch.highest == 4
+
+
+def test_a_reload_changes_the_size_for_all(postgres: Postgres, tenants: tuple[str, ...]) -> None:
+    target = {"max_connections": 12, "max_idle_connections_percent": 100}
+    with Proxy(postgres, proxy=BORROW, databases={USER: {}}, target=target, top={"workers": 3}) as proxy:
+        assert served_at_once(proxy, 9) == 9
+        for size in (5, 2, 7):
+            proxy.databases[USER] = {"pool_size": size}
+            assert proxy.reload()["ok"]
+            wait_until(lambda size=size: len(postgres.backends(USER)) <= size, "those too many are closed", 5)  # type: ignore[misc]
+            assert served_at_once(proxy, 9) == size
+            assert_settles(postgres.dsn(), USER, size)
+
+
+@WORKERS
+def test_minimum_of_a_pool(postgres: Postgres, tenants: tuple[str, ...], workers: int) -> None:
+    """A peak's servers are closed down to the minimum, not to one minimum a worker; lost ones are opened again."""
+    target = {"max_connections": 12, "max_idle_connections_percent": 100, "server_idle_timeout": 1}
+    databases = {USER: {"min_pool_size": 3}}
+    with Proxy(postgres, databases=databases, target=target, top={"workers": workers}) as proxy:
+        assert served_at_once(proxy, 12) == 12
+        wait_until(lambda: len(postgres.backends(USER)) == 3, "those beyond the minimum are closed")
+        ends = time.monotonic() + 2.5
+        while time.monotonic() < ends:
+            assert len(postgres.backends(USER)) == 3
+            time.sleep(0.05)
+        clients = [connect(proxy) for _ in range(4 * workers)]  # so that every worker has a use for the pool
+        postgres.sql("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = %s", [USER])
+        wait_until(lambda: len(postgres.backends(USER)) == 3, "they are opened again")
+        proxy.kill_worker(0)
+        wait_until(lambda: len(proxy.workers()) == workers, "a new worker")
+        wait_until(lambda: proxy.stats()["budgets"]["main"]["orphans"] == 0, "the dead worker's servers are gone")
+        wait_until(lambda: len(postgres.backends(USER)) == 3, "also those of a worker that was killed")
+        for client in clients:
+            client.close()
