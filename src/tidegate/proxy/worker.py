@@ -244,15 +244,16 @@ class Worker:
         return time.time()
 
     def _tick(self) -> None:
+        self.loop.call_later(TICK, self._tick)  # first: whatever fails below, the next tick comes
         self.targets.tick()
         now = self.loop.now
         if now - self._swept_at >= SWEEP:
             self._swept_at = now
             for gate in self.gates.values():
                 for client in list(gate.clients):
-                    client.check(now)
+                    self._check(client, now)
             for client in list(self.lingering):
-                client.check(now)
+                self._check(client, now)
             self.targets.check(now)
             self._tell_totals()
             self._say()
@@ -260,7 +261,15 @@ class Worker:
             self._drain()
         self.context.to_servers.flush_all()
         self.context.to_clients.flush_all()
-        self.loop.call_later(TICK, self._tick)
+
+    @staticmethod
+    def _check(client: Relay, now: float) -> None:
+        """Have a client look at its time limits; one that fails ends, and the others have theirs."""
+        try:
+            client.check(now)
+        except Exception as error:
+            LOG.error("internal error in a client session", exc_info=error)
+            client.leave(CloseReason.INTERNAL_ERROR)
 
     def _choose_ring(self) -> None:
         if not self.config.io_uring:
