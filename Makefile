@@ -46,10 +46,12 @@ fuzz:
 	@tools/setup sanitized
 	@PYTHONPATH=build/sanitized LD_PRELOAD="$(SANITIZERS)" ASAN_OPTIONS=detect_leaks=0 $(BIN)/python -m fuzz $(ARGS)
 
+# A sanitizer keeps freed memory: what a proxy holds says nothing then.
 sanitize: TESTS = tests/integration/protocol tests/faults
 sanitize: build
 	@tools/setup sanitized
-	@TIDEGATE_SANITIZED="$(CURDIR)/build/sanitized" SANITIZERS="$(SANITIZERS)" $(BIN)/python -m pytest $(TESTS)
+	@TIDEGATE_SANITIZED="$(CURDIR)/build/sanitized" SANITIZERS="$(SANITIZERS)" $(BIN)/python -m pytest $(TESTS) \
+		-k "not takes_no_memory"
 
 clean:
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .venv/stamps/build .venv/stamps/sanitized

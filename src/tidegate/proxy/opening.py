@@ -146,8 +146,7 @@ class ServerLogin:
         self._row = messages.parse_data_row(body)
 
     def _about_done(self, body: bytes) -> bytes | None:
-        if self._row is not None:
-            self.about = About(self._row)
+        self.about = About(self._row or [])
         return self._initialize()
 
     def _initialize(self) -> bytes | None:
