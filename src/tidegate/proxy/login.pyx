@@ -7,10 +7,11 @@ pool (`gate`), to judge passwords (`auth`), and to touch sockets: the client han
     AWAITS_STARTUP     SSLRequest, GSSENCRequest            "N", and again
                        CancelRequest                        ADMITTED; the gate deals with it and closes
                        StartupMessage                       READING_ROLE
-    READING_ROLE       nothing is read; `role_found`        AWAITS_SASL_FIRST, AWAITS_PASSWORD, or ADMITTED (trust)
+    READING_ROLE       nothing is read; `role_found`        AWAITS_SASL_FIRST, AWAITS_PASSWORD, ADMITTED (trust), or
+                                                            what follows a proof that is judged again
     AWAITS_SASL_FIRST  SASLInitialResponse                  AWAITS_SASL_FINAL
-    AWAITS_SASL_FINAL  SASLResponse                         ADMITTED, or the end
-    AWAITS_PASSWORD    PasswordMessage                      ADMITTED, or the end
+    AWAITS_SASL_FINAL  SASLResponse                         ADMITTED, or READING_ROLE once more, or the end
+    AWAITS_PASSWORD    PasswordMessage                      likewise
     ADMITTED           nothing is read; `gate` greets, or   the client is relayed
                        a server is asked first: `server_lent`, `validated`
 """
