@@ -181,7 +181,8 @@ class Targets:
             for client in gate.clients:
                 if client.door in self._retired and client.door is not gate.target and _is_free(client):
                     database, user = client.pool.key[:2]
-                    client.pool = gate.target.pool(database, user, gate.proxy)
+                    key = gate.target.key_of(database, user, gate.proxy)
+                    client.pool = gate.target.pool(key, gate.proxy)
                     client.door = gate.target
                     client.moved = True
 
