@@ -80,6 +80,7 @@ cdef class Probe(Injection):
         """The path may have led a CREATE to the temporary schema, now or in the transaction that has ended."""
         cdef TempCheck check = TempCheck()
         check.client = self.client
+        check.client.probes += 1  # the server has not yet all that the client wants set
         return server.inject(TEMP_OBJECTS_SQL + b" LIMIT 1", check)
 
     cdef int one_value(self, dict at_server, dict wanted, str name, bytes value, bint own) except -1:
@@ -94,6 +95,7 @@ cdef class Probe(Injection):
 cdef class TempCheck(Injection):
     cdef int finished(self, Server server) except -1:
         cdef Relay client = self.client
+        client.probes -= 1
         if self.error is not None:
             client.closes_server = server.tainted = True
         elif not self.rows:

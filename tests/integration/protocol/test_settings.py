@@ -8,7 +8,10 @@ from __future__ import annotations
 import pytest
 
 from tests.support import messages as m
+from tests.support.fixtures import proxied_side
+from tests.support.postgres import Postgres
 from tests.support.sides import Compare, Play, Side
+from tests.support.tidegate import Proxy
 from tests.support.transcript import Recorder
 from tests.support.wire import RawClient, rows, sqlstates
 
@@ -276,3 +279,20 @@ def test_other_sessions_hear_nothing(proxied: Side, churned: None) -> None:
             for client, zone in ((a, b"Asia/Tokyo"), (b, b"UTC")):
                 replies = client.ask(m.query("SHOW TimeZone"))
                 assert rows(replies) == [(zone,)] and "S" not in [reply.kind for reply in replies]
+
+
+def test_start_values_are_back_before_the_next_statement(postgres: Postgres, direct: Side, schema: None) -> None:
+    """The server is asked two things behind a RESET ALL among others, and what comes meanwhile waits for both."""
+    with Proxy(postgres, target={"max_connections": 1}) as proxy:
+        side = proxied_side(proxy, 1)
+        with side.login() as first:
+            first.query("CREATE TEMP TABLE settings_temp (a int)")  # so the server has a temporary schema from now on
+        with side.login(search_path="proto_a") as client, direct.login() as blocker:
+            client.query("SET search_path = proto_b")
+            blocker.query("BEGIN")
+            blocker.query("LOCK TABLE pg_settings IN ACCESS EXCLUSIVE MODE")
+            client.query("SELECT 1; RESET ALL")
+            client.send(m.batch("SELECT tenant FROM who"))
+            assert client.silent(0.2), "nothing was asked of the server"
+            blocker.query("COMMIT")
+            assert rows(client.read_ready()) == [(b"a",)]
