@@ -41,6 +41,7 @@ from tidegate.pool.budget import LocalBudget
 from tidegate.pool.client_limit import ClientLimit, clients_size, format_clients
 from tidegate.proxy.cancel import Cancels
 from tidegate.proxy.context import Context
+from tidegate.proxy.control import Message
 from tidegate.proxy.gate import Gate
 from tidegate.proxy.keys import CancelKeys
 from tidegate.proxy.login import ClientLogin
@@ -91,13 +92,16 @@ class FuzzedWorker(Worker):
         self.lingering: set[Relay] = set()
         self._secrets: dict[str, Secret] = {}
         target = config.targets[0]
-        self.targets = {target.name: Target(self.context, self, target, Budget(SERVERS), network)}
+        self.targets = {target.name: Target(self.context, self, target, Budget(SERVERS), network, 0)}
         clients = mmap.mmap(-1, clients_size(len(config.proxies), self.workers))
         format_clients(clients, len(config.proxies), self.workers)
         self.gates = {
             proxy.name: Gate(self, proxy, self.targets[target.name], ClientLimit(clients, number, self.index))
             for number, proxy in enumerate(config.proxies)
         }
+
+    def tell_supervisor(self, message: Message) -> None:
+        """There is none, and no other worker that would want to know."""
 
 
 class Network:
