@@ -14,4 +14,4 @@ cdef class Backend(Server):
     cdef int parameter_reply(self, const char* body, Py_ssize_t size) except -1
     cdef int answer_locals(self) except -1
     cdef int plan_changed(self, PyObject* note) except -1
-    cdef int undo(self, object note) except -1
+    cdef int undo(self, object note, bint failed) except -1

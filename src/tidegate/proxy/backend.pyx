@@ -182,6 +182,7 @@ cdef class Backend(Server):
         cdef int action
         cdef list dropped
         cdef Injection asked
+        cdef PyObject* failed
         if error.sqlstate == Sqlstate.FEATURE_NOT_SUPPORTED and PLAN_CHANGED in whole and queue.count:
             self.plan_changed(queue.ring[queue.first].note)
         if error.severity in ("FATAL", "PANIC"):
@@ -194,6 +195,9 @@ cdef class Backend(Server):
             asked.error = error
             if self.dying is not None:
                 self.dying = UntoldError(asked.explained(error), error.sqlstate, error.severity, error.detail, error.hint)
+        # What this error made void may have been what changes the unnamed statement, or its Parse was no valid message.
+        self.doubt_unnamed()
+        failed = queue.ring[queue.first].note
         action = queue.fail()
         dropped = queue.dropped
         queue.dropped = None
@@ -202,7 +206,7 @@ cdef class Backend(Server):
                 if isinstance(note, Injection):
                     (<Injection>note).error = error
                 else:
-                    self.undo(note)
+                    self.undo(note, <PyObject*>note == failed)
         if action == REPLACE and self.borrower is not None:
             note = dropped[len(dropped) - 1]
             self.borrower.relay(PyBytes_AS_STRING(<bytes>note), PyBytes_GET_SIZE(<bytes>note))
@@ -224,20 +228,18 @@ cdef class Backend(Server):
                 return self.context.statements.retire(each)
         return 0
 
-    cdef int undo(self, object note) except -1:
-        """A request was void: a statement that it would have prepared is not there."""
+    cdef int undo(self, object note, bint failed) except -1:
+        """A request was void: a statement that it would have prepared is not there. `failed`: it is the error's own."""
         cdef Statement statement
         if isinstance(note, Statement):
             statement = <Statement>note
             self.prepared.pop(statement, None)
-            if self.unnamed is statement:
-                self.unnamed = None
         elif isinstance(note, Naming) and not (<Naming>note).closing and (<Naming>note).reply is None:
             self.prepared.pop((<Naming>note).statement, None)
         elif isinstance(note, Naming) and (<Naming>note).at_server:
             self.tainted = True  # it has statements that are no longer known here
         if self.borrower is not None:
-            self.borrower.statement_failed(note)
+            self.borrower.statement_failed(note, failed)
         return 0
 
     cdef int parameter_reply(self, const char* body, Py_ssize_t size) except -1:

@@ -49,6 +49,7 @@ cdef class Client(Borrower):
     cdef public object seen  # the parameters as it last saw them
     cdef dict statements  # name -> Statement, or None
     cdef Statement unnamed
+    cdef bint parsed_unnamed  # in this batch
     cdef set touched  # names of settings that a statement of this transaction may have changed, or None
     cdef public object pin  # PinReason, or None
     cdef public unsigned int ident  # in this worker; the low part of its BackendKeyData pid

@@ -336,7 +336,9 @@ cdef class Client(Borrower):
 
     cdef int copy_requested(self) except -1:
         """The server waits for COPY data; if the client has said its last, none will come."""
-        return self.leave(CLIENT_LEFT) if self.finished and self.server.queue.copying_in else 0
+        if not self.server.queue.copying_in:
+            return 0
+        return self.leave(CLIENT_LEFT) if self.finished else self.progressed()
 
     cdef int abandon_server(self) except -1:
         """Leave the queue, or give the server up in whatever state it is."""

@@ -12,6 +12,7 @@ cdef class Prepared(Simple):
     cdef bint executed  # something of this batch was passed on for execution
 
     cdef bint is_unsure(self, bytes name) except -1
+    cdef bint is_unnamed_unsure(self) except -1
     cdef int push_naming(self, int kind, Naming naming) except -1
     cdef int on_parse(self, const char* message, Py_ssize_t whole, Py_ssize_t available) except -1
     cdef int name_known(self, bytes name, Statement statement, const char* message, Py_ssize_t name_end,

@@ -15,11 +15,11 @@ from tidegate.proxy.outcome cimport DONE, STOP
 from tidegate.proxy.server cimport Server
 from tidegate.proxy.simple cimport Simple, restoring
 from tidegate.session.facts cimport DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, PLAIN, RESET_ALL, Facts
-from tidegate.session.statements cimport Naming, Statement
+from tidegate.session.statements cimport Naming, Statement, Unnamed
 from tidegate.wire.postgres.integers cimport put32, string_end
 from tidegate.wire.postgres.messages cimport HEADER, command_complete, error_response, message as build
 from tidegate.wire.postgres.replies cimport (
-    BIND, CAPTURE, CLOSE, DESCRIBE, EXECUTE, FORWARD, LOCAL, PARSE, REPLACE, SYNC, ReplyQueue,
+    BIND, CAPTURE, CLOSE, DESCRIBE, EXECUTE, FORWARD, LOCAL, PARSE, QUERY, REPLACE, SYNC, ReplyQueue,
 )
 from tidegate.errors import PgError, Sqlstate
 from tidegate.session.pins import PinReason
@@ -44,6 +44,13 @@ cdef inline bint is_watched(Facts facts) noexcept:
     return facts.flags & (FORGETS | RESET_ALL) != 0 or facts.set_default is not None
 
 
+cdef inline Statement unkept():
+    """Stands for a statement whose text is not kept: it can be used where it was parsed, and not be parsed again."""
+    cdef Statement statement = Statement.__new__(Statement)
+    statement.facts = PLAIN
+    return statement
+
+
 cdef class Prepared(Simple):
     cdef bint is_unsure(self, bytes name) except -1:
         """Whether it is still open what a statement's name means: its Parse or Close was sent, and a Sync behind it."""
@@ -61,6 +68,18 @@ cdef class Prepared(Simple):
             if queue.at(i).note != NULL and isinstance(<object>queue.at(i).note, Naming):
                 naming = <Naming>queue.at(i).note
                 met = met or naming.name == name or naming.names is not None
+        return False
+
+    cdef bint is_unnamed_unsure(self) except -1:
+        """Whether the unnamed statement is an earlier batch's, of which the server has still to say what came of it."""
+        cdef ReplyQueue queue = self.server.queue
+        cdef unsigned int i
+        if self.parsed_unnamed:
+            return False
+        for i in range(queue.count):
+            if (queue.at(i).kind == SYNC or queue.at(i).kind == QUERY) and queue.at(i).action != CAPTURE:
+                self.unsure = True
+                return True
         return False
 
     cdef int push_naming(self, int kind, Naming naming) except -1:
@@ -90,15 +109,20 @@ cdef class Prepared(Simple):
             # Too long to be kept: it lives at this server alone.
             self.pin_down(PinReason.OVERSIZED_STATEMENT, PyBytes_FromStringAndSize(body, min(size, SHOWN)))
             self.server.send(message, available)
+            if name_end == 0:
+                self.unnamed = self.server.unnamed = unkept()
+                self.parsed_unnamed = True
             return self.server.queue.push(PARSE, FORWARD, None)
         self.context.counters.parses_client += 1
         statement = self.context.statements.find(
             PyBytes_FromStringAndSize(body + name_end + 1, size - name_end - 1), text_end,
             self.context_of_parse(), self.scs_on, self.trail)
         if name_end == 0:
-            self.unnamed = self.server.unnamed = statement
             self.server.send_bytes(build(b'P', b"\0" + statement.content))
-            return self.server.queue.push(PARSE, FORWARD, statement)
+            self.server.expect_unnamed(FORWARD, statement, self.unnamed)
+            self.unnamed = statement
+            self.parsed_unnamed = True
+            return 0
         if self.statements is None:
             self.statements = {}
         if name in self.statements:
@@ -119,13 +143,13 @@ cdef class Prepared(Simple):
         if self.server.status == b'E':
             self.server.send_bytes(build(b'P', PyBytes_FromStringAndSize(
                 message + HEADER + name_end, whole - HEADER - name_end)))
-            self.server.unnamed = None
+            self.server.doubt_unnamed()
             return self.push_naming(PARSE, naming)
         if self.server.queue.count == 0:
             return self.send_bytes(PARSE_COMPLETE)
         return self.push_naming(LOCAL, naming)
 
-    cdef int statement_failed(self, object note) except -1:
+    cdef int statement_failed(self, object note, bint failed) except -1:
         """What should change the name space was void: undo it."""
         cdef Naming naming
         if isinstance(note, Naming):
@@ -139,8 +163,9 @@ cdef class Prepared(Simple):
                 self.statements[naming.name] = naming.statement
             elif self.statements is not None:
                 self.statements.pop(naming.name, None)
-        elif note is self.unnamed:
-            self.unnamed = None
+        elif isinstance(note, Unnamed) and (<Unnamed>note).statement is self.unnamed:
+            # A Parse that fails has dropped the former one; one that is skipped, or the proxy's own, has not.
+            self.unnamed = None if failed and (<Unnamed>note).former is not self.unnamed else (<Unnamed>note).former
         return 0
 
     cdef int force_failure(self, bytes response) except -1:
@@ -184,6 +209,8 @@ cdef class Prepared(Simple):
         if not self.need_server():
             return STOP
         if name_end == 0:
+            if self.is_unnamed_unsure():
+                return STOP
             if self.unnamed is not None:
                 self.use(self.unnamed)
                 if self.portals is not None or is_watched(self.unnamed.facts):
@@ -263,6 +290,8 @@ cdef class Prepared(Simple):
             return STOP
         if message[HEADER] == b'S':
             if message[HEADER + 1] == 0:
+                if self.is_unnamed_unsure():
+                    return STOP
                 if self.server.unnamed is not self.unnamed:
                     self.server.ensure_unnamed(self.unnamed)
             else:

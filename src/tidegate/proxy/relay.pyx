@@ -151,7 +151,7 @@ cdef class Relay(Prepared):
         if server is None:
             return self.answer(IDLE)
         server.send(message, HEADER)
-        self.executed = False
+        self.executed = self.parsed_unnamed = False
         if self.portals is not None and server.status == b'I':
             self.portals = None  # they end with the transaction
         if server.queue.copying_in:

@@ -23,7 +23,7 @@ cdef class Borrower(StreamOwner):
     cdef int settled(self) except -1
     cdef int progressed(self) except -1
     cdef int parameter_changed(self, str name, bytes value) except -1
-    cdef int statement_failed(self, object note) except -1
+    cdef int statement_failed(self, object note, bint failed) except -1
     cdef int copy_requested(self) except -1
     cdef int unread(self, size_t size) except -1
     cdef int server_lost(self, object error) except -1
@@ -62,7 +62,7 @@ cdef class Server(StreamOwner):
     cdef public object reported  # likewise: what ParameterStatus said last
     cdef dict prepared  # Statement -> None, least recently used first
     cdef public int max_prepared
-    cdef Statement unnamed  # what the unnamed statement is, if it is known
+    cdef Statement unnamed  # what the unnamed statement is; None: there is none for sure
     cdef public unsigned int pid
     cdef public bytes key  # for CancelRequest
     cdef public int cancels  # cancel requests under way
@@ -91,6 +91,8 @@ cdef class Server(StreamOwner):
     cdef int note_prepared(self, Statement statement) except -1
     cdef int run_aside(self, list statements) except -1
     cdef int ensure_unnamed(self, Statement statement) except -1
+    cdef int doubt_unnamed(self) except -1
+    cdef int expect_unnamed(self, int action, Statement statement, Statement former) except -1
     cdef int forget_statements(self) except -1
     cdef int resume(self) except -1
     cdef int terminate(self) except -1

@@ -15,7 +15,7 @@ from libc.string cimport memcpy, memmove, strerror
 from tidegate.engine.loop cimport EPOLLIN
 from tidegate.engine.stream cimport BROKEN, WOULD_BLOCK, Stream, StreamOwner, attach as attach_stream
 from tidegate.proxy.context cimport HIGH_WATER, INSPECTED, READS_A_TURN, Context
-from tidegate.session.statements cimport Naming, Statement
+from tidegate.session.statements cimport Naming, Statement, Unnamed
 from tidegate.wire.postgres.integers cimport get32
 from tidegate.wire.postgres.messages cimport (
     HEADER, LARGEST, bind, close_statement, message, parse, parse_data_row, parse_error, query,
@@ -66,7 +66,7 @@ cdef class Borrower(StreamOwner):
         """A ParameterStatus in answer to the borrower's own statements."""
         return 0
 
-    cdef int statement_failed(self, object note) except -1:
+    cdef int statement_failed(self, object note, bint failed) except -1:
         """The Parse or Close that this note stood for was void."""
         return 0
 
@@ -104,6 +104,9 @@ cdef class Injection:
     cdef str explained(self, object error):
         """The server's error in words for a client, who did not send the query."""
         return error.message
+
+
+cdef Statement DOUBTFUL = Statement.__new__(Statement)  # equals nobody's
 
 
 cdef class Lender:
@@ -191,8 +194,7 @@ cdef class Server(StreamOwner):
         self.queue.push(BIND, SWALLOW, None)
         self.queue.push(EXECUTE, CAPTURE, injection)
         self.queue.push(SYNC, CAPTURE, injection)
-        self.unnamed = None
-        return 0
+        return self.doubt_unnamed()
 
     cdef int ensure(self, Statement statement, tuple context) except -1:
         """See to it that a statement is prepared here, and is the most recently used one.
@@ -235,27 +237,36 @@ cdef class Server(StreamOwner):
             self.queue.push(PARSE, SWALLOW, None)
             self.queue.push(BIND, SWALLOW, None)
             self.queue.push(EXECUTE, SWALLOW, None)
-        self.unnamed = None
-        return 0
+        return self.doubt_unnamed()
 
     cdef int ensure_unnamed(self, Statement statement) except -1:
         """Make the unnamed statement the borrower's: `statement`, or none at all."""
         if self.unnamed is statement:
             return 0
-        if statement is None:
+        if statement is None or statement.content is None:
             self.send_bytes(close_statement(b""))
-            self.queue.push(CLOSE, SWALLOW, None)
-        else:
-            self.send_bytes(message(b'P', b"\0" + statement.content))
-            self.queue.push(PARSE, SWALLOW, statement)
-            self.context.counters.parses_server += 1
-        self.unnamed = statement
+            self.unnamed = None
+            return self.queue.push(CLOSE, SWALLOW, None)
+        self.send_bytes(message(b'P', b"\0" + statement.content))
+        self.context.counters.parses_server += 1
+        return self.expect_unnamed(SWALLOW, statement, statement)
+
+    cdef int doubt_unnamed(self) except -1:
+        """The unnamed statement may be anybody's: whoever uses it next has it parsed or closed first."""
+        self.unnamed = DOUBTFUL
         return 0
+
+    cdef int expect_unnamed(self, int action, Statement statement, Statement former) except -1:
+        """A Parse of the unnamed statement was sent; `former` is what the client has if it comes to nothing."""
+        cdef Unnamed note = Unnamed.__new__(Unnamed)
+        note.statement = statement
+        note.former = former
+        self.unnamed = statement
+        return self.queue.push(PARSE, action, note)
 
     cdef int forget_statements(self) except -1:
         """DEALLOCATE ALL or DISCARD ALL ran here."""
         self.prepared.clear()
-        self.unnamed = None
         return 0
 
     cdef int resume(self) except -1:

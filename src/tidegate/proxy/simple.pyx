@@ -65,8 +65,8 @@ cdef class Simple(Borrowing):
         # Nothing of the client's own is open or under way: a statement on its own is a transaction of its own.
         cdef bint alone = server.status == b'I' and not server.queue.open_batch and server.queue.count <= 1 and (
             server.queue.count == 0 or server.queue.ring[server.queue.first].action != FORWARD)
-        self.unnamed = None
-        server.unnamed = None
+        self.unnamed = server.unnamed = None
+        self.parsed_unnamed = False
         self.context.counters.queries += 1
         if not facts.flags & CHANGES and facts.pin is None:
             server.send(message, available)

@@ -135,7 +135,6 @@ cdef class ResetAll(Outcome):
         if self.discard:
             server.forget_statements()
             client.statements = None
-            client.unnamed = None
         return 0
 
 

@@ -14,6 +14,12 @@ cdef class Statement:
     cdef bytes shape  # of its result, as clients were told: messages.row_shape(); None if they were not
 
 
+cdef class Unnamed:
+    """A Parse of the unnamed statement, until the server has answered."""
+    cdef readonly Statement statement
+    cdef readonly Statement former  # what the client's unnamed statement was before, or None
+
+
 cdef class Statements:
     cdef dict known
     cdef Py_ssize_t sweep_at

@@ -7,6 +7,7 @@ one text and two search_paths never do, nor do two of which one came before a ch
 Statements live as long as a client or a server refers to one: the registry is swept when it has doubled.
 """
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING
 from cpython.object cimport PyObject
 
@@ -97,6 +98,11 @@ cdef class Statements:
         self.known = live
         self.sweep_at = max(2 * len(live), <Py_ssize_t>SMALLEST_SWEEP)
         return 0
+
+
+@cython.freelist(64)
+cdef class Unnamed:
+    pass
 
 
 cdef class Naming:
