@@ -104,8 +104,11 @@ def lone(postgres: Postgres, schema: None) -> Iterator[Side]:
 
 @pytest.mark.parametrize("leave", LEFT.values(), ids=LEFT.keys())
 def test_never_runs_for_another(lone: Side, leave: Callable[[RawClient], object]) -> None:
-    """Who has parsed nothing has nothing to bind, also where an error before it makes void what was parsed."""
-    with lone.login(work_mem="5MB") as owner, lone.login() as stranger:
+    """Who has parsed nothing has nothing to bind, also where an error before it makes void what was parsed.
+
+    Both have set the same: a replay would end the unnamed statement.
+    """
+    with lone.login(work_mem="5MB") as owner, lone.login(work_mem="5MB") as stranger:
         leave(owner)
         assert sqlstates(stranger.ask(m.run_prepared(""))) == ["26000"]
         leave(owner)
