@@ -9,7 +9,7 @@ cdef class SharedBudget:
     cdef readonly Table table
     cdef readonly int worker
     cdef int hint  # where to search first
-    cdef uint32_t noticed  # how often the limit had been lowered when excess() was last asked
+    cdef int patience  # how many more times excess() waits for other workers
     cdef int asked  # how often owed() was asked while slots are lent in turns
 
     cpdef int acquire(self) except -2
@@ -21,6 +21,7 @@ cdef class SharedBudget:
     cpdef int may_idle(self, int most) except -1
     cpdef int owed(self, int idle) except -1
     cdef object check_held(self, int slot)
+    cdef bint all_noticed(self, uint32_t lowered) noexcept
     cdef bint others_wait(self) noexcept
     cdef bint entitled(self) noexcept
     cdef int draw_ticket(self) noexcept

@@ -15,6 +15,7 @@ from tidegate.pool.slot_table cimport (
 
 cdef enum:
     TICKET = 0x80000000  # set in every ticket, so that none is 0; their order is that of the other 31 bits
+    PATIENCE = 200  # looks at the budget: from a fraction of a second under load to some seconds without
     TURN = 8  # short enough for long transactions, long enough to spread the cost of a connection
 
 
@@ -45,7 +46,7 @@ cdef class SharedBudget:
             raise ValueError(f"no worker {worker} in a budget of {self.table.workers}")
         self.worker = worker
         self.hint = 0
-        self.noticed = 0
+        self.patience = 0
         self.asked = 0
 
     @property
@@ -156,8 +157,9 @@ cdef class SharedBudget:
         hold the same. Else all idle ones go, and those in use are cut in the same way. Slots of dead workers are no
         part of it: their backends end soon enough without a client having to wait for it.
 
-        The first answer after the limit was lowered is 0, so that all workers have said how they stand before any of
-        them gives; and nobody gives what others give in excess of their part already.
+        The first answer is 0, and so is each until all workers have said how they stand since the limit was lowered:
+        what was in use in their last report may idle now, and who reckons with it gives too much. One that does not
+        answer is not waited for without end. And nobody gives what others give in excess of their part already.
         """
         cdef int held[WORKER_LIMIT]
         cdef int in_use[WORKER_LIMIT]
@@ -171,8 +173,11 @@ cdef class SharedBudget:
         # Not what idles: what goes from idle to closing between two calls would look like use to others.
         tg_store(&row.in_use, max(0, mine - max(0, idle)))
         tg_store(&row.closing, max(0, closing))
-        if not tg_load(&self.table.head.policy) & SHRINKING or self.noticed != lowered:
-            self.noticed = lowered
+        if row.noticed != lowered:
+            tg_store(&row.noticed, lowered)
+            self.patience = PATIENCE
+            return 0
+        if not tg_load(&self.table.head.policy) & SHRINKING or not self.all_noticed(lowered):
             return 0
         limit = <int>(tg_load(&self.table.head.policy) >> 1)
         for at in range(self.table.workers):
@@ -189,6 +194,20 @@ cdef class SharedBudget:
         part = max(0, min(part, all_held - all_closing - limit))
         tg_store(&self.table.rows[self.worker].closing, max(0, closing) + min(part, max(0, idle)))
         return part
+
+    cdef bint all_noticed(self, uint32_t lowered) noexcept:
+        """Whether every worker that holds slots has said how it stands under this limit, or was waited for enough."""
+        cdef WorkerRow *row
+        cdef int at
+        if self.patience <= 0:
+            return True
+        for at in range(self.table.workers):
+            row = &self.table.rows[at]
+            if tg_load(&row.held) and tg_load(&row.noticed) != lowered:
+                self.patience -= 1
+                return False
+        self.patience = 0
+        return True
 
     cpdef int may_idle(self, int most) except -1:
         """How many servers may idle here if `most` may in all workers: an even part, and what others leave of theirs."""

@@ -73,7 +73,8 @@ cdef struct WorkerRow:  # written by its worker alone, one cache line each
     uint32_t in_use  # by a client, or opening: neither idle nor closing
     uint32_t closing
     uint32_t wants  # how many entries of its list are valid
-    uint32_t unused[9]
+    uint32_t noticed  # how often the limit had been lowered when this worker last said how it stands
+    uint32_t unused[8]
 
 cdef struct Want:  # written by its worker alone
     uint64_t key  # as on the labels

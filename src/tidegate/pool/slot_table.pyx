@@ -9,7 +9,7 @@ Layout (version 2; native byte order, every field written only by atomic operati
     Header       64 bytes    magic, version, number of targets, workers, slots per target
     per target, from a 64-byte boundary:
       TargetHead 64 bytes    limit and SHRINKING flag, settle lock, dirty flag, span, next ticket, what the database has, how often lowered
-      WorkerRow  64 bytes    x workers: held, waiting, idle, ticket, in use, closing, wants (advice for sharing, never the truth about slots)
+      WorkerRow  64 bytes    x workers: held, waiting, idle, ticket, in use, closing, wants, noticed (advice for sharing, never the truth about slots)
       words      4 bytes     x slots: state | owner << 8. The truth.
       identities 8 bytes     x slots: backend process id << 32 | local port; 0 = not known
       labels     24 bytes    x slots: which parts of the slots it counts for (see `sublimits`)

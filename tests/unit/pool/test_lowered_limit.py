@@ -71,6 +71,29 @@ def test_what_is_being_closed_is_not_asked_for_again() -> None:
     assert other.excess(idle=10, closing=0) == 5
 
 
+def test_nobody_reckons_with_what_another_had_in_use_before() -> None:
+    """One looks again and again before the other, all of whose servers have come back since it was last asked."""
+    _, (one, other) = make_budgets(workers=2, limit=12)
+    take(one, 6)
+    take(other, 6)
+    assert other.excess(idle=0, closing=0) == 0
+    one.limit = 4
+    assert [one.excess(idle=6, closing=0) for _ in range(5)] == [0] * 5
+    assert other.excess(idle=6, closing=0) == 0
+    assert other.excess(idle=6, closing=0) == 4
+    assert one.excess(idle=6, closing=0) == 4
+
+
+def test_who_does_not_answer_is_not_waited_for_without_end() -> None:
+    _, (one, other) = make_budgets(workers=2, limit=12)
+    take(one, 6)
+    take(other, 6)
+    one.limit = 4
+    answers = [one.excess(idle=6, closing=0) for _ in range(300)]
+    assert answers[:100] == [0] * 100
+    assert answers[-1] == 4
+
+
 def test_a_dead_workers_slots_are_nobodys_excess() -> None:
     keeper, (one, other, _) = make_budgets(workers=3, limit=20)
     take(one, 10)
