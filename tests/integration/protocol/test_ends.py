@@ -10,7 +10,7 @@ import time
 import pytest
 
 from tests.support import messages as m
-from tests.support.sides import Side
+from tests.support.sides import Side, all_servers_held
 from tests.support.transcript import normalise
 from tests.support.wire import rows
 
@@ -46,6 +46,21 @@ def test_half_close(direct: Side, proxied: Side, sent: bytes) -> None:
     expected = end(direct)
     for _ in range(3):
         assert end(proxied) == expected
+
+
+def test_half_close_while_queued(direct: Side, proxied: Side) -> None:
+    """A FIN in the queue counts as having gone: nothing that was sent runs, and nothing is answered."""
+    with all_servers_held(proxied) as holders:
+        client = proxied.login()
+        client.send(m.query("INSERT INTO proto_scratch VALUES (1)"))
+        assert client.silent(0.1), "it has not been queued"
+        client.half_close()
+        assert client.read_to_end() == []
+        client.sock.close()
+        for holder in holders:
+            holder.query("COMMIT")
+    with direct.login() as watcher:
+        assert watcher.value("SELECT count(*) FROM proto_scratch") == "0"
 
 
 def test_half_close_during_a_long_query(direct: Side, proxied: Side) -> None:
