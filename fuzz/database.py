@@ -170,13 +170,16 @@ class Database:
         self._out += message("Z", self.session.status.encode())
 
     def _copy(self, kind: str) -> None:
-        """Data is awaited: Flush and Sync count for nothing, whatever else is no data ends it with an error."""
+        """Data is awaited: Flush and Sync count for nothing, and whatever else is no data ends the session."""
         by_query = self._copying == "Q"
         if kind in "dHS":
             return
         self._copying = None
         if kind == "c":
             self._out += message("C", b"COPY 1\0")
+        elif kind != "f":
+            self._error(Failed("08P01", "terminating connection because protocol synchronization was lost", "FATAL"))
+            return
         else:
             self._error(Failed("57014", "COPY from stdin failed"))
             self._skipping = not by_query
