@@ -137,8 +137,8 @@ cdef class SharedBudget:
         cdef Shares shares
         cdef int need, owes
         tg_store(&self.table.rows[self.worker].idle, max(0, idle))
-        if not self.others_wait():
-            return 0
+        if not self.others_wait() or tg_load(&self.table.head.policy) & SHRINKING:
+            return 0  # while there are too many, a slot that is given up is nobody's, and excess() has its own parts
         self.weigh(&shares)
         need = shares.need - shares.free
         owes = min(max(0, need - surplus_before(&shares, self.table.workers, self.worker)), shares.surplus[self.worker])
