@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import Iterator
@@ -13,7 +14,9 @@ from tidegate.engine.loop import Loop
 from tidegate.engine.outbox import Outbox
 
 ENTRIES = 128  # of one batch
-BIG = bytes(range(256)) * 2000
+
+REFUSALS = (errno.ENOSYS, errno.EPERM)
+"""Why this machine may have no io_uring: an old kernel, or a rule against it."""
 
 
 @pytest.fixture(params=["io_uring", "send", "io_uring that broke"])
@@ -22,8 +25,10 @@ def loop(request: pytest.FixtureRequest) -> Loop:
     made = Loop()
     if request.param != "send":
         before = descriptors()
-        assert made.outbox.with_ring() == 0, "the tests need a kernel that has io_uring and allows it"
-        if request.param == "io_uring that broke":
+        error = made.outbox.with_ring()
+        if error:
+            assert error in REFUSALS  # then what is tested is how a loop goes on without
+        elif request.param == "io_uring that broke":
             (ring,) = descriptors() - before
             os.close(ring)
             assert os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC) == ring
@@ -160,8 +165,11 @@ def test_a_ring_can_be_given_up_and_taken_again() -> None:
     outbox = Outbox()
     before = descriptors()
     for _ in range(3):
-        assert outbox.with_ring() == 0
-        assert outbox.with_ring() == 0
+        error = outbox.with_ring()
+        assert outbox.with_ring() == error
+        if error:
+            assert error in REFUSALS
+            continue
         assert len(descriptors() - before) == 1
         outbox.without_ring()
         assert descriptors() == before
