@@ -55,6 +55,7 @@ def test_many_clients(postgres: Postgres, wire_role: str, chosen: bool) -> None:
     enough.set()
     with Proxy(postgres, target={"max_connections": 5}, top=settings) as proxy:
         assert [has_ring(pid) for pid in proxy.workers()] == [chosen and ALLOWED] * 2
+        assert ("io_uring is not to be had here" in proxy.stderr()) == (chosen and not ALLOWED)
         side = proxied_side(proxy, 5)
         with ThreadPoolExecutor(CLIENTS) as pool:
             assert list(pool.map(lambda number: work(side, number, enough), range(CLIENTS))) == [1] * CLIENTS

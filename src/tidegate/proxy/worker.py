@@ -68,7 +68,6 @@ class Worker:
         self.config = Config.from_dict(boot.config)
         self.context = Context(self.config)
         self.loop: Loop = self.context.loop
-        self._choose_ring()
         self.counters = self.context.counters
         self.log = LOG
         self.exchange_keys = ExchangeKeys(bytes.fromhex(boot.secret))
@@ -113,6 +112,7 @@ class Worker:
 
     def _take_config(self, numbers: dict[str, int], counts: dict[str, int]) -> None:
         set_up(self.config.log_level, self.config.log_format, f"worker {self.index}")
+        self._choose_ring()
         self._secrets.clear()
         self.targets.configure(numbers)
         for proxy in self.config.proxies:
@@ -139,7 +139,6 @@ class Worker:
         error = ""
         try:
             self.config = self.context.config = Config.from_dict(message.config)
-            self._choose_ring()
             for address in message.removed:
                 if address in self.listeners:
                     self._stop_listening(address)
