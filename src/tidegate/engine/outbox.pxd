@@ -10,6 +10,9 @@ cdef enum:
     LONGEST = 8192  # bytes: a longer write does not gain from waiting
 
 
+cdef Py_ssize_t try_send(int fd, const char* data, size_t size) noexcept
+
+
 cdef class Sender:
     """Whoever puts bytes into an outbox."""
     cdef int sent(self, const char* data, size_t size, Py_ssize_t result) except -1

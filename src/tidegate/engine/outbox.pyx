@@ -32,6 +32,14 @@ cdef enum:
     NOT_TRIED = -65536  # no errno
 
 
+cdef Py_ssize_t try_send(int fd, const char* data, size_t size) noexcept:
+    """Bytes that the kernel took, or a negative errno; it is not waited for."""
+    cdef Py_ssize_t sent = send(fd, data, size, MSG_NOSIGNAL)
+    while sent < 0 and errno == EINTR:
+        sent = send(fd, data, size, MSG_NOSIGNAL)
+    return sent if sent >= 0 else -errno
+
+
 cdef class Sender:
     cdef int sent(self, const char* data, size_t size, Py_ssize_t result) except -1:
         """The outcome: bytes that the kernel took, or a negative errno. The bytes are valid during the call only."""
@@ -125,13 +133,8 @@ cdef class Outbox:
         """Those that the ring has not tried."""
         cdef unsigned int i
         cdef Entry* entry
-        cdef Py_ssize_t sent = -1
         for i in range(self.count):
-            if results[i] != NOT_TRIED:
-                continue
-            entry = &self.entries[i]
-            sent = send(entry.fd, self.arena + entry.start, entry.size, MSG_NOSIGNAL)
-            while sent < 0 and errno == EINTR:
-                sent = send(entry.fd, self.arena + entry.start, entry.size, MSG_NOSIGNAL)
-            results[i] = <int32_t>sent if sent >= 0 else -errno
+            if results[i] == NOT_TRIED:
+                entry = &self.entries[i]
+                results[i] = <int32_t>try_send(entry.fd, self.arena + entry.start, entry.size)
         return 0

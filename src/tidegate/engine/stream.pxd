@@ -33,6 +33,7 @@ cdef class Stream(Handler):
     cdef int write(self, const char* data, size_t size) except -1
     cdef int write_soon(self, const char* data, size_t size) except -1
     cdef int settle(self) except -1
+    cdef int took(self, const char* data, size_t size, Py_ssize_t sent) except -1
     cdef int end_writing(self) except -1
     cdef int close(self) except -1
     cdef int reset(self) except -1

@@ -14,11 +14,10 @@ from libc.string cimport memcpy, memmove
 from posix.unistd cimport close as posix_close
 
 from tidegate.engine.loop cimport EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, Handler, Loop
-from tidegate.engine.outbox cimport LONGEST
+from tidegate.engine.outbox cimport LONGEST, try_send
 
 cdef extern from "sys/socket.h" nogil:
     enum:
-        MSG_NOSIGNAL
         SHUT_WR
         SOL_SOCKET
         SO_ERROR
@@ -28,13 +27,19 @@ cdef extern from "sys/socket.h" nogil:
         int l_linger
     ctypedef unsigned int socklen_t
     Py_ssize_t recv(int fd, void* buffer, size_t size, int flags)
-    Py_ssize_t send(int fd, const void* buffer, size_t size, int flags)
     int shutdown(int fd, int how)
     int getsockopt(int fd, int level, int name, void* value, socklen_t* size)
     int setsockopt(int fd, int level, int name, const void* value, socklen_t size)
 
 cdef enum:
     SMALLEST_OUT = 1024  # bytes
+
+
+cdef inline Py_ssize_t outcome(Py_ssize_t sent) noexcept:
+    """What a send came to: a negative errno is WOULD_BLOCK or BROKEN."""
+    if sent >= 0:
+        return sent
+    return WOULD_BLOCK if sent == -EAGAIN else BROKEN
 
 
 cdef class StreamOwner:
@@ -75,13 +80,7 @@ cdef class Stream(Handler):
                 return WOULD_BLOCK if errno == EAGAIN else BROKEN
 
     cdef Py_ssize_t transmit(self, const char* data, size_t size) noexcept:
-        cdef Py_ssize_t sent
-        while True:
-            sent = send(self.fd, data, size, MSG_NOSIGNAL)
-            if sent >= 0:
-                return sent
-            if errno != EINTR:
-                return WOULD_BLOCK if errno == EAGAIN else BROKEN
+        return outcome(try_send(self.fd, data, size))
 
     cdef Py_ssize_t read(self, char* into, size_t size) except? -3:
         """Bytes read; 0 at the end; WOULD_BLOCK; BROKEN."""
@@ -96,22 +95,12 @@ cdef class Stream(Handler):
 
     cdef int write(self, const char* data, size_t size) except -1:
         """Send at once and keep the rest. A failure is reported later, by on_event."""
-        cdef Py_ssize_t sent
         self.settle()
         if self.fd < 0 or self.broken or size == 0:
             return 0
-        if self.out_len == 0 and not self.connecting:
-            sent = self.transmit(data, size)
-            if sent == <Py_ssize_t>size:
-                return 0
-            if sent == BROKEN:
-                self.broken = True
-                self.loop.again(self, EPOLLHUP)
-                return 0
-            if sent > 0:
-                data += sent
-                size -= sent
-        return self.keep(data, size)
+        if self.out_len or self.connecting:
+            return self.keep(data, size)
+        return self.took(data, size, self.transmit(data, size))
 
     cdef int write_soon(self, const char* data, size_t size) except -1:
         """Send at the end of this turn, together with what other streams write."""
@@ -130,13 +119,17 @@ cdef class Stream(Handler):
 
     cdef int sent(self, const char* data, size_t size, Py_ssize_t result) except -1:
         self.staged = False
-        if result == <Py_ssize_t>size:
+        return self.took(data, size, outcome(result))
+
+    cdef int took(self, const char* data, size_t size, Py_ssize_t sent) except -1:
+        """Of these bytes, `sent` have left: keep the rest. Or WOULD_BLOCK, or BROKEN."""
+        if sent == <Py_ssize_t>size:
             return 0
-        if result < 0 and result != -EAGAIN:
+        if sent == BROKEN:
             self.broken = True
             return self.loop.again(self, EPOLLHUP)
-        result = max(result, 0)
-        return self.keep(data + result, size - result)
+        sent = max(sent, 0)
+        return self.keep(data + sent, size - sent)
 
     cdef int keep(self, const char* data, size_t size) except -1:
         cdef size_t capacity = self.out_capacity
