@@ -188,7 +188,7 @@ cdef class ClientLogin:
             self.credential = known_credential(secret)
             return self.authenticated()
         self.step = AWAITS_PASSWORD
-        self.question = PasswordQuestion(method, self.user, secret, self.gate.worker.cleartext)
+        self.question = PasswordQuestion(method, self.user, self.gate.worker.cleartext)
         return self.client.send_bytes(self.question.message())
 
     cdef int send_authentication(self, unsigned int kind, bytes payload) except -1:
@@ -228,7 +228,7 @@ cdef class ClientLogin:
         return self.authenticated()
 
     cdef int password(self, bytes body) except -1:
-        right, self.credential = self.question.check(body)
+        right, self.credential = self.question.check(body, self.secret)
         return self.authenticated() if right else self.wrong_password(body)
 
     cdef ScramKeys keys(self):
@@ -254,7 +254,6 @@ cdef class ClientLogin:
     cdef int judge_again(self, bytes proof) except -1:
         """The role was read once more: does the proof fit now?"""
         if self.method is not SCRAM:
-            self.question.renew(self.secret)
             return self.password(proof)
         if self.exchange is not None and self.exchange.renew(self.keys()):
             return self.sasl_final(proof)

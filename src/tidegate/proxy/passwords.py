@@ -22,22 +22,17 @@ if TYPE_CHECKING:
 class PasswordQuestion:
     """One question of a method other than SCRAM, and what answers it."""
 
-    def __init__(self, method: ClientMethod, user: str, secret: Secret, cache: CleartextCache) -> None:
+    def __init__(self, method: ClientMethod, user: str, cache: CleartextCache) -> None:
         self._method = method
         self._user = user
-        self._secret = secret
         self._cache = cache
         self._salt = os.urandom(SALT_BYTES) if method is ClientMethod.MD5 else b""
-
-    def renew(self, secret: Secret) -> None:
-        """The secret has been read once more, for the same answer."""
-        self._secret = secret
 
     def message(self) -> bytes:
         """The Authentication message that asks."""
         return messages.authentication(5, self._salt) if self._salt else messages.authentication(3)
 
-    def check(self, body: bytes) -> tuple[bool, Credential]:
+    def check(self, body: bytes, secret: Secret) -> tuple[bool, Credential]:
         """Whether a PasswordMessage's body is the right answer, and how to log in to the database with it.
 
         Raises PgError for what is no password. In clear text against SCRAM keys it may take milliseconds of CPU.
@@ -48,11 +43,11 @@ class PasswordQuestion:
             raise empty_password()
         text = body[:-1].decode("utf-8", "surrogateescape")
         if self._method is ClientMethod.PASSWORD:
-            right = verify_cleartext(self._user, text, self._secret, self._cache)
+            right = verify_cleartext(self._user, text, secret, self._cache)
             return right, PasswordCredential(text) if right else None
-        if not isinstance(self._secret, Md5Hash | Plain):  # it was when the client was asked; read again, it is none
+        if not isinstance(secret, Md5Hash | Plain):  # it was when the client was asked; read again, it is none
             return False, None
-        stored = md5_hash_of(self._user, self._secret)
+        stored = md5_hash_of(self._user, secret)
         if not verify_md5(stored, self._salt, body[:-1]):
             return False, None
-        return True, PasswordCredential(self._secret.password) if isinstance(self._secret, Plain) else Md5Hash(stored)
+        return True, PasswordCredential(secret.password) if isinstance(secret, Plain) else Md5Hash(stored)
