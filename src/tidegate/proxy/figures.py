@@ -38,8 +38,9 @@ def totals(worker: Worker) -> dict[str, int | float]:
     _add_reasons(found, "pins", worker.pins_by_reason)
     _add_reasons(found, "clients_closed", worker.closed_by_reason)
     _add_reasons(found, "servers_closed", worker.servers_closed_by_reason)
+    counted = [worker.targets.past, *(target.stats() for target in worker.targets)]
     for name in POOL_TOTALS:
-        found[f"servers_{name}"] = worker.targets.past[name] + sum(target.stats()[name] for target in worker.targets)
+        found[f"servers_{name}"] = sum(one[name] for one in counted)
     return found
 
 
