@@ -180,11 +180,8 @@ class Targets:
         for gate in self._worker.gates.values():
             for client in gate.clients:
                 if client.door in self._retired and client.door is not gate.target and _is_free(client):
-                    database, user = client.pool.key[:2]
-                    key = gate.target.key_of(database, user, gate.proxy)
-                    client.pool = gate.target.pool(key, gate.proxy)
                     client.door = gate.target
-                    client.moved = True
+                    gate.target.change_pool(client)
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
