@@ -19,6 +19,8 @@ __all__ = ["closed_clients", "direct", "wire_role"]
 
 SERVERS = 3
 LOGIN_TIMEOUT = 2.0  # seconds
+CUT_OFF = {"57P01", "57P02", "57P03", "08000", "08003", "08006", "08P01"}
+"""What a client whose work was cut off may be told: the database's last words, or that the connection is lost."""
 
 Recovered = Callable[[], None]
 

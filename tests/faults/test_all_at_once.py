@@ -14,8 +14,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.faults.conftest import CUT_OFF
 from tests.support.counted import USER, proxied_side
 from tests.support.crowd import Crowd
+from tests.support.fixtures import superuser
 from tests.support.postgres import Postgres
 from tests.support.tidegate import Proxy, wait_gone, wait_until
 from tests.support.watch import Watch
@@ -25,16 +27,12 @@ CLIENTS = 300
 LIMIT = 12
 POOL_SIZE = 8
 
-EXPECTED = ("57P01", "57P02", "57P03", "08000", "08003", "08006", "08P01")
-"""SQLSTATEs of what a client may be told whose server or database went away."""
-
 
 @pytest.fixture
 def mortal() -> Iterator[Postgres]:
     with Postgres(max_connections=40, settings={"restart_after_crash": "on"}) as postgres:
         postgres.start()
-        postgres.add_role(USER, "SUPERUSER")
-        postgres.sql(f"CREATE DATABASE {USER} OWNER {USER}")
+        superuser(postgres, USER)
         yield postgres
 
 
@@ -128,7 +126,7 @@ def test_whatever_happens(mortal: Postgres, seed: int) -> None:
         finally:
             crowd.end()
         assert 1 < watch.highest <= POOL_SIZE
-        assert [error for error in crowd.refused if not any(code in error for code in EXPECTED)] == []
+        assert [error for error in crowd.refused if not any(code in error for code in CUT_OFF)] == []
         wait_until(lambda: held(proxy) == (0, 0, 0, 0), f"all is given back, not {held(proxy)}")
         assert "Traceback" not in proxy.stderr()
         proxy.stop()

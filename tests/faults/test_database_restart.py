@@ -11,8 +11,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.faults.conftest import CUT_OFF
 from tests.support import messages as m
 from tests.support.counted import USER
+from tests.support.fixtures import superuser
 from tests.support.postgres import Postgres
 from tests.support.sides import Side
 from tests.support.tidegate import Proxy
@@ -20,8 +22,6 @@ from tests.support.watch import assert_settles
 from tests.support.wire import ConnectionEnded, RawClient, ServerError, error_fields, rows, sqlstates
 
 SERVERS = 4
-ALLOWED = {"57P01", "57P02", "57P03", "08000", "08003", "08006", "08P01"}
-"""What a client whose work was cut off may be told: the database's last words, or that the connection is lost."""
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +29,7 @@ def mortal() -> Iterator[Postgres]:
     """A PostgreSQL that may be killed."""
     with Postgres(max_connections=20, settings={"restart_after_crash": "on"}) as postgres:
         postgres.start()
-        postgres.add_role(USER, "SUPERUSER")
-        postgres.sql(f"CREATE DATABASE {USER} OWNER {USER}")
+        superuser(postgres, USER)
         yield postgres
 
 
@@ -53,10 +52,10 @@ def busy(side: Side, stop: threading.Event, done: list[int], wrong: list[str]) -
                         raise ServerError({"C": fields})
                     done.append(1)
         except ServerError as error:
-            if error.sqlstate not in ALLOWED:
+            if error.sqlstate not in CUT_OFF:
                 wrong.append(str(error))
         except ConnectionEnded as end:
-            wrong += [c for r in end.received if r.kind == "E" and (c := error_fields(r)["C"]) not in ALLOWED]
+            wrong += [c for r in end.received if r.kind == "E" and (c := error_fields(r)["C"]) not in CUT_OFF]
         except (TimeoutError, ConnectionError) as error:
             wrong.append(repr(error))
 
@@ -208,7 +207,7 @@ def test_who_loses_something_is_told(mortal: Postgres, side: Side, mode: str) ->
         mortal.restart(mode)
         for name, client in clients.items():
             heard = {error_fields(reply)["C"] for reply in client.read_to_end() if reply.kind == "E"}
-            assert heard <= ALLOWED, name
+            assert heard <= CUT_OFF, name
             client.sock.close()
         with side.login(timeout=30) as fresh:
             assert fresh.value("SELECT 1") == "1"

@@ -12,6 +12,7 @@ import pytest
 from tests.support import messages as m
 from tests.support.counted import USER, proxied_side
 from tests.support.crowd import Crowd
+from tests.support.fixtures import superuser
 from tests.support.postgres import Postgres
 from tests.support.tidegate import Proxy, wait_until
 from tests.support.watch import Watch, assert_settles
@@ -54,8 +55,7 @@ def test_limit_of_a_share_while_starting(postgres: Postgres, wire_role: str, wor
     """The database's own limit is unknown at first, and every worker learns it at once: the share holds throughout."""
     with Postgres(max_connections=20) as small:
         small.start()
-        small.add_role(USER, "SUPERUSER")
-        small.sql(f"CREATE DATABASE {USER} OWNER {USER}")
+        superuser(small, USER)
         percent = 40
         most = 17 * percent // 100
         with (

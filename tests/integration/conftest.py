@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.children import children
 from tests.support.counted import direct, wire_role
 from tests.support.fixtures import closed_clients
 from tests.support.postgres import Postgres
 
-__all__ = ["closed_clients", "direct", "wire_role"]
+__all__ = ["children", "closed_clients", "direct", "wire_role"]
 
 TENANTS = ("tenant_a", "tenant_b")
 

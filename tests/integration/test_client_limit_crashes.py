@@ -6,12 +6,9 @@ import ctypes
 import mmap
 import os
 import random
-import signal
 import time
-from collections.abc import Callable, Iterator
 
-import pytest
-
+from tests.support.children import Children
 from tidegate.pool.client_limit import ClientLimit, clients_size, format_clients
 
 WORKERS = 4
@@ -24,40 +21,6 @@ def make_memory() -> mmap.mmap:
     memory = mmap.mmap(-1, clients_size(1, WORKERS))
     format_clients(memory, 1, WORKERS)
     return memory
-
-
-class Children:
-    """Forked workers by number; whatever is left is killed at the end of the test."""
-
-    def __init__(self) -> None:
-        self.pids: dict[int, int] = {}
-
-    def start(self, worker: int, body: Callable[[int], None]) -> None:
-        pid = os.fork()
-        if pid:
-            self.pids[worker] = pid
-            return
-        try:
-            body(worker)
-        finally:
-            os._exit(1)
-
-    def kill(self, worker: int) -> None:
-        pid = self.pids.pop(worker)
-        os.kill(pid, signal.SIGKILL)
-        assert os.waitpid(pid, 0)[1] == signal.SIGKILL, "a worker had ended by itself"
-
-    def wait(self, worker: int) -> int:
-        return os.waitstatus_to_exitcode(os.waitpid(self.pids.pop(worker), 0)[1])
-
-
-@pytest.fixture
-def children() -> Iterator[Children]:
-    children = Children()
-    yield children
-    for pid in children.pids.values():
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
 
 
 def test_the_last_place_is_given_once_and_never_to_nobody(children: Children) -> None:

@@ -17,6 +17,7 @@ import pytest
 
 from tests.support import messages as m
 from tests.support.churn import Churn
+from tests.support.crowd import inside_at_once
 from tests.support.postgres import Postgres, dsn
 from tests.support.tidegate import Proxy, target_address, wait_until
 from tests.support.watch import Watch, assert_settles
@@ -46,18 +47,7 @@ def connect(proxy: Proxy, user: str = "tenant_a", database: str = "tenant_a") ->
 
 def served_at_once(proxy: Proxy, most: int, user: str = "tenant_a", database: str = "tenant_a") -> int:
     """How many of `most` clients can be inside a transaction at the same time."""
-    clients = [connect(proxy, user, database) for _ in range(most)]
-    served = 0
-    try:
-        for client in clients:
-            client.execute("BEGIN")
-            served += 1
-    except psycopg.errors.ConnectionException:  # 08000: nothing came free within the borrow timeout
-        return served
-    finally:
-        for client in clients:
-            client.close()
-    return served
+    return inside_at_once([connect(proxy, user, database) for _ in range(most)])
 
 
 def free_port() -> int:

@@ -9,14 +9,14 @@ import mmap
 import os
 import random
 import selectors
-import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
+from tests.support.children import Children
 from tidegate.pool.budget_keeper import BudgetKeeper
 from tidegate.pool.shared_budget import SharedBudget
 from tidegate.pool.slot_table import format_region, region_size
@@ -97,40 +97,9 @@ def database() -> Iterator[CountingDatabase]:
     database.stop()
 
 
-class Children:
-    """Forked workers by number; whatever is left is killed at the end of the test."""
-
-    def __init__(self) -> None:
-        self.pids: dict[int, int] = {}
-
-    def start(self, worker: int, body: Callable[[int], None]) -> None:
-        pid = os.fork()
-        if pid:
-            self.pids[worker] = pid
-            return
-        try:
-            os.closerange(3, 1024)  # a copy of the database's sockets would keep them open
-            body(worker)
-        finally:
-            os._exit(1)
-
-    def kill(self, worker: int) -> None:
-        pid = self.pids.pop(worker)
-        os.kill(pid, signal.SIGKILL)
-        assert os.waitpid(pid, 0)[1] == signal.SIGKILL, "a worker had ended by itself"
-
-
-@pytest.fixture
-def children() -> Iterator[Children]:
-    children = Children()
-    yield children
-    for pid in children.pids.values():
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-
-
 def churn_connections(memory: mmap.mmap, worker: int, port: int) -> None:
     """A worker's life until it is killed: open under a slot, close, wait for the other end, free the slot."""
+    os.closerange(3, 1024)  # a copy of the database's sockets would keep them open
     budget, pick = SharedBudget(memory, 0, worker), random.Random(os.getpid())
     open_now: list[tuple[int, socket.socket]] = []
     while True:

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from tests.support.churn import Churn
+from tests.support.crowd import inside_at_once
 from tests.support.postgres import Postgres
 from tests.support.tidegate import Proxy, wait_until
 from tests.support.watch import Watch, assert_settles
@@ -27,18 +28,7 @@ def connect(proxy: Proxy, user: str = USER, database: str = USER) -> Client:
 def served_at_once(proxy: Proxy, most: int, *databases: str) -> int:
     """How many of `most` clients can be inside a transaction at the same time."""
     names = databases or (USER,)
-    clients = [connect(proxy, USER, names[number % len(names)]) for number in range(most)]
-    served = 0
-    try:
-        for client in clients:
-            client.execute("BEGIN")
-            served += 1
-    except psycopg.errors.ConnectionException:  # 08000: nothing came free within the borrow timeout
-        return served
-    finally:
-        for client in clients:
-            client.close()
-    return served
+    return inside_at_once([connect(proxy, USER, names[number % len(names)]) for number in range(most)])
 
 
 @WORKERS

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.fixtures import SERVERS, superuser
+from tests.support import fixtures
+from tests.support.fixtures import SERVERS, direct, superuser
 from tests.support.postgres import Postgres
 from tests.support.sides import Side
 from tests.support.tidegate import Proxy
@@ -20,16 +21,10 @@ USER = "counted"
 
 def proxied_side(proxy: Proxy, servers: int = SERVERS) -> Side:
     """The way through any proxy as the user of these suites."""
-    return Side("proxied", proxy.host, proxy.port, USER, USER, USER, servers)
+    return fixtures.proxied_side(proxy, servers, USER)
 
 
 @pytest.fixture(scope="session")
 def wire_role(postgres: Postgres) -> str:
     """The superuser and its database, made by whichever suite comes first (each has this fixture for itself)."""
     return superuser(postgres, USER)
-
-
-@pytest.fixture(scope="session")
-def direct(postgres: Postgres, wire_role: str) -> Side:
-    """Straight at the database."""
-    return Side("direct", postgres.host, postgres.port, wire_role, wire_role, wire_role, SERVERS)

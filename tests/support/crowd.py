@@ -1,11 +1,16 @@
-"""Many clients at once, each of which comes, works for two transactions, leaves, and comes again.
+"""Many clients at once: each comes, works for two transactions, leaves, and comes again; or all want a server and stay.
 
-Owns their threads, and what became of each visit. Refuses to judge: a test says which ends were to be expected.
+Owns the threads of the former, and what became of each visit. Refuses to judge: a test says which ends, and how many
+clients with a server, were to be expected.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
 
 from tests.support.sides import Side
 from tests.support.tidegate import wait_until
@@ -60,3 +65,18 @@ class Crowd:
             thread.join(60)
             assert not thread.is_alive(), "a client hangs"
         assert self._wrong == []
+
+
+def inside_at_once(clients: Sequence[psycopg.Connection[Any]]) -> int:
+    """How many of these clients can be inside a transaction at the same time; they leave."""
+    served = 0
+    try:
+        for client in clients:
+            client.execute("BEGIN")
+            served += 1
+    except psycopg.errors.ConnectionException:  # 08000: nothing came free within the borrow timeout
+        return served
+    finally:
+        for client in clients:
+            client.close()
+    return served

@@ -33,9 +33,9 @@ def superuser(postgres: Postgres, name: str) -> str:
     return name
 
 
-def proxied_side(proxy: Proxy, servers: int = SERVERS) -> Side:
+def proxied_side(proxy: Proxy, servers: int = SERVERS, user: str = USER) -> Side:
     """The way through any proxy as the user of these suites."""
-    return Side("proxied", proxy.host, proxy.port, USER, USER, USER, servers)
+    return Side("proxied", proxy.host, proxy.port, user, user, user, servers)
 
 
 def empty_table(direct: Side, table: str) -> None:
