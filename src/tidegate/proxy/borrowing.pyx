@@ -101,6 +101,8 @@ cdef class Borrowing(Client):
         if self.finished:
             return self.leave(CloseReason.CLIENT_LEFT)
         if self.unsure:
+            if self.reset_touched and self.defaults.values and self.server.status == b'I':
+                return self.probe()
             if self.server.applied is not self.settings and self.server.status == b'I':
                 self.outfit(self.server)
             return self.progressed()

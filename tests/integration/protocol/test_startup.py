@@ -163,9 +163,18 @@ def custom_back_to_the_start(talk: Recorder) -> None:
         assert rows(talk.ask(m.query("SELECT current_setting('app.tenant')"))) == [(b"first",)]
 
 
+def back_to_the_start_amid_a_pipeline(talk: Recorder) -> None:
+    """What follows a reset among other statements without waiting for its end finds the session's own values, too."""
+    for back in ("SELECT 1; RESET ALL", "RESET work_mem; SELECT 1", "DO $$BEGIN EXECUTE 'RESET ALL'; END$$"):
+        for ask in (m.query("SHOW work_mem"), m.batch("SHOW work_mem")):
+            talk.ask(m.query("SET work_mem = '5MB'"))
+            assert rows(talk.ask(m.query(back), ask, ask, count=3))[-2:] == [(b"9MB",)] * 2
+
+
 def test_return_to_start_up_values(same_as_direct: Compare) -> None:
     same_as_direct(back_to_the_start, work_mem="9MB")
     same_as_direct(back_to_the_start, options="-c work_mem=9MB")
+    same_as_direct(back_to_the_start_amid_a_pipeline, options="-c work_mem=9MB")
     same_as_direct(reported_back_to_the_start, TimeZone="Asia/Tokyo")
     same_as_direct(custom_back_to_the_start, options="-c app.tenant=first")
 
