@@ -14,7 +14,7 @@ import pytest
 from tests.faults.conftest import Recovered
 from tests.support import messages as m
 from tests.support.counted import USER
-from tests.support.sides import Side
+from tests.support.sides import Side, all_servers_held
 from tests.support.wire import ConnectionEnded, Message, RawClient, errors, rows
 
 INT_MIN, INT_MAX = -(1 << 31), (1 << 31) - 1
@@ -153,10 +153,11 @@ LENIENT = ["statement name that is not UTF-8"]
 """Names that the database never sees, since the proxy gives statements its own: it may let them pass."""
 
 
-def reaction(side: Side, sent: bytes, before: bytes = b"") -> tuple[list[str], bool]:
+def reaction(side: Side, sent: bytes, before: bytes = b"", holder: RawClient | None = None) -> tuple[list[str], bool]:
     """SQLSTATEs that came back, and whether the session went on.
 
-    Behind the bad bytes stands a Query whose answer shows that it did. One that hangs fails by its time-out.
+    Behind the bad bytes stands a Query whose answer shows that it did. One that hangs fails by its time-out. All of it
+    waits in the queue until the holder, if there is one, gives its server back.
     """
     client = side.login(timeout=4)
     replies: list[Message] = []
@@ -164,6 +165,9 @@ def reaction(side: Side, sent: bytes, before: bytes = b"") -> tuple[list[str], b
         if before:
             client.ask(before)
         client.send(sent, m.sync(), m.query("ROLLBACK"), m.query("SELECT 'went on'"))
+        if holder is not None:
+            assert client.silent(0.05), "all servers are held"
+            holder.query("COMMIT")
         while rows(replies[-1:]) != [(b"went on",)]:
             replies.append(client.read())
     except (ConnectionEnded, BrokenPipeError, ConnectionResetError):
@@ -185,6 +189,27 @@ def test_session(
         assert expected_to_go_on and (codes == expected or (lenient and codes == []))
     else:
         assert codes[:1] in ([], ["08P01"], expected[:1])
+    recovered()
+
+
+@pytest.mark.parametrize("sent", SESSION.values(), ids=SESSION.keys())
+def test_session_in_the_queue(fragile: Side, sent: bytes) -> None:
+    """What a client sent while it waited is dealt with in somebody else's turn, and is still that client's own fault."""
+    expected = reaction(fragile, m.query("SELECT 1") + sent)
+    with all_servers_held(fragile) as holders:
+        assert reaction(fragile, m.query("SELECT 1") + sent, holder=holders[0]) == expected
+        for holder in holders:
+            assert holder.value("SELECT 1") == "1"
+
+
+def test_end_amid_a_message(fragile: Side, recovered: Recovered) -> None:
+    """Of a message that is too long to be kept, the server has the beginning: nobody will ever send it the rest."""
+    for kind in "QPBF":
+        client = fragile.login()
+        client.send(m.message(kind, b"\0\0" + bytes(2_000_000))[:200_000])
+        client.half_close()
+        client.read_rest()
+        client.sock.close()
     recovered()
 
 

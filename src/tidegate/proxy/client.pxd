@@ -93,5 +93,6 @@ cdef class Client(Borrower):
     cdef int abandon_server(self) except -1
     cdef int sync_parameters(self) except -1
     cpdef int check(self, double now) except -1
+    cdef bint amid_message(self) noexcept
     cdef bint mid_transaction(self) noexcept
     cdef int fail_request(self, object error) except -1

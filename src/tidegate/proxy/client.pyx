@@ -151,12 +151,18 @@ cdef class Client(Borrower):
         return 0
 
     cdef int run_held(self) except -1:
-        """Deal with what is held, now that it can go on. Never reads: someone else may be using the shared buffer."""
-        cdef Py_ssize_t used
+        """Deal with what is held, now that it can go on.
+
+        It may be someone else's turn: so this never reads (the shared buffer may be in use), and never raises what the
+        client itself is to blame for.
+        """
+        cdef Py_ssize_t used = 0
         if self.held_size and not self.processing:
             self.processing = True
             try:
                 used = self.process(self.held, self.held_size)
+            except Exception as error:
+                self.failed(error)
             finally:
                 self.processing = False
             self.keep_rest(self.held, self.held_size, used)
@@ -318,7 +324,7 @@ cdef class Client(Borrower):
 
     cdef int last_words(self, object reason) except -1:
         """The client will send nothing more. What it has sent is answered, as it would be by the database."""
-        if self.server is None or self.server.queue.copying_in or (
+        if self.server is None or self.server.queue.copying_in or self.amid_message() or (
                 self.server.queue.count == 0 and not self.server.tunnel):
             return self.leave(reason)
         self.finished = True
@@ -340,6 +346,10 @@ cdef class Client(Borrower):
             return 0
         return self.leave(CLIENT_LEFT) if self.finished else self.progressed()
 
+    cdef bint amid_message(self) noexcept:
+        """Whether the server has the beginning of a message whose end is still to come from the client."""
+        return self.body_left > 0 and self.body_mode != DISCARD
+
     cdef int abandon_server(self) except -1:
         """Leave the queue, or give the server up in whatever state it is."""
         cdef Server server = self.server
@@ -349,7 +359,7 @@ cdef class Client(Borrower):
             server.detach()
             Cleanup(
                 self.context, self.pin is not None or self.touched is not None,
-                self.closes_server or (self.body_left > 0 and self.body_mode != DISCARD),
+                self.closes_server or self.amid_message(),
             ).take_over(server)
         return 0
 

@@ -268,9 +268,12 @@ cdef class Target(Door):
         self.context.counters.borrow_wait_seconds += now - ticket.since
         self.lending += 1
         try:
-            return client.lent(<Server>slot.handle)
+            client.lent(<Server>slot.handle)
+        except Exception as error:
+            client.failed(error)  # its own fault, in somebody else's turn
         finally:
             self.lending -= 1
+        return 0
 
     cdef int lost(self, Server server, object error) except -1:
         cdef double now = self.context.loop.now
