@@ -450,7 +450,7 @@ def play(steps: list[Step], logged_in: bool) -> set[object]:
         sys.unraisablehook = hook
         LOG.handlers.clear()
         world.close()
-    left = open_descriptors() - before - 1  # the loop's own
+    left = open_descriptors() - before - 2  # the loop's own
     if left > 0:
         raise Finding(f"{left} descriptors are left open")
     return features

@@ -1,7 +1,9 @@
 """The readable summary of the loop: who is called, and when."""
 
 from cpython.object cimport PyObject
+from libc.stdint cimport uint64_t
 
+from tidegate.engine.alarm cimport Alarm
 from tidegate.engine.outbox cimport Outbox, Sender
 
 
@@ -41,27 +43,28 @@ cdef struct Registration:
 
 cdef class Loop:
     cdef int epoll_fd
+    cdef Alarm alarm
     cdef bint running
     cdef Registration* table
     cdef int table_size
     cdef list again_list
     cdef list timers
-    cdef long long timer_serial
     cdef readonly double now  # seconds, CLOCK_MONOTONIC, read once a turn
     cdef char* shared  # every read lands here first; valid only until the reader returns
     cdef readonly size_t shared_size
     cdef readonly Outbox outbox  # what this turn writes
 
     cdef int watch(self, Handler handler, unsigned int events) except -1
+    cdef int register(self, int fd, unsigned int events, uint64_t label) except -1
     cdef int unwatch(self, Handler handler) except -1
     cdef int again(self, Handler handler, unsigned int events) except -1
     cpdef Timer call_at(self, double when, object callback)
     cpdef Timer call_later(self, double delay, object callback)
     cpdef void stop(self)
-    cdef int turn(self, double longest) except -1
+    cdef int turn(self, bint wait) except -1
     cdef int dispatch(self, Handler handler, unsigned int events) except -1
     cdef int run_again(self) except -1
-    cdef double run_timers(self) except? -2
+    cdef double run_timers(self) except? -1
 
 
 cdef class Watch(Handler):

@@ -5,7 +5,8 @@ Refuses: to know what is behind a descriptor. An exception of one handler ends t
 
 How a turn goes: wait for events (the GIL is released only there), read the clock once, call each handler, then those
 that asked to be called again (they stopped early, for fairness or because bytes wait for them), then the timers that
-are due; then what all of them wrote leaves (`outbox`). Descriptors are registered once and edge-triggered, so a steady connection costs no epoll_ctl.
+are due; then what all of them wrote leaves (`outbox`). Descriptors are registered once and edge-triggered, so a steady
+connection costs no epoll_ctl. A wait has no timeout: the `alarm` ends it when a timer is due.
 """
 
 import heapq
@@ -16,11 +17,14 @@ from cpython.exc cimport PyErr_CheckSignals
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF, Py_DECREF
 from libc.errno cimport EINTR, errno
+from libc.math cimport INFINITY
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memset, strerror
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 from posix.unistd cimport close as posix_close
+
+from tidegate.engine.alarm cimport Alarm
 
 cdef extern from "sys/epoll.h" nogil:
     ctypedef union epoll_data_t:
@@ -42,7 +46,7 @@ DEF_SHARED_SIZE = 65536  # bytes; one read's worth, as large as a loopback socke
 
 cdef enum:
     BATCH = 256  # events taken from the kernel at once
-    LONGEST_WAIT = 60  # seconds
+    ALARM = 0xFFFFFFFF  # stands where a handler's descriptor does
 
 
 cdef double monotonic() noexcept:
@@ -92,6 +96,8 @@ cdef class Loop:
         self.epoll_fd = epoll_create1(EPOLL_CLOEXEC)
         if self.epoll_fd < 0:
             raise OSError(errno, strerror(errno).decode())
+        self.alarm = Alarm()
+        self.register(self.alarm.fd, EPOLLIN | EPOLLET, ALARM)
 
     def __dealloc__(self):
         cdef int fd
@@ -109,7 +115,6 @@ cdef class Loop:
         cdef int fd = handler.fd
         cdef int size = self.table_size
         cdef Registration* larger
-        cdef epoll_event event
         if fd >= size:
             while fd >= size:
                 size *= 2
@@ -119,12 +124,17 @@ cdef class Loop:
             memset(larger + self.table_size, 0, (size - self.table_size) * sizeof(Registration))
             self.table = larger
             self.table_size = size
-        event.events = events
-        event.data.u64 = (<uint64_t>self.table[fd].generation << 32) | <uint32_t>fd
-        if epoll_ctl(self.epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0:
-            raise OSError(errno, strerror(errno).decode())
+        self.register(fd, events, (<uint64_t>self.table[fd].generation << 32) | <uint32_t>fd)
         Py_INCREF(handler)
         self.table[fd].handler = <PyObject*>handler
+        return 0
+
+    cdef int register(self, int fd, unsigned int events, uint64_t label) except -1:
+        cdef epoll_event event
+        event.events = events
+        event.data.u64 = label
+        if epoll_ctl(self.epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0:
+            raise OSError(errno, strerror(errno).decode())
         return 0
 
     cdef int unwatch(self, Handler handler) except -1:
@@ -170,14 +180,16 @@ cdef class Loop:
 
     def run(self):
         """Turn until stop(). Python's own signal handlers run between turns."""
-        cdef double wait
+        cdef double due
         self.running = True
         while self.running:
-            wait = self.run_timers()
+            due = self.run_timers()
             self.outbox.flush()
-            if self.again_list or not self.running:
-                wait = 0
-            self.turn(wait)
+            if due <= self.now or self.again_list or not self.running:
+                self.turn(False)
+            else:
+                self.alarm.ring_by(due)
+                self.turn(True)
             if self.again_list:
                 self.run_again()
         self.outbox.flush()
@@ -186,27 +198,26 @@ cdef class Loop:
         """One turn that waits for nothing. Returns whether it called any handler: if not, all is at rest."""
         cdef int called
         self.run_timers()
-        called = self.turn(0)
+        called = self.turn(False)
         if self.again_list:
             called += 1
             self.run_again()
         self.outbox.flush()
         return called > 0
 
-    cdef int turn(self, double longest) except -1:
-        """Wait at most `longest` seconds for events, and deal with them; returns how many there were."""
+    cdef int turn(self, bint wait) except -1:
+        """Deal with the events that are there, or wait for some if there are none; returns how many there were."""
         cdef epoll_event events[BATCH]
-        cdef int count, i, fd
+        cdef int count, i
+        cdef unsigned int fd
         cdef unsigned int generation
         cdef Registration* entry
         cdef Handler handler  # holds a reference while it runs: it may unwatch itself
-        # Round up: a wait cut short by a fraction of a millisecond would spin until the timer is due.
-        cdef int milliseconds = <int>(longest * 1000) + 1 if longest > 0 else 0
-        if milliseconds == 0:
-            count = epoll_wait(self.epoll_fd, events, BATCH, 0)
-        else:
+        if wait:
             with nogil:
-                count = epoll_wait(self.epoll_fd, events, BATCH, milliseconds)
+                count = epoll_wait(self.epoll_fd, events, BATCH, -1)
+        else:
+            count = epoll_wait(self.epoll_fd, events, BATCH, 0)
         self.now = monotonic()
         if count < 0:
             if errno != EINTR:
@@ -214,7 +225,10 @@ cdef class Loop:
             PyErr_CheckSignals()
             return 0
         for i in range(count):
-            fd = <int><uint32_t>events[i].data.u64  # a mask beyond an int's range would make Python integers of both
+            fd = <unsigned int>events[i].data.u64
+            if fd == <unsigned int>ALARM:
+                self.alarm.rang()
+                continue
             generation = <unsigned int>(events[i].data.u64 >> 32)
             entry = &self.table[fd]
             if entry.handler != NULL and entry.generation == generation:
@@ -247,15 +261,15 @@ cdef class Loop:
                 self.dispatch(handler, events)
         return 0
 
-    cdef double run_timers(self) except? -2:
-        """Make the calls that are due; the seconds until the next one."""
+    cdef double run_timers(self) except? -1:
+        """Make the calls that are due; the time of the next one, infinite if there is none."""
         cdef Timer timer
         cdef list due
         if not self.timers:
-            return LONGEST_WAIT
+            return INFINITY
         timer = <Timer>self.timers[0]
         if timer.when > self.now and not timer.cancelled:
-            return min(timer.when - self.now, <double>LONGEST_WAIT)
+            return timer.when
         due = []
         # Taken out before the first is called: one that asks to be called again at once waits for the next turn.
         while self.timers:
@@ -272,9 +286,7 @@ cdef class Loop:
                 callback()
             except Exception as error:
                 logger.error("a timer failed", exc_info=error)
-        if not self.timers:
-            return LONGEST_WAIT
-        return max(0.0, min((<Timer>self.timers[0]).when - self.now, <double>LONGEST_WAIT))
+        return (<Timer>self.timers[0]).when if self.timers else INFINITY
 
 
 def ignore_interrupts():
