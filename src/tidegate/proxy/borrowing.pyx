@@ -237,10 +237,10 @@ cdef class Borrowing(Client):
 
     cdef int fail_request(self, object error) except -1:
         """Answer the waiting request with an error: it is the first thing in `held`."""
-        cdef int type = <unsigned char>self.held[0] if self.held_size else b'S'
+        cdef int type = <unsigned char>self.held.data[0] if self.held.size else b'S'
         self.send_bytes(error_response(error))
         if type == b'Q' or type == b'F':
-            self.body_left = get32(self.held + 1) + 1
+            self.body_left = get32(self.held.data + 1) + 1
             self.body_mode = DISCARD
             self.send_bytes(IDLE)
         else:

@@ -1,5 +1,6 @@
 """A client connection: its stream, what is held of its bytes, its limits. `relay.Relay` adds what its messages mean."""
 
+from tidegate.engine.held cimport Held
 from tidegate.engine.stream cimport Stream
 from tidegate.proxy.context cimport Context
 from tidegate.proxy.server cimport Borrower, Lender
@@ -73,17 +74,13 @@ cdef class Client(Borrower):
     cdef bint scs_on  # standard_conforming_strings
     cdef int trail  # session.lexis.TrailBytes of its client_encoding
     cdef public bint closes_server  # its server is never lent to anyone else
-    cdef char* held
-    cdef Py_ssize_t held_size
-    cdef Py_ssize_t held_capacity
+    cdef Held held
 
     cdef int arrive(self, Context context, Entrance gate) except -1
     cpdef int open(self, int fd) except -1
     cdef Py_ssize_t process(self, const char* data, Py_ssize_t size) except -1
     cdef int run_held(self) except -1
-    cdef int hold(self, const char* data, Py_ssize_t size) except -1
-    cdef int keep_rest(self, char* data, Py_ssize_t size, Py_ssize_t used) except -1
-    cdef int release_held(self) except -1
+    cdef int hold(self, char* data, Py_ssize_t size, Py_ssize_t used) except -1
     cdef int send(self, const char* data, size_t size) except -1
     cpdef int send_bytes(self, bytes data) except -1
     cpdef int refuse(self, object error, object reason) except -1

@@ -3,17 +3,16 @@
 Owns: reading, holding what can't be dealt with yet, stopping when the server is slow, saying why it ends, the limits
 on idleness. Refuses to interpret messages: `login` does until the client is in, `relay` from then on.
 
-Bytes are read into the loop's shared buffer and dealt with in place. Only what must wait (the start of a message whose
-rest has not come, or all of it while the client is in the queue) is copied into a buffer of the client's own, which is
-freed when it runs empty: an idle client holds no buffer.
+Bytes are dealt with where they were read, in the loop's shared buffer. Only what must wait (the start of a message whose
+rest has not come, or all of it while the client is in the queue) is held (`engine.held`): an idle client has no buffer.
 """
 
 import logging
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from libc.stdlib cimport free, realloc
-from libc.string cimport memcpy, memmove
+from libc.stdlib cimport free
 
+from tidegate.engine.held cimport keep_rest, let_go, read_behind
 from tidegate.engine.loop cimport EPOLLIN
 from tidegate.engine.stream cimport BROKEN, WOULD_BLOCK, Stream, attach
 from tidegate.proxy.cleanup cimport Cleanup
@@ -28,7 +27,6 @@ cdef object CLIENT_LOST = CloseReason.CLIENT_LOST
 cdef object CLIENT_LEFT = CloseReason.CLIENT_LEFT
 
 cdef enum:
-    READ_CHUNK = 65536
     LINGER = 2  # seconds that a refused client may take to read why
 
 
@@ -58,7 +56,7 @@ cdef class Client(Borrower):
         self.scs_on = True
 
     def __dealloc__(self):
-        free(self.held)
+        free(self.held.data)
 
     def __init__(self, Context context, Entrance gate):
         self.arrive(context, gate)
@@ -100,8 +98,8 @@ cdef class Client(Borrower):
     cdef int readable(self) except -1:
         cdef Stream stream = self.stream
         cdef Context context = self.context
-        cdef Py_ssize_t got, size
-        cdef char* data
+        cdef Py_ssize_t got, size = 0
+        cdef char* data = NULL
         cdef int turns = 0
         if self.finished:
             # It may read on; a reset says that it does not.
@@ -116,15 +114,7 @@ cdef class Client(Borrower):
             if turns > READS_A_TURN:
                 context.loop.again(stream, EPOLLIN)
                 break
-            if self.held_size:
-                self.hold(NULL, READ_CHUNK)
-                data = self.held
-                got = stream.read(data + self.held_size, READ_CHUNK)
-                size = self.held_size + max(got, 0)
-            else:
-                data = context.loop.shared
-                got = stream.read(data, context.loop.shared_size)
-                size = got
+            got = read_behind(&self.held, stream, &data, &size)
             if got == WOULD_BLOCK:
                 break
             if got == 0 or got == BROKEN:
@@ -135,17 +125,17 @@ cdef class Client(Borrower):
                 break
             context.counters.bytes_received += got
             if self.phase == LINGERING:
-                self.held_size = 0
+                self.held.size = 0
                 continue
             self.processing = True
             try:
                 got = self.process(data, size)
             finally:
                 self.processing = False
-            self.keep_rest(data, size, got)
+            self.hold(data, size, got)
             if self.phase == WAITING or self.phase == ENTERING or self.phase == CLOSED or self.unsure:
                 break
-        self.release_held()
+        let_go(&self.held)
         context.to_servers.flush()
         context.to_clients.flush()
         return 0
@@ -157,52 +147,26 @@ cdef class Client(Borrower):
         client itself is to blame for.
         """
         cdef Py_ssize_t used = 0
-        if self.held_size and not self.processing:
+        if self.held.size and not self.processing:
             self.processing = True
             try:
-                used = self.process(self.held, self.held_size)
+                used = self.process(self.held.data, self.held.size)
             except Exception as error:
                 self.failed(error)
             finally:
                 self.processing = False
-            self.keep_rest(self.held, self.held_size, used)
-            self.release_held()
+            self.hold(self.held.data, self.held.size, used)
+            let_go(&self.held)
         if self.stream is not None and self.stream.may_read and self.phase != WAITING:
             self.context.loop.again(self.stream, EPOLLIN)
         return 0
 
-    cdef int hold(self, const char* data, Py_ssize_t size) except -1:
-        cdef char* larger
-        cdef Py_ssize_t needed = self.held_size + size
-        if needed > self.held_capacity:
-            larger = <char*>realloc(self.held, needed)
-            if larger == NULL:
-                raise MemoryError
-            self.held = larger
-            self.held_capacity = needed
-        if data != NULL:
-            memcpy(self.held + self.held_size, data, size)
-            self.held_size += size
-        return 0
-
-    cdef int keep_rest(self, char* data, Py_ssize_t size, Py_ssize_t used) except -1:
-        """Hold what `process` left."""
-        if self.phase == CLOSED or self.phase == LINGERING or used >= size:
-            self.held_size = 0
-        elif data == self.held:
-            memmove(self.held, self.held + used, size - used)
-            self.held_size = size - used
-        else:
-            self.held_size = 0
-            self.hold(data + used, size - used)
-        return 0
-
-    cdef int release_held(self) except -1:
-        if not self.held_size and self.held != NULL:
-            free(self.held)
-            self.held = NULL
-            self.held_capacity = 0
-        return 0
+    cdef int hold(self, char* data, Py_ssize_t size, Py_ssize_t used) except -1:
+        """Keep what `process` left."""
+        if self.phase == CLOSED or self.phase == LINGERING:
+            self.held.size = 0
+            return 0
+        return keep_rest(&self.held, data, size, used)
 
     cdef Py_ssize_t process(self, const char* data, Py_ssize_t size) except -1:
         """Deal with whole messages; returns the bytes used."""
@@ -317,9 +281,9 @@ cdef class Client(Borrower):
             self.gate.forget(self)
         self.stream.close()
         self.login = None
-        self.held_size = 0
+        self.held.size = 0
         if not alive.processing:
-            self.release_held()
+            let_go(&self.held)
         return 0
 
     cdef int last_words(self, object reason) except -1:

@@ -1,5 +1,6 @@
 """A server connection, and the three roles around it: who borrows it, who lends it, what is slipped in."""
 
+from tidegate.engine.held cimport Held
 from tidegate.engine.stream cimport Stream, StreamOwner
 from tidegate.proxy.context cimport Context
 from tidegate.session.statements cimport Statement
@@ -77,9 +78,7 @@ cdef class Server(StreamOwner):
     cdef bint watched  # by resting.Resting
     cdef Py_ssize_t body_left  # bytes of a message that is passed on in pieces
     cdef int body_action
-    cdef char* held  # the start of a message whose rest has not come yet
-    cdef Py_ssize_t held_size
-    cdef Py_ssize_t held_capacity
+    cdef Held held  # the start of a message whose rest has not come yet
 
     cdef int attach(self, Borrower borrower) except -1
     cdef int detach(self) except -1
@@ -98,4 +97,3 @@ cdef class Server(StreamOwner):
     cdef int terminate(self) except -1
     cdef int lose(self, object error) except -1
     cdef Py_ssize_t process(self, const char* data, Py_ssize_t size) except -1
-    cdef int hold(self, const char* data, Py_ssize_t size) except -1

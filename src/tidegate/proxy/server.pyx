@@ -9,9 +9,10 @@ import logging
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.dict cimport PyDict_Contains
-from libc.stdlib cimport free, realloc
-from libc.string cimport memcpy, memmove, strerror
+from libc.stdlib cimport free
+from libc.string cimport strerror
 
+from tidegate.engine.held cimport keep_rest, let_go, read_behind
 from tidegate.engine.loop cimport EPOLLIN
 from tidegate.engine.stream cimport BROKEN, WOULD_BLOCK, Stream, StreamOwner, attach as attach_stream
 from tidegate.proxy.context cimport HIGH_WATER, INSPECTED, READS_A_TURN, Context
@@ -32,10 +33,6 @@ logger = logging.getLogger(__name__)
 cdef bytes TERMINATE = messages.TERMINATE
 cdef bytes BIND_AND_EXECUTE = bind(b"", b"") + message(b'E', b"\0\0\0\0\0")
 cdef bytes EXECUTE_AND_SYNC = message(b'E', b"\0\0\0\0\0") + messages.SYNC
-
-cdef enum:
-    READ_CHUNK = 65536
-
 
 cdef class Borrower(StreamOwner):
     cdef int lent(self, Server server) except -1:
@@ -137,7 +134,7 @@ cdef class Server(StreamOwner):
         self.phase = LOGGING_IN
 
     def __dealloc__(self):
-        free(self.held)
+        free(self.held.data)
 
     def __init__(self, Context context, Lender lender, slot, login):
         self.context = context
@@ -340,23 +337,15 @@ cdef class Server(StreamOwner):
     cdef int readable(self) except -1:
         cdef Stream stream = self.stream
         cdef Context context = self.context
-        cdef Py_ssize_t got, size, used
-        cdef char* data
+        cdef Py_ssize_t got, used, size = 0
+        cdef char* data = NULL
         cdef int turns = 0
         while stream.may_read and not self.paused:
             turns += 1
             if turns > READS_A_TURN:
                 context.loop.again(stream, EPOLLIN)
                 break
-            if self.held_size:
-                self.hold(NULL, READ_CHUNK)
-                data = self.held
-                got = stream.read(data + self.held_size, READ_CHUNK)
-                size = self.held_size + max(got, 0)
-            else:
-                data = context.loop.shared
-                got = stream.read(data, context.loop.shared_size)
-                size = got
+            got = read_behind(&self.held, stream, &data, &size)
             if got == WOULD_BLOCK:
                 break
             if got == 0 or got == BROKEN:
@@ -365,36 +354,12 @@ cdef class Server(StreamOwner):
             used = self.process(data, size)
             if self.phase == GONE:
                 break
-            if used == size:
-                self.held_size = 0
-            elif data == self.held:
-                memmove(self.held, self.held + used, size - used)
-                self.held_size = size - used
-            else:
-                self.hold(data + used, size - used)
+            keep_rest(&self.held, data, size, used)
             if self.borrower is not None and self.borrower.congested():
                 self.paused = True
-        if not self.held_size and self.held != NULL:
-            free(self.held)
-            self.held = NULL
-            self.held_capacity = 0
+        let_go(&self.held)
         context.to_clients.flush()
         context.to_servers.flush()
-        return 0
-
-    cdef int hold(self, const char* data, Py_ssize_t size) except -1:
-        """Make room for `size` more bytes, and keep them if they are given."""
-        cdef char* larger
-        cdef Py_ssize_t needed = self.held_size + size
-        if needed > self.held_capacity:
-            larger = <char*>realloc(self.held, needed)
-            if larger == NULL:
-                raise MemoryError
-            self.held = larger
-            self.held_capacity = needed
-        if data != NULL:
-            memcpy(self.held + self.held_size, data, size)
-            self.held_size += size
         return 0
 
     cdef Py_ssize_t process(self, const char* data, Py_ssize_t size) except -1:
