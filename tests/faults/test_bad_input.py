@@ -194,7 +194,7 @@ def test_session(
 
 @pytest.mark.parametrize("sent", SESSION.values(), ids=SESSION.keys())
 def test_session_in_the_queue(fragile: Side, sent: bytes) -> None:
-    """What a client sent while it waited is dealt with in somebody else's turn, and is still that client's own fault."""
+    """What a client sent while it waited is dealt with in somebody else's turn; it is still its own fault."""
     expected = reaction(fragile, m.query("SELECT 1") + sent)
     with all_servers_held(fragile) as holders:
         assert reaction(fragile, m.query("SELECT 1") + sent, holder=holders[0]) == expected
