@@ -18,7 +18,6 @@ cdef enum ClientState:
 
 cdef class ScramServer:
     cdef readonly ScramKeys keys
-    cdef readonly bytes authzid            # decoded; empty when the client gave none
     cdef ServerState state
     cdef bytes server_nonce
     cdef bytes nonce                       # client's and server's, joined

@@ -24,10 +24,10 @@ from tidegate.auth.openssl cimport (
 from tidegate.auth.scram_keys cimport ScramKeys, hashed, hmac, octets, password_bytes, salted
 from tidegate.auth.scram_syntax cimport (
     MESSAGE_LIMIT, Cursor, Span, check_nonce, decode_base64, decode_digest, iteration_count, next_name, open_message,
-    refuse_mandatory_extension, skip_comma, skip_extensions, span_bytes, span_equals, saslname, take,
+    refuse_mandatory_extension, skip_comma, skip_extensions, span_bytes, span_equals, take,
 )
 
-from tidegate.auth.scram_errors import ScramFailure, ScramMalformed, ScramMismatch
+from tidegate.auth.scram_errors import ScramFailure, ScramMalformed, ScramMismatch, ScramUnsupported
 
 MECHANISM = "SCRAM-SHA-256"
 MAX_ITERATIONS = 5_000_000        # 1 to 4 s of CPU: what a database may make the proxy spend on one password
@@ -39,17 +39,16 @@ cdef enum:
 cdef class ScramServer:
     """The server's side of one exchange: `first`, then `final`; any error ends it, unless newer keys `renew` it.
 
-    `authzid` is the identity the client asks to act as, empty if it named none. The caller must refuse one that is not
-    the user of the start-up packet; PostgreSQL's own clients never send it.
+    A client may not ask to act as somebody else than the user of its start-up packet (`a=`): as with PostgreSQL.
     """
 
     def __cinit__(self, ScramKeys keys not None, bytes nonce=None):
         """`nonce` is the server's part of the nonce, for tests; by default random."""
-        self.keys, self.authzid, self.state = keys, b"", EXPECT_FIRST
+        self.keys, self.state = keys, EXPECT_FIRST
         self.server_nonce = base64_encode(random_bytes(NONCE_RANDOM_BYTES)) if nonce is None else nonce
 
     cpdef bytes first(self, bytes client_first):
-        """Take client-first-message, return server-first-message. Raises ScramMalformed."""
+        """Take client-first-message, return server-first-message. Raises ScramMalformed, ScramUnsupported."""
         if self.state != EXPECT_FIRST or client_first is None:
             raise ScramMalformed("A message of the exchange came out of turn.")
         self.state = REFUSED
@@ -70,12 +69,13 @@ cdef class ScramServer:
             raise ScramMalformed("The channel-binding flag is malformed.")
         cursor.at += 1
         skip_comma(&cursor)
-        if next_name(&cursor) == c'a':
-            self.authzid = saslname(take(&cursor, c'a'))
+        if cursor.at != cursor.end and cursor.at[0] == c'a':
+            raise ScramUnsupported("client uses authorization identity, but it is not supported")
         skip_comma(&cursor)
         header.data, header.size = start, cursor.at - start
         bare.data, bare.size = cursor.at, cursor.end - cursor.at
-        refuse_mandatory_extension(&cursor)
+        if next_name(&cursor) == c'm':
+            raise ScramUnsupported("client requires an unsupported SCRAM extension")
         take(&cursor, c'n')              # PostgreSQL ignores it: the user is the start-up packet's
         skip_comma(&cursor)
         nonce = take(&cursor, c'r')

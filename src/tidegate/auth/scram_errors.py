@@ -21,5 +21,12 @@ class ScramMalformed(ScramError):
     """
 
 
+class ScramUnsupported(ScramError):
+    """The client asks for what is not supported here; the text is PostgreSQL's message, which has SQLSTATE 0A000.
+
+    Source: read_client_first_message in src/backend/libpq/auth-scram.c.
+    """
+
+
 class ScramMismatch(ScramError):
     """The server's salt or iteration count is not that of the keys: the password was changed since they were read."""

@@ -22,7 +22,6 @@ cdef int refuse_mandatory_extension(Cursor *cursor) except -1
 cdef int check_nonce(Span nonce) except -1
 cdef bytes span_bytes(Span span)
 cdef bint span_equals(Span span, bytes expected) noexcept
-cdef bytes saslname(Span span)
 cdef bytes decode_base64(Span span, str what)
 cdef int decode_digest(Span span, unsigned char *out, str what) except -1
 cdef long iteration_count(Span span) except -1

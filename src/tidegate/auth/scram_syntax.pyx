@@ -101,14 +101,6 @@ cdef bint span_equals(Span span, bytes expected) noexcept:
             and memcmp(span.data, PyBytes_AS_STRING(expected), span.size) == 0)
 
 
-cdef bytes saslname(Span span):
-    """Decode a saslname: a comma is written =2C, an equals sign =3D."""
-    cdef bytes text = span_bytes(span)
-    if not text or text.count(b"=") != text.count(b"=2C") + text.count(b"=3D"):
-        raise ScramMalformed("The authorization identity is malformed.")
-    return text.replace(b"=2C", b",").replace(b"=3D", b"=")
-
-
 cdef bytes decode_base64(Span span, str what):
     cdef bytes out = PyBytes_FromStringAndSize(NULL, span.size)
     cdef Py_ssize_t size = base64_decode(span.data, span.size, <unsigned char *> PyBytes_AS_STRING(out), span.size)

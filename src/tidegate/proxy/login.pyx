@@ -27,7 +27,7 @@ from tidegate.wire.postgres.integers cimport get32, put32, string_end
 from tidegate.wire.postgres.startup cimport CANCEL, ENCRYPTION, LARGEST_STARTUP, Startup, read_startup
 from tidegate.auth.backend import PasswordCredential, ScramCredential
 from tidegate.auth.roles import denial, wrong_password
-from tidegate.auth.scram_errors import ScramFailure, ScramMalformed
+from tidegate.auth.scram_errors import ScramFailure, ScramMalformed, ScramUnsupported
 from tidegate.auth.verifiers import ClientMethod, Md5Hash, Plain, asked_method
 from tidegate.errors import CloseReason, PgError, Sqlstate
 from tidegate.proxy.passwords import PasswordQuestion
@@ -211,6 +211,8 @@ cdef class ClientLogin:
         self.exchange = ScramServer(self.keys())
         try:
             answer = self.exchange.first(PyBytes_FromStringAndSize(body + at + 4, size - at - 4))
+        except ScramUnsupported as error:
+            raise PgError(str(error), Sqlstate.FEATURE_NOT_SUPPORTED, "FATAL") from None
         except ScramMalformed as error:
             raise violation(f"malformed SCRAM message: {error}") from None
         self.step = AWAITS_SASL_FINAL

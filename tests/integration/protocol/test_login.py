@@ -11,7 +11,7 @@ from tests.support import messages as m
 from tests.support.postgres import Postgres
 from tests.support.sides import Side
 from tests.support.tidegate import Proxy
-from tests.support.wire import ServerError
+from tests.support.wire import ServerError, error_fields
 
 
 def as_user(side: Side, user: str, password: str, database: str | None = None) -> Side:
@@ -172,6 +172,29 @@ def test_malformed_sasl(proxied: Side, reply: bytes) -> None:
             and b"FATAL" in refused.body
             and (b"C08P01" in refused.body or b"C28P01" in refused.body)
         )
+
+
+UNSUPPORTED = {
+    "authorization identity": b"n,a=postgres,n=,r=abcdefghijklmnopqrstuvwx",
+    "authorization identity of one's own": b"y,a=wire,n=,r=abcdefghijklmnopqrstuvwx",
+    "empty authorization identity": b"n,a=,n=,r=abcdefghijklmnopqrstuvwx",
+    "mandatory extension": b"n,,m=more,n=,r=abcdefghijklmnopqrstuvwx",
+}
+
+
+@pytest.mark.parametrize("first", UNSUPPORTED.values(), ids=UNSUPPORTED.keys())
+def test_unsupported_scram(direct: Side, proxied: Side, first: bytes) -> None:
+    """What a client asks for beyond the exchange is refused in PostgreSQL's words, not passed over in silence."""
+    answers = []
+    for side in (direct, proxied):
+        with side.open() as client:
+            client.send(m.startup({"user": side.user, "database": side.database}))
+            client.read()
+            client.send(m.message("p", b"SCRAM-SHA-256\0" + len(first).to_bytes(4, "big") + first))
+            (refused,) = client.read_to_end()
+            answers.append({code: text for code, text in error_fields(refused).items() if code in "SVCMDH"})
+    assert answers[0]["C"] == "0A000"
+    assert answers[1] == answers[0]
 
 
 @pytest.mark.parametrize("sent", [m.query("SELECT 1"), m.sync(), m.terminate()], ids=["Query", "Sync", "Terminate"])
