@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -145,13 +146,21 @@ def test_query_during_the_outage_waits(mortal: Postgres, side: Side) -> None:
         assert rows(prepared.read_ready()) == [(b"2",)]
 
 
-def test_login_during_the_outage_waits(mortal: Postgres, side: Side) -> None:
+@pytest.fixture
+def stranger(mortal: Postgres, side: Side, request: pytest.FixtureRequest) -> Side:
+    """The same proxy's clients as a role that it has never read."""
+    name = "stranger_" + "".join(c if c.isalnum() else "_" for c in request.node.name)
+    return replace(side, user=superuser(mortal, name), password=name)
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["a role that was read before", "a role never read"])
+def test_login_during_the_outage_waits(mortal: Postgres, side: Side, stranger: Side, known: bool) -> None:
     side.login().quit()
     mortal.stop("immediate")
     result: list[str | None] = []
 
     def come() -> None:
-        with side.login(timeout=30) as client:
+        with (side if known else stranger).login(timeout=30) as client:
             result.append(client.value("SELECT 'in'"))
 
     thread = threading.Thread(target=come)
@@ -161,6 +170,26 @@ def test_login_during_the_outage_waits(mortal: Postgres, side: Side) -> None:
     mortal.start()
     thread.join(20)
     assert result == ["in"]
+
+
+@pytest.mark.parametrize("limit", [0, 1])
+def test_login_of_a_role_never_read_has_a_limit(mortal: Postgres, limit: int) -> None:
+    """It gets the borrow timeout's error, with what the database said, or did not, in the DETAIL."""
+    with Proxy(mortal, proxy={"connection_borrow_timeout": limit}, target={"max_connections": 2}) as proxy:
+        side = Side("proxied", proxy.host, proxy.port, USER, USER, USER, 2)
+        mortal.stop("immediate")
+        try:
+            began = time.monotonic()
+            with pytest.raises(ServerError) as refused:
+                side.login()
+            assert limit <= time.monotonic() - began < limit + 3
+        finally:
+            mortal.start()
+        fields = refused.value.fields
+        assert (fields["C"], fields["M"]) == ("08000", "Timed-out waiting to acquire database connection.")
+        assert "could not connect" in fields["D"] and "connection_borrow_timeout" in fields["H"]
+        side.login(timeout=30).quit()
+        assert proxy.stats()["borrow_timeouts"] == 1
 
 
 def test_borrow_timeout_during_the_outage(mortal: Postgres) -> None:
@@ -219,25 +248,34 @@ def log_in_until_refused(side: Side, clients: list[RawClient]) -> None:
         clients.append(side.login())
 
 
-def test_full_database_means_wait(mortal: Postgres, side: Side) -> None:
+@pytest.mark.parametrize("known", [True, False], ids=["a role that was read before", "a role never read"])
+def test_full_database_means_wait(mortal: Postgres, side: Side, stranger: Side, known: bool) -> None:
     """All connections are taken by others (53300): the client waits until one is free, and hears nothing of it."""
     with side.login() as client:
         client.query("SELECT 1")
-    mortal.sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{USER}'")
+    mortal.sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend'"
+        " AND pid <> pg_backend_pid()"
+    )
     others: list[RawClient] = []
+    outside = Side("other", mortal.host, mortal.port, USER, USER, USER, 0)
+    result: list[str | None] = []
+
+    def come() -> None:
+        with (side if known else stranger).login(timeout=30) as client:
+            result.append(client.value("SELECT 'patience'"))
+
     try:
         with pytest.raises(ServerError, match="53300"):
-            log_in_until_refused(Side("other", mortal.host, mortal.port, USER, USER, USER, 0), others)
-        with side.open(timeout=20) as client:
-            others.pop().quit()  # for the proxy's own look at the password
-            time.sleep(0.1)
-            client.login(USER, USER, USER)
-            others.append(Side("other", mortal.host, mortal.port, USER, USER, USER, 0).login())
-            client.send(m.query("SELECT 'patience'"))
-            client.silent(0.5)
-            for _ in range(3):
-                others.pop().quit()
-            assert rows(client.read_ready()) == [(b"patience",)]
+            log_in_until_refused(outside, others)
+        thread = threading.Thread(target=come)
+        thread.start()
+        time.sleep(1)
+        assert thread.is_alive()
+        for _ in range(4):  # for the proxy's own look at the password, too
+            others.pop().quit()
+        thread.join(20)
+        assert result == ["patience"]
     finally:
         for other in others:
             other.quit()

@@ -14,6 +14,10 @@ from typing import Generic, TypeVar
 from tidegate.auth.roles import RoleRecord
 from tidegate.errors import PgError
 
+FIRST_PAUSE = 1.0  # seconds before a read that got no answer is tried again
+LONGEST_PAUSE = 8.0  # seconds; pauses double up to this
+SUSPECT_FOR = 300.0  # seconds for which such a key is remembered though nobody asks for it
+
 Key = TypeVar("Key", bound=Hashable)
 Waiter = TypeVar("Waiter", bound=Hashable)
 
@@ -48,6 +52,14 @@ class _Lookup(Generic[Waiter]):
     """When the next read may begin; in the past unless all that have queued are about to be refused."""
 
 
+@dataclass(slots=True)
+class _Suspect:
+    """A key whose last read got no answer. Times are in seconds."""
+
+    pause: float
+    not_before: float
+
+
 # How freshness and coalescing go together.
 #
 # A read shows the role as it was at some moment after the read BEGAN. So an answer serves a login if its read began at
@@ -68,6 +80,11 @@ class _Lookup(Generic[Waiter]):
 # that has not been judged yet waits for nothing. That a role does not exist is never remembered: a role just made can
 # log in at once, and a flood of invented names leaves nothing behind. When a read fails, the last answer is handed out,
 # marked stale, if it is at most `stale_limit` seconds old: a database that is starting again turns nobody away.
+#
+# A read that fails for good (`failed`) is the end for those who have no last answer. One that came to nothing, though
+# the next need not, lets them queue again (`postponed`). If it may be for this very key that the database gave no
+# answer (`stalled`), the key is a suspect until there is one: read after a pause that grows, while no other read is due
+# or under way, and alone, so that nobody else's answer is behind its own.
 
 
 class RoleCache(Generic[Key, Waiter]):
@@ -86,6 +103,8 @@ class RoleCache(Generic[Key, Waiter]):
         self._due: dict[Key, None] = {}
         self._held: dict[Key, None] = {}
         self._rechecked: OrderedDict[Key, float] = OrderedDict()
+        self._suspects: dict[Key, _Suspect] = {}
+        self._alone: Key | None = None
 
     def __len__(self) -> int:
         return len(self._answers)
@@ -94,6 +113,20 @@ class RoleCache(Generic[Key, Waiter]):
     def waiting(self) -> int:
         """Logins that wait for an answer."""
         return sum(len(lookup.aboard) + len(lookup.queued) for lookup in self._lookups.values())
+
+    @property
+    def one_waits(self) -> bool:
+        """Whether exactly one login does."""
+        return len(self._lookups) == 1 and self.waiting == 1
+
+    def waiters(self) -> list[Waiter]:
+        """The same logins themselves."""
+        return [waiter for lookup in self._lookups.values() for waiter in (*lookup.aboard, *lookup.queued)]
+
+    @property
+    def kept_waiting(self) -> bool:
+        """Whether the read of a suspect is under way, and others are due."""
+        return self._alone is not None and any(key not in self._suspects for key in self._due)
 
     def need(self, key: Key, now: float, waiter: Waiter, not_before: float | None = None) -> Answer | None:
         """Return an answer that serves a login at `now`, or None: then the waiter is resumed later.
@@ -131,22 +164,37 @@ class RoleCache(Generic[Key, Waiter]):
 
     def held_for(self, now: float) -> float | None:
         """Seconds after which a read that is held back may begin; None if there is none."""
-        if not self._held:
-            return None
-        return max(0.0, min(self._lookups[key].held_until for key in self._held) - now)
+        times = [self._lookups[key].held_until for key in self._held]
+        if self._suspects and not self._reading():
+            times += [self._suspects[key].not_before for key in self._due if key in self._suspects]
+        return max(0.0, min(times) - now) if times else None
 
     def next_batch(self, now: float, limit: int | None = None) -> list[Key]:
         """Return the keys to read now, the longest waiting first; for each, `loaded` or `failed` must follow."""
         for key in [key for key in self._held if self._lookups[key].held_until <= now]:
             del self._held[key]
             self._due[key] = None
-        keys = list(self._due)[:limit]
-        for key in keys:
+        for key in (keys := self._next_keys(now, limit)):
             del self._due[key]
             lookup = self._lookups[key]
             lookup.began, lookup.discarded = now, False
             lookup.aboard, lookup.queued = lookup.queued, {}
         return keys
+
+    def _reading(self) -> bool:
+        return any(lookup.began is not None for lookup in self._lookups.values())
+
+    def _next_keys(self, now: float, limit: int | None) -> list[Key]:
+        if not self._suspects:
+            return list(self._due)[:limit]
+        if self._alone is not None:
+            return []
+        keys = [key for key in self._due if key not in self._suspects]
+        if keys or self._reading():
+            return keys[:limit]
+        ready = [key for key in self._due if self._suspects[key].not_before <= now]
+        self._alone = ready[0] if ready else None
+        return ready[:1]
 
     def loaded(self, key: Key, record: RoleRecord | None) -> list[Resumed[Waiter]]:
         """Take the result of a read, None if there is no such role; return the logins that it serves.
@@ -154,6 +202,7 @@ class RoleCache(Generic[Key, Waiter]):
         Raises KeyError if no read of this key is under way.
         """
         lookup, began = self._land(key)
+        self._suspects.pop(key, None)
         answer = Answer(record, began)
         if not lookup.discarded:
             self._keep(key, answer)
@@ -167,13 +216,43 @@ class RoleCache(Generic[Key, Waiter]):
         resumed: list[Resumed[Waiter]] = []
         for key in keys:
             lookup, _ = self._land(key)
-            last = self._answers.get(key)
-            if last is not None and now - last.read_at > self._stale_limit:
-                del self._answers[key]
-                last = None
-            stale = None if last is None else Answer(last.record, last.read_at, stale=True)
-            resumed += self._resume(lookup, stale, error)
+            self._suspects.pop(key, None)
+            resumed += self._resume(lookup, self._last_known(key, now), error)
         return resumed
+
+    def postponed(self, keys: Iterable[Key], now: float) -> list[Resumed[Waiter]]:
+        """Reads came to nothing, and not for these keys: those who waited queue again, unless a last answer is known.
+
+        Returns those for whom one is. Raises KeyError if no read of a key is under way.
+        """
+        resumed: list[Resumed[Waiter]] = []
+        for key in keys:
+            last = self._last_known(key, now)
+            if last is None:
+                lookup = self._lookups[key]
+                lookup.queued, lookup.aboard = lookup.aboard | lookup.queued, {}
+                lookup.held_until = 0.0
+            lookup, _ = self._land(key)
+            resumed += self._resume(lookup, last, None)
+        return resumed
+
+    def stalled(self, key: Key, now: float) -> list[Resumed[Waiter]]:
+        """A read came to nothing, and it may be for this key; else as `postponed`."""
+        for old in [old for old, each in self._suspects.items() if each.not_before + SUSPECT_FOR < now]:
+            if old not in self._lookups:
+                del self._suspects[old]
+        known = self._suspects.get(key)
+        pause = FIRST_PAUSE if known is None else min(2 * known.pause, LONGEST_PAUSE)
+        self._suspects[key] = _Suspect(pause, now + pause)
+        return self.postponed([key], now)
+
+    def _last_known(self, key: Key, now: float) -> Answer | None:
+        """What serves when nothing can be read."""
+        last = self._answers.get(key)
+        if last is not None and now - last.read_at > self._stale_limit:
+            del self._answers[key]
+            last = None
+        return None if last is None else Answer(last.record, last.read_at, stale=True)
 
     def invalidate(self, key: Key) -> None:
         """Forget a record that turned out to be outdated; a read under way may have seen the old state too."""
@@ -202,6 +281,8 @@ class RoleCache(Generic[Key, Waiter]):
         lookup = self._lookups[key]
         if lookup.began is None:
             raise KeyError(key)
+        if key == self._alone:
+            self._alone = None
         landed = _Lookup(lookup.began, lookup.discarded, lookup.aboard)
         if lookup.queued:
             self._lookups[key] = _Lookup(queued=lookup.queued, held_until=lookup.held_until)

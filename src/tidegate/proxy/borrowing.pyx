@@ -44,6 +44,7 @@ cdef class Borrowing(Client):
         server.attach(self)
         if self.phase == ENTERING:
             self.ticket = None
+            self.since = self.context.loop.now
             if not server.dedicated:
                 self.outfit(server)
             self.login.server_lent(self, server)
@@ -269,6 +270,7 @@ cdef class Borrowing(Client):
         if self.phase != ENTERING:
             return
         self.phase = ARRIVING
+        self.since += self.context.loop.now - self.login.asked_at
         try:
             step()
         except PgError as error:

@@ -89,6 +89,7 @@ cdef class Client(Borrower):
     cdef int pass_on_end(self) except -1
     cdef int abandon_server(self) except -1
     cdef int sync_parameters(self) except -1
+    cdef int check_login(self, double now, double limit) except -1
     cpdef int check(self, double now) except -1
     cdef bint amid_message(self) noexcept
     cdef bint mid_transaction(self) noexcept

@@ -256,9 +256,9 @@ cdef class Client(Borrower):
         self.context.to_clients.flush()
         self.stream.settle()
         self.phase = LINGERING
-        self.login = None
         self.since = self.context.loop.now
         self.gate.left(self, reason)
+        self.login = None  # now: its login may have been waiting for something
         self.gate.worker.lingering.add(self)
         if self.stream.out_len == 0:
             self.stream.end_writing()
@@ -343,6 +343,20 @@ cdef class Client(Borrower):
         """Answer the request at the head of `held` with an error."""
         raise NotImplementedError
 
+    cdef int check_login(self, double now, double limit) except -1:
+        """The limits of a login, apart from its waits: for its role (`rolereader`) and in the queue (`target`)."""
+        if now - self.since <= limit:
+            return 0
+        if self.phase == ARRIVING:
+            return self.leave(CloseReason.LOGIN_TIMEOUT)  # as PostgreSQL, without a word
+        if self.server is None:
+            return 0
+        return self.refuse(
+            PgError("canceling authentication due to timeout", Sqlstate.QUERY_CANCELED, "FATAL",
+                    "The database has not taken the start-up parameters yet.",
+                    "The limit is the proxy's setting login_timeout."),
+            CloseReason.LOGIN_TIMEOUT)
+
     cpdef int check(self, double now) except -1:
         """Called every second or so: enforce the limits on idleness."""
         cdef double idle = now - self.active_at
@@ -352,9 +366,7 @@ cdef class Client(Borrower):
                 self.leave(CloseReason.PROTOCOL_ERROR)
             return 0
         if self.phase == ARRIVING or self.phase == ENTERING:
-            if now - self.since > proxy.login_timeout and self.phase == ARRIVING:
-                return self.leave(CloseReason.LOGIN_TIMEOUT)
-            return 0
+            return self.check_login(now, proxy.login_timeout)
         if self.phase != RUNNING:
             return 0
         if self.finished and idle > LINGER and self.server is not None and self.server.queue.open_batch:

@@ -25,6 +25,7 @@ cdef class ClientLogin:
     cdef list others  # what of the client's `options` is no setting
     cdef bytes replication  # empty: none
     cdef readonly object record  # auth.roles.RoleRecord, or None
+    cdef public double asked_at  # likewise: when it began to wait for the role
     cdef object read_at  # seconds, loop clock: when the read of the role began, if it was read
     cdef bytes refuted  # the proof that did not fit what was known of the role, or None
     cdef Step step

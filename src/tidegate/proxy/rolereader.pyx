@@ -1,24 +1,30 @@
 """Reading roles from the database, for pass-through authentication.
 
-Owns one connection of the proxy's own to a target, opened when a role is asked for and closed when it has been idle.
-Refuses to run under any client's settings: nothing but this module uses the connection, and its query names every
+Owns one connection of the proxy's own to a target, opened when a role is asked for and closed when it has been idle; and
+how long a login waits for its role. Refuses to run under any client's settings: nothing but this module uses the connection, and its query names every
 function, table and operator with its schema (CVE-2025-12819 was the lack of that).
 """
 
 from tidegate.proxy.backend cimport Backend
 from tidegate.proxy.context cimport Context
 from tidegate.proxy.server cimport Borrower, Injection, Lender, READY, Server
+import random
+from collections import deque
+
 from tidegate.auth.cache import RoleCache
 from tidegate.auth.roles import (
     ADMISSION_SQL, LOOKUP_SQL, admits, check_auth_query, parse_auth_query_row, parse_row, unreadable_roles,
 )
 from tidegate.auth.backend import PasswordCredential
-from tidegate.errors import PgError, Sqlstate
+from tidegate.errors import CloseReason, PgError, Sqlstate
+from tidegate.pool.pacing import Backoff, FailureScope, failure_scope
 from tidegate.proxy.opening import ServerLogin
 
 IDLE = 60.0  # seconds after which the connection is closed
 AT_ONCE = 64  # roles read in one write
-RETRY = 0.2  # seconds
+GIVE_WAY = 1.0  # seconds that a read which got no answer before may keep others waiting
+RETRY = 0.1  # seconds
+CANCEL_GRACE = 1.0  # seconds that a cancelled query has to end
 # This connection is seen by no client. PostgreSQL before 14 has no such setting.
 NO_IDLE_TIMEOUT_SQL = (
     b"SELECT pg_catalog.set_config(s.name, '0', false) FROM pg_catalog.pg_settings AS s"
@@ -39,17 +45,38 @@ cdef class Answer(Injection):
 
     cdef int finished(self, Server server) except -1:
         cdef object error = self.error if self.found is None or self.found.error is None else self.found.error
+        self.reader.heard()
         self.reader.answered(self.key, self.rows, None if self.found is None else self.found.rows, error)
         return 0
 
 
 cdef class Result(Injection):
     """The answer to some other question."""
+    cdef RoleReader reader
     cdef object done
 
     cdef int finished(self, Server server) except -1:
+        self.reader.heard()
         self.done(self.rows, self.error)
+        self.reader.read_due()
         return 0
+
+
+# How long a login may take, and how long a read.
+#
+# login_timeout is for who has to do something next: a client, its start-up packet and its proof, together (`Client.check`;
+# the clock stands still while the client waits for the database); the database, each answer. connection_borrow_timeout is
+# for waiting until the database can do it: for the role here, for a server connection in the pool's queue.
+#
+# So a read without an answer for login_timeout is given up: its query is cancelled, and if that doesn't end it, the
+# connection is closed and another opened. Reads are answered in their order, so it is the oldest that is to blame: it
+# becomes a suspect (`auth.cache`) and gives way after GIVE_WAY where others wait, while those behind it are read at once.
+#
+# A read that is given up, a connection that fails or breaks, a database that is starting up (57P03), full (53300) or
+# otherwise passing trouble (`pool.pacing`) are no answers: the login that waits goes on waiting, attempts follow with
+# growing pauses, until connection_borrow_timeout has passed since it began to wait (with 0, the first attempt is the only
+# one). Only if it is known from earlier what the role was like does it go on with that. What no waiting helps (the
+# proxy's own password is wrong, it may not read pg_authid) is told at once.
 
 
 cdef class RoleReader(Lender):
@@ -59,9 +86,14 @@ cdef class RoleReader(Lender):
     cdef bytes query  # of a role: user and database are its parameters
     cdef bytes auth_query  # or None
     cdef Server server
-    cdef set reading
+    cdef object under_way  # deque of what was asked and not answered, oldest first: keys, and callbacks of questions
     cdef double used_at
+    cdef double heard_at  # when the oldest of `under_way` became that
+    cdef double cancelled_at  # when its query was cancelled, or 0
     cdef bint alarm_set
+    cdef bint retry_set
+    cdef object backoff
+    cdef object last_error  # why the last attempt came to nothing
     cdef list questions  # (SQL, callback) that wait for the connection
 
     def __init__(self, worker, target):
@@ -69,7 +101,8 @@ cdef class RoleReader(Lender):
         self.context = worker.context
         self.target = target
         self.cache = RoleCache(target.config.verifier_cache_ttl)
-        self.reading = set()
+        self.under_way = deque()
+        self.backoff = Backoff()
         self.questions = []
         if target.config.auth_query:
             check_auth_query(target.config.auth_query)
@@ -89,12 +122,16 @@ cdef class RoleReader(Lender):
         if answer is not None:
             login.gate.role_known(login, answer)
             return
-        login.client.wait_for_role()
-        self.read_due()
+        self.wait(login)
 
     def find_again(self, login):
         """Have `gate.role_read` called, later, with what a login's role is from now on: it is about to be refused."""
         self.cache.recheck(self.key_of(login), self.context.loop.now, login)
+        self.wait(login)
+
+    def wait(self, login):
+        """The login goes on when its role has been read."""
+        login.asked_at = self.context.loop.now
         login.client.wait_for_role()
         self.read_due()
 
@@ -127,16 +164,16 @@ cdef class RoleReader(Lender):
     def read_due(self):
         """Send what is due, if the connection stands."""
         if self.server is None:
-            self.open()
+            self.open_soon()
             return
-        if self.server.phase != READY:
+        if self.server.phase != READY or self.server.cancels:
             return
+        if not self.under_way:
+            self.heard_at = self.context.loop.now
         while self.questions:
             sql, done = self.questions.pop(0)
-            result = Result()
-            (<Result>result).done = done
-            self.server.inject(sql, result)
-        for key in self.cache.next_batch(self.context.loop.now, AT_ONCE - len(self.reading)):
+            self.put(sql, done)
+        for key in self.cache.next_batch(self.context.loop.now, max(AT_ONCE - len(self.under_way), 0)):
             self.ask(key)
         self.set_alarm()
         self.context.to_servers.flush()
@@ -147,23 +184,34 @@ cdef class RoleReader(Lender):
         self.used_at = self.context.loop.now
         self.read_due()
 
+    cdef int put(self, bytes sql, object done) except -1:
+        cdef Result result = Result()
+        result.reader = self
+        result.done = done
+        self.under_way.append(done)
+        return self.server.inject(sql, result)
+
     cdef int ask(self, tuple key) except -1:
         cdef Answer answer = Answer()
         cdef bytes user = key[0].encode("utf-8", "surrogateescape")
         answer.reader = self
         answer.key = key
-        self.reading.add(key)
+        self.under_way.append(key)
         if self.auth_query is not None:
             answer.found = Found()
             self.server.ask(self.auth_query, [user], answer.found)
         self.server.ask(self.query, [user, key[1].encode("utf-8", "surrogateescape")], answer)
         return 0
 
+    def heard(self):
+        """The oldest of what is under way was answered."""
+        self.under_way.popleft()
+        self.heard_at = self.used_at = self.context.loop.now
+        self.cancelled_at = 0
+
     def answered(self, key, rows, found, error):
         """One role was read; `found` are the rows of the auth_query, None without one."""
-        self.reading.discard(key)
         cdef object record = None
-        self.used_at = self.context.loop.now
         if error is None:
             try:
                 record = self.record_of(key, rows, found)
@@ -171,9 +219,15 @@ cdef class RoleReader(Lender):
                 error = bad if isinstance(bad, PgError) else PgError(str(bad), Sqlstate.INVALID_AUTHORIZATION, "FATAL")
         elif error.sqlstate == Sqlstate.INSUFFICIENT_PRIVILEGE:
             error = unreadable_roles(error, self.target.config.user)
-        resumed = (self.cache.loaded(key, record) if error is None
-                   else self.cache.failed([key], error, self.context.loop.now))
-        self.resume(resumed)
+        if error is None:
+            self.backoff.succeed()
+            self.resume(self.cache.loaded(key, record))
+        elif passing(error):
+            self.last_error = error
+            self.resume(self.cache.stalled(key, self.context.loop.now))
+            self.refuse_late(True)
+        else:
+            self.resume(self.cache.failed([key], error, self.context.loop.now))
         self.read_due()
 
     def record_of(self, key, rows, found):
@@ -186,6 +240,29 @@ cdef class RoleReader(Lender):
             one.waiter.gate.role_read(one.waiter, one)
 
     # --- the connection -------------------------------------------------------------------------------------------
+
+    def open_soon(self):
+        """Connect, unless it is a pause after a failure: then when that is over.
+
+        Whoever comes while nobody else waits is not kept out by the pause that others have brought about.
+        """
+        delay = self.backoff.until - self.context.loop.now
+        if delay <= 0 or self.cache.one_waits:
+            self.open()
+        else:
+            self.retry_in(delay)
+
+    def retry_in(self, delay):
+        """Connect after so many seconds, if anything is still asked for then."""
+        if not self.retry_set:
+            self.retry_set = True
+            self.context.loop.call_later(delay + SHORTEST_DELAY, self.retry)
+
+    def retry(self):
+        """The pause is over."""
+        self.retry_set = False
+        if self.server is None and (self.cache.waiting or self.questions):
+            self.open_soon()
 
     def open(self):
         """Connect; everything due is read when the connection stands."""
@@ -209,27 +286,34 @@ cdef class RoleReader(Lender):
         return 0
 
     cdef int lost(self, Server server, object error) except -1:
-        """Whoever waits gets what was known last, or the error."""
-        opened = server.login is None
+        """The connection has ended: whoever waits gets what was known last, or waits for the next one, or is told why."""
+        cdef double now = self.context.loop.now
+        cdef bint opened = server.login is None
+        cdef list keys = [one for one in self.under_way if isinstance(one, tuple)]
+        cdef list asked = [one for one in self.under_way if not isinstance(one, tuple)]
+        cdef bint blamed = opened and isinstance(self.under_way[0] if self.under_way else None, tuple)
+        asked += [done for _, done in self.questions]
         self.server = None
-        keys = list(self.reading)
-        self.reading.clear()
-        if not opened:
-            self.target.address.failed()
-            keys += self.cache.next_batch(self.context.loop.now)
-        if keys:
-            self.resume(self.cache.failed(keys, self.explain(error), self.context.loop.now))
-        for _, done in self.questions:
-            done([], self.explain(error))
+        self.cancelled_at = 0
+        self.under_way.clear()
         self.questions.clear()
-        if self.cache.waiting:
-            self.context.loop.call_later(RETRY, self.retry)
+        if not opened:
+            self.address.failed()
+            keys = self.cache.next_batch(now)
+        if not passing(error):
+            self.resume(self.cache.failed(keys, self.explain(error), now))
+        elif keys or not opened:
+            self.last_error = error
+            self.backoff.fail(now, now, 0.0, random)
+            if blamed:
+                self.resume(self.cache.stalled(keys.pop(0), now))
+            self.resume(self.cache.postponed(keys, now))
+            self.refuse_late(True)
+        for done in asked:
+            done([], self.explain(error))
+        if self.server is None and self.cache.waiting:
+            self.retry_in(max(RETRY, self.backoff.until - now))
         return 0
-
-    def retry(self):
-        """Roles are still asked for: connect again."""
-        if self.cache.waiting and self.server is None:
-            self.read_due()
 
     def explain(self, error):
         """Why no role could be read, in terms of what to do."""
@@ -239,18 +323,76 @@ cdef class RoleReader(Lender):
             str(error) if error is not None else "",
             f"Check that the database is up, and user and password of target {self.target.config.name}.")
 
+    # --- limits ---------------------------------------------------------------------------------------------------
+
+    @property
+    def address(self):
+        """Where the reader connects to; cancel requests too."""
+        return self.target.address
+
+    def cancel_ended(self, Server server):
+        """The database has dealt with a cancel request for a read."""
+        server.cancels -= 1
+        if server is self.server:
+            self.read_due()
+
     def check(self, double now):
-        """Called every second: give up a connection that stands idle or does not come up."""
-        if self.server is None or self.reading:
+        """Called every second: give up a wait, a read, a connection that stands idle or does not come up."""
+        self.refuse_late(False)
+        if self.server is None:
             return
-        if self.server.phase == READY:
-            if now - self.used_at > IDLE:
-                self.server.terminate()
-        elif now - self.used_at > self.target.config.server_login_timeout:
-            self.server.lose(PgError("timed out while logging in to the database", Sqlstate.CONNECTION_FAILURE))
+        if self.server.phase != READY:
+            if now - self.used_at > self.target.config.server_login_timeout:
+                self.server.lose(PgError("timed out while logging in to the database", Sqlstate.CONNECTION_FAILURE))
+        elif self.under_way:
+            self.check_read(now)
+        elif now - self.used_at > IDLE:
+            self.server.terminate()
+
+    cdef int check_read(self, double now) except -1:
+        """End what the database gives no answer to: first the query, then the connection."""
+        cdef double patience = GIVE_WAY if self.cache.kept_waiting else self.patience()
+        if self.cancelled_at:
+            if now - self.cancelled_at > CANCEL_GRACE:
+                self.server.lose(PgError(f"the database gave no answer for {now - self.heard_at:.0f} seconds",
+                                         Sqlstate.CONNECTION_FAILURE))
+        elif now - self.heard_at > patience:
+            self.worker.log.warning(
+                "the database %s does not answer about a role: cancelling the query", self.target.config.name)
+            self.cancelled_at = now
+            self.worker.cancels.send(self, self.server, None)
+        return 0
+
+    def patience(self):
+        """Seconds that an answer may take: login_timeout, the longest of those proxies that this target serves."""
+        gates = list(self.worker.gates.values())
+        return max([gate.proxy.login_timeout for gate in [g for g in gates if g.target is self.target] or gates])
+
+    def refuse_late(self, bint failed):
+        """Tell those who have waited long enough; `failed`: an attempt has just failed, which is the last one for some."""
+        cdef double now = self.context.loop.now
+        for login in self.cache.waiters():
+            limit = login.gate.proxy.connection_borrow_timeout
+            if not failed and limit == 0:
+                limit = self.patience() + CANCEL_GRACE  # the attempt ends first
+            if now - login.asked_at >= limit:
+                self.context.counters.borrow_timeouts += 1
+                login.client.refuse(self.too_late(now - login.asked_at), CloseReason.LOGIN_TIMEOUT)
+
+    def too_late(self, seconds):
+        """The words of a borrow timeout: it is one."""
+        why = self.last_error or "FATAL: the database gave no answer"
+        return PgError(
+            "Timed-out waiting to acquire database connection.", Sqlstate.CONNECTION_EXCEPTION, "FATAL",
+            f"The user could not be read from the database for {seconds:.1f} seconds: {why}.",
+            "See whether the database is up; the wait is the setting connection_borrow_timeout.")
 
     def shut(self):
         """The worker ends."""
         if self.server is not None:
             self.server.terminate()
 
+
+cdef bint passing(object error) except -1:
+    """Whether waiting may help: `error` is a failed opening's or query's, None for a connection that broke off."""
+    return failure_scope(error) is not FailureScope.CLIENTS

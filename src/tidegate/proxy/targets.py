@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tidegate.proxy.worker import Worker
 
 READER_GRACE = 5.0
-"""Seconds beyond login_timeout that a replaced reader of roles stays: by then nobody waits for its answers."""
+"""Seconds beyond the longest wait that a replaced reader of roles stays: by then nobody waits for its answers."""
 
 
 class Targets:
@@ -102,7 +102,9 @@ class Targets:
     def _replace_reader(self, name: str) -> None:
         reader = self._readers.pop(name, None)
         if reader is not None:
-            patience = max((proxy.login_timeout for proxy in self._worker.config.proxies), default=0.0)
+            patience = max(
+                max(proxy.login_timeout, proxy.connection_borrow_timeout) for proxy in self._worker.config.proxies
+            )
             self._replaced.append((reader, self._worker.loop.now + patience + READER_GRACE))
 
     def learnt(self, told: Learnt) -> None:

@@ -105,6 +105,91 @@ def test_a_result_nobody_asked_for_is_an_error() -> None:
         cache.failed(["ann"], DOWN, 1.0)
 
 
+# Reads that come to nothing
+
+
+def asked(*names: str, at: float = 1.0) -> RoleCache[str, str]:
+    """A cache with a read of each of these under way."""
+    cache: RoleCache[str, str] = RoleCache(0.0)
+    for name in names:
+        cache.need(name, at, f"{name}'s client")
+    assert cache.next_batch(at) == list(names)
+    return cache
+
+
+def test_a_postponed_read_is_due_again_with_all_who_waited() -> None:
+    cache = asked("ann", "bob")
+    cache.need("ann", 2.0, "later")
+    assert cache.postponed(["ann", "bob"], 3.0) == []
+    assert sorted(cache.waiters()) == ["ann's client", "bob's client", "later"] and cache.waiting == 3
+    assert cache.next_batch(3.0) == ["ann", "bob"]
+    assert [resumed.waiter for resumed in cache.loaded("ann", ANN)] == ["ann's client", "later"]
+
+
+def test_a_postponed_read_hands_out_the_last_known_answer() -> None:
+    cache = cache_with(ANN, read_at=10.0, ttl=0.0)
+    cache.need("ann", 20.0, "again")
+    cache.next_batch(20.0)
+    assert cache.postponed(["ann"], 21.0) == [Resumed("again", Answer(ANN, 10.0, stale=True))]
+    assert cache.waiting == 0 and cache.next_batch(22.0) == []
+
+
+def test_a_stalled_read_waits_and_is_read_alone() -> None:
+    cache = asked("ann", "bob")
+    assert cache.stalled("ann", 10.0) == cache.postponed(["bob"], 10.0) == []
+    assert cache.next_batch(10.0) == ["bob"], "the others at once"
+    assert cache.held_for(10.0) is None, "not beside them"
+    cache.loaded("bob", ANN)
+    assert cache.held_for(10.5) == 0.5
+    assert cache.next_batch(10.9) == []
+    cache.need("eve", 11.0, "eve's client")
+    assert cache.next_batch(11.0) == ["eve"], "others go first"
+    cache.loaded("eve", ANN)
+    assert cache.next_batch(11.0) == ["ann"]
+    assert not cache.kept_waiting
+    cache.need("bob", 11.1, "bob's next")
+    assert cache.kept_waiting and cache.next_batch(11.1) == [], "nobody's read is behind it"
+    assert [resumed.waiter for resumed in cache.loaded("ann", ANN)] == ["ann's client"]
+    assert cache.next_batch(11.2) == ["bob"]
+
+
+def test_pauses_of_a_stalled_read_grow_and_end_with_an_answer() -> None:
+    cache = asked("ann")
+    pauses = []
+    now = 10.0
+    for _ in range(6):
+        cache.stalled("ann", now)
+        pauses.append(cache.held_for(now))
+        now += pauses[-1] or 0.0
+        assert cache.next_batch(now) == ["ann"]
+    assert pauses == [1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
+    cache.loaded("ann", ANN)
+    cache.need("ann", now + 1, "next")
+    assert cache.next_batch(now + 1) == ["ann"]
+
+
+def test_a_suspect_stays_one_when_its_client_leaves() -> None:
+    cache = asked("ann")
+    cache.forget("ann", "ann's client")
+    cache.stalled("ann", 10.0)
+    assert cache.waiting == 0
+    cache.need("ann", 10.1, "again")
+    assert cache.next_batch(10.1) == [] and cache.held_for(10.1) == pytest.approx(0.9)
+    cache.forget("ann", "again")
+    assert cache.held_for(10.2) is None
+
+
+def test_suspects_are_forgotten_in_time() -> None:
+    cache = asked("ann")
+    cache.forget("ann", "ann's client")
+    cache.stalled("ann", 10.0)
+    cache.need("bob", 1000.0, "bob's client")
+    cache.next_batch(1000.0)
+    cache.stalled("bob", 1000.0)
+    cache.need("ann", 1000.1, "again")
+    assert cache.next_batch(1000.1) == ["ann"]
+
+
 # Before a refusal
 
 
@@ -300,19 +385,25 @@ class RoleCacheMachine(RuleBasedStateMachine):
             assert key not in self.reads
             self.reads[key] = self.now
 
-    @rule(key=keys, fails=st.booleans())
-    def end_read(self, key: str, fails: bool) -> None:
+    @rule(key=keys, how=st.sampled_from(["loaded", "failed", "postponed", "stalled"]))
+    def end_read(self, key: str, how: str) -> None:
         began = self.reads.pop(key, None)
         if began is None:
             return
-        if fails:
+        if how == "failed":
             resumed = self.cache.failed([key], DOWN, self.now)
+        elif how == "postponed":
+            resumed = self.cache.postponed([key], self.now)
+        elif how == "stalled":
+            resumed = self.cache.stalled(key, self.now)
         else:
             resumed = self.cache.loaded(key, RoleRecord(key, None, valid_until=began))
         for one in resumed:
             waited_for, earliest = self.waiting.pop(one.waiter)
             assert waited_for == key
-            if not fails:
+            if how in ("postponed", "stalled"):
+                assert one.answer is not None and one.answer.stale
+            if how == "loaded":
                 self.served(one.waiter, key, earliest, one.answer)
 
     @rule(key=keys)
@@ -331,11 +422,11 @@ class RoleCacheMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Whatever happened before, whoever waits is served in the end."""
-        for _ in range(3):
+        for _ in range(6):
             self.now += 10.0
             self.begin_reads()
             for key in list(self.reads):
-                self.end_read(key, fails=False)
+                self.end_read(key, "loaded")
         assert not self.waiting
 
 
