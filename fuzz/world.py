@@ -81,7 +81,6 @@ class FuzzedWorker(Worker):
         self.loop = self.context.loop
         self.counters = self.context.counters
         self.log = LOG
-        self.exchange_keys = ExchangeKeys(bytes(32))
         self.cleartext = CleartextCache()
         self.cancel_keys = CancelKeys(0, bytes(32))
         self.cancels = Cancels(self)
@@ -92,6 +91,7 @@ class FuzzedWorker(Worker):
         self.lingering: set[Relay] = set()
         self._secrets: dict[str, Secret] = {}
         target = config.targets[0]
+        self.exchange_keys = {target.name: ExchangeKeys(bytes(32))}
         self.targets = {target.name: Target(self.context, self, target, Budget(SERVERS), network, 0)}
         clients = mmap.mmap(-1, clients_size(len(config.proxies), self.workers))
         format_clients(clients, len(config.proxies), self.workers)

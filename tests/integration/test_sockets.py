@@ -125,7 +125,13 @@ def test_messages_larger_than_the_sockets_buffer_arrive_in_order_with_their_desc
     def message(number: int) -> Configure:
         listener = Listener(proxy="p", address="a", unix=False, fd=write_end)
         return Configure(
-            round=number, config={"x": "y" * 500_000}, targets={}, proxies={}, removed=(), added=(listener,)
+            round=number,
+            config={"x": "y" * 500_000},
+            targets={},
+            proxies={},
+            mock_keys={},
+            removed=(),
+            added=(listener,),
         )
 
     def receive(end: socket.socket) -> list[Message]:

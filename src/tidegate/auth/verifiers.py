@@ -96,9 +96,9 @@ class ExchangeKeys:
     mock's does, so that it neither changes between workers nor tells a known user from an unknown one.
     """
 
-    def __init__(self, secret: bytes, capacity: int = 10_000) -> None:
-        """`secret` is the cluster's own: all workers need the same, or an unknown user's salt would change."""
-        self._secret = secret
+    def __init__(self, mock_key: bytes, capacity: int = 10_000) -> None:
+        """`mock_key`: see that module; all workers need the same, or an unknown user's salt would change."""
+        self.mock_key = mock_key
         self._derived = lru_cache(maxsize=capacity)(self._derive)
 
     def keys(self, user: str, secret: Secret) -> ScramKeys:
@@ -107,10 +107,10 @@ class ExchangeKeys:
             return secret
         if isinstance(secret, Plain):
             return self._derived(user, secret.password)
-        return ScramKeys.mock(_octets(user), self._secret)
+        return ScramKeys.mock(_octets(user), self.mock_key)
 
     def _derive(self, user: str, password: str) -> ScramKeys:
-        return ScramKeys.from_password(password, ScramKeys.stable_salt(_octets(user), self._secret))
+        return ScramKeys.from_password(password, ScramKeys.stable_salt(_octets(user), self.mock_key))
 
 
 class CleartextCache:

@@ -1,4 +1,4 @@
-"""What a worker is given at its start: its number, the shared secret and memory, its sockets, the settings.
+"""What a worker is given at its start: its number, keys, shared memory, its sockets, the settings.
 
 Owns the shape of that one record, the first line on a worker's control channel. Refuses to make or open any of it:
 the supervisor does (`supervisor`, `sockets`), and the file descriptors in it are inherited under the same numbers.
@@ -35,8 +35,8 @@ class Boot:
     worker: int
     """Its number, from 0; a restarted worker has the number of the one it replaces."""
     workers: int
-    secret: str
-    """32 random bytes in hex, the same for all workers: mock salts."""
+    mock_keys: dict[str, str]
+    """Target name -> 32 bytes in hex, the same for all workers: what salts are made up with (`auth.mock_key`)."""
     listeners: tuple[Listener, ...]
     budget_fd: int
     """memfd with the shared budget (pool/slot_table.pyx), to be mapped whole, read-write and shared."""

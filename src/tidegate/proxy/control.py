@@ -54,6 +54,8 @@ class Configure:
     """As in Boot. A target whose address changed has a new number: another database, another budget."""
     proxies: dict[str, int]
     """As in Boot."""
+    mock_keys: dict[str, str]
+    """As in Boot."""
     removed: tuple[str, ...]
     """Addresses of listeners."""
     added: tuple[Listener, ...]

@@ -27,6 +27,7 @@ cdef class Route:
 cdef class Gate(Entrance):
     cdef readonly Context context
     cdef readonly object worker
+    cdef readonly object exchange_keys  # auth.verifiers.ExchangeKeys, for SCRAM with whom has no verifier
     cdef readonly object proxy  # config.model.ProxyConfig
     cdef readonly Target target
     cdef readonly ClientLimit limit

@@ -47,6 +47,7 @@ cdef class Gate(Entrance):
         """Take a new configuration, which is the worker's already."""
         self.proxy = proxy
         self.target = target
+        self.exchange_keys = self.worker.exchange_keys[proxy.target]
         self.limit = limit
         self.most_clients = proxy.max_client_connections
         self.passes_through = not self.worker.config.users

@@ -237,7 +237,7 @@ cdef class ClientLogin:
         """What the exchange is held with: for those who have no such verifier, keys made up or derived."""
         if isinstance(self.secret, ScramKeys):
             return self.secret
-        return self.gate.worker.exchange_keys.keys(self.user, self.secret)
+        return self.gate.exchange_keys.keys(self.user, self.secret)
 
     cdef int wrong_password(self, bytes proof) except -1:
         """Refuse; but have the role read once more before that, for its password may just have been changed.

@@ -1,4 +1,4 @@
-"""What all workers share, made once by the supervisor: budget and client counts, wake-up and peer sockets, the secret.
+"""What all workers share, made once by the supervisor: budget and client counts, wake-up and peer sockets.
 
 Owns these descriptors, which outlive every worker, which target has which part of the budget, and which proxy which
 count of clients. Refuses to use them.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import secrets
 import socket
 from collections.abc import Collection, Mapping, Sequence
 
@@ -53,7 +52,6 @@ class Shared:
             end.setblocking(False)
         self.inbox_fds = tuple(inbox.fileno() for inbox, _ in pairs)
         self.peer_fds = tuple(peer.fileno() for _, peer in pairs)
-        self.secret = secrets.token_hex(32)
         self._numbers: dict[TargetKey, int] = {}
         self._proxies: dict[str, int] = {}
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import secrets
 import signal
 import sys
 from collections.abc import Mapping
@@ -23,6 +24,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tidegate.auth.mock_key import mock_key
 from tidegate.config.load import load
 from tidegate.config.model import Config, LogFormat, TargetConfig
 from tidegate.errors import ConfigError
@@ -86,6 +88,7 @@ class Supervisor:
         self._command = command
         self._reloading = asyncio.Lock()
         self._stopping = False
+        self._random_key = secrets.token_bytes(32)
         self._hasten: asyncio.TimerHandle | None = None
         self._recover_timer: asyncio.TimerHandle | None = None
         self._reload_tasks: set[asyncio.Task[None]] = set()
@@ -219,6 +222,7 @@ class Supervisor:
                 config=self._config.to_dict(),
                 targets=self._targets,
                 proxies=self._proxies,
+                mock_keys=self._mock_keys(),
                 removed=tuple(listener.address for listener in describe(change.removed, worker)),
                 added=describe(change.added, worker),
             )
@@ -235,6 +239,13 @@ class Supervisor:
         if failed:
             raise ConfigError("\n".join(failed))
 
+    def _mock_keys(self) -> dict[str, str]:
+        """What workers make salts up with, by target."""
+        users = [user.password or "" for user in self._config.users]
+        return {
+            target.name: mock_key(target.password, users, self._random_key).hex() for target in self._config.targets
+        }
+
     # CrewEvents
 
     def outfit(self, worker: int) -> tuple[Boot, list[int]]:
@@ -243,7 +254,7 @@ class Supervisor:
         boot = Boot(
             worker=worker,
             workers=self._config.workers,
-            secret=self._shared.secret,
+            mock_keys=self._mock_keys(),
             listeners=listeners,
             budget_fd=self._shared.budget_fd,
             targets=self._targets,

@@ -70,7 +70,7 @@ class Worker:
         self.loop: Loop = self.context.loop
         self.counters = self.context.counters
         self.log = LOG
-        self.exchange_keys = ExchangeKeys(bytes.fromhex(boot.secret))
+        self.exchange_keys: dict[str, ExchangeKeys] = {}
         self.cleartext = CleartextCache()
         # A secret of this process alone: it counts its clients from 1, as the worker did that it may have replaced.
         self.cancel_keys = CancelKeys(boot.worker, secrets.token_bytes(32))
@@ -94,7 +94,7 @@ class Worker:
         self._swept_at = 0.0
         self._told: dict[str, int | float] = {}
         self._unsaid: deque[Message] = deque(maxlen=UNSAID_KEPT)
-        self._take_config(boot.targets, boot.proxies)
+        self._take_config(boot.targets, boot.proxies, boot.mock_keys)
         for one in boot.learnt:
             self.targets.learnt(one)
         self._channel = Channel(self.loop, control_fd, self.received, self._abandoned, decoder)
@@ -110,10 +110,11 @@ class Worker:
 
     # --- configuration -----------------------------------------------------------------------------------------------
 
-    def _take_config(self, numbers: dict[str, int], counts: dict[str, int]) -> None:
+    def _take_config(self, numbers: dict[str, int], counts: dict[str, int], mock_keys: dict[str, str]) -> None:
         set_up(self.config.log_level, self.config.log_format, f"worker {self.index}")
         self._choose_ring()
         self._secrets.clear()
+        self._take_mock_keys(mock_keys)
         self.targets.configure(numbers)
         for proxy in self.config.proxies:
             limit = ClientLimit(self._counts, counts[proxy.name], self.index)
@@ -123,6 +124,13 @@ class Worker:
             else:
                 gate.configure(proxy, self.targets[proxy.target], limit)
         self.targets.regroup()
+
+    def _take_mock_keys(self, mock_keys: dict[str, str]) -> None:
+        """Targets whose key is the same keep what was derived with it."""
+        known = {ring.mock_key: ring for ring in self.exchange_keys.values()}
+        for name, text in mock_keys.items():
+            key = bytes.fromhex(text)
+            self.exchange_keys[name] = known[key] = known.get(key) or ExchangeKeys(key)
 
     def secret_of(self, user: UserConfig) -> Secret:
         """A listed user's password or verifier, parsed once."""
@@ -142,7 +150,7 @@ class Worker:
             for address in message.removed:
                 if address in self.listeners:
                     self._stop_listening(address)
-            self._take_config(message.targets, message.proxies)
+            self._take_config(message.targets, message.proxies, message.mock_keys)
             self._listen(message.added)
         except (ValueError, KeyError, TypeError, OSError) as problem:
             error = f"{type(problem).__name__}: {problem}"

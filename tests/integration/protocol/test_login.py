@@ -45,20 +45,56 @@ def test_unknown_user_looks_like_a_wrong_password(direct: Side, proxied: Side) -
         assert refusal(as_user(proxied, "nobody_at_all", "x")) == refusal(as_user(direct, "nobody_at_all", "x"))
 
 
+def salt(side: Side, user: str) -> bytes:
+    """What anyone is told who begins to log in."""
+    with side.open() as client:
+        client.send(m.startup({"user": user, "database": side.database}))
+        assert client.read().body.startswith(b"\0\0\0\x0aSCRAM-SHA-256\0")
+        first = b"n,,n=,r=abcdefghijklmnopqrstuvwx"
+        client.send(m.message("p", b"SCRAM-SHA-256\0" + len(first).to_bytes(4, "big") + first))
+        reply = client.read()
+        assert reply.kind == "R", reply
+        return reply.body.split(b",")[1]
+
+
 def test_unknown_user_has_a_constant_salt(proxied: Side) -> None:
     """Whoever probes for users by asking twice learns nothing."""
+    assert salt(proxied, "nobody_at_all") == salt(proxied, "nobody_at_all") != salt(proxied, "nobody_else")
 
-    def salt(user: str) -> bytes:
-        with proxied.open() as client:
-            client.send(m.startup({"user": user, "database": proxied.database}))
-            assert client.read().body.startswith(b"\0\0\0\x0aSCRAM-SHA-256\0")
-            first = b"n,,n=,r=abcdefghijklmnopqrstuvwx"
-            client.send(m.message("p", b"SCRAM-SHA-256\0" + len(first).to_bytes(4, "big") + first))
-            reply = client.read()
-            assert reply.kind == "R", reply
-            return reply.body.split(b",")[1]
 
-    assert salt("nobody_at_all") == salt("nobody_at_all") != salt("nobody_else")
+def side_of(proxy: Proxy) -> Side:
+    return Side("proxied", proxy.host, proxy.port, "wire", "wire", "wire", 2)
+
+
+@pytest.mark.parametrize("listed", [False, True], ids=["pass-through", "listed users"])
+def test_the_salt_outlives_the_proxy(postgres: Postgres, direct: Side, listed: bool) -> None:
+    """Nor by asking another instance, or after a restart, a reload, a crash of a worker."""
+    users = [{"name": direct.user, "password": direct.password}] if listed else []
+    names = ["nobody_at_all", "nobody_else", *([direct.user] if listed else [])]
+
+    def seen(proxy: Proxy) -> list[bytes]:
+        return [salt(side_of(proxy), name) for name in names]
+
+    with Proxy(postgres, users=users) as proxy, Proxy(postgres, users=users, top={"workers": 2}) as another:
+        before = seen(proxy)
+        assert seen(another) == seen(another) == before
+        proxy.users += [{"name": "more", "password": "more"}] if listed else []
+        proxy.reload()
+        assert seen(proxy) == before
+        proxy.stop()
+        proxy.start()
+        assert seen(proxy) == before
+
+
+def test_the_salt_depends_on_the_proxy_s_own_password() -> None:
+    """What anyone could work out would be no mock. Without any secret it is random."""
+    with Postgres(hba=("local all all trust", "host all all 127.0.0.1/32 trust")) as postgres:
+        postgres.start()
+        salts = []
+        for password in ("one", "two", "", ""):
+            with Proxy(postgres, target={"max_connections": 2, "password": password}) as proxy:
+                salts.append(salt(side_of(proxy), "nobody_at_all"))
+        assert len(set(salts)) == 4
 
 
 def test_right_password(proxied: Side, role: str) -> None:

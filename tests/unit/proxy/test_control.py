@@ -45,7 +45,7 @@ LEARNT = Learnt(
 BOOT = Boot(
     worker=1,
     workers=2,
-    secret="00ff",
+    mock_keys={"main": "00ff"},
     listeners=(LISTENER, Listener(proxy="main", address="/run/.s.PGSQL.5432", unix=True, fd=10)),
     budget_fd=3,
     targets={"main": 0},
@@ -62,6 +62,7 @@ CONFIGURE = Configure(
     config={"a": [1]},
     targets={"main": 3},
     proxies={"main": 0},
+    mock_keys={"main": "00ff"},
     removed=("127.0.0.1:1",),
     added=(LISTENER,),
 )
