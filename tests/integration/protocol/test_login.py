@@ -264,3 +264,39 @@ def test_methods_with_users_from_the_configuration(postgres: Postgres, direct: S
             assert refusal(as_user(side, direct.user, "wrong")) == expected
             unlisted = refusal(as_user(side, "postgres", "postgres"))
             assert unlisted == (*expected[:3], expected[3].replace(direct.user, "postgres"))
+
+
+END_IDLE = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = %s AND state = 'idle'"
+
+
+def test_listed_users_are_the_operator_s_word(postgres: Postgres, role: str) -> None:
+    """The database is asked when a server is opened, as docs/configuration.md says; then its words are passed on."""
+    users = [{"name": role, "password": role}]
+    with Proxy(postgres, target={"max_connections": 2}, users=users) as proxy:
+        side = Side("proxied", proxy.host, proxy.port, role, role, "postgres", 2)
+        side.login().quit()
+        postgres.sql(f"ALTER ROLE {role} NOLOGIN")
+        with side.login() as client:
+            assert client.value("SELECT current_user") == role
+        postgres.sql(END_IDLE, [role])
+        with side.login() as client:
+            client.send(m.query("SELECT 1"))
+            (refused,) = client.read_to_end()
+            assert error_fields(refused)["C"] == "28000" and "not permitted to log in" in error_fields(refused)["M"]
+
+
+def test_a_role_s_new_settings_come_with_new_servers(postgres: Postgres, role: str) -> None:
+    """And both ways to hasten that which docs/configuration.md names; who is logged in stays."""
+    with Proxy(postgres, target={"max_connections": 2}) as proxy:
+        side = Side("proxied", proxy.host, proxy.port, role, role, "postgres", 2)
+        with side.login() as client:
+            before = client.value("SHOW work_mem")
+            postgres.sql(f"ALTER ROLE {role} SET work_mem = '7MB'")
+            assert client.value("SHOW work_mem") == before != "7MB"
+            postgres.sql(END_IDLE, [role])
+            assert client.value("SHOW work_mem") == "7MB"
+            postgres.sql(f"ALTER ROLE {role} SET work_mem = '9MB'")
+            assert client.value("SHOW work_mem") == "7MB"
+            proxy.proxy["init_query"] = "SELECT 1 /* renewed */"
+            proxy.reload()
+            assert client.value("SHOW work_mem") == "9MB"
