@@ -23,6 +23,7 @@ from tidegate.proxy.learnt import Learnt
 from tidegate.proxy.reclaim import Reclaimer
 from tidegate.proxy.rolereader import RoleReader
 from tidegate.proxy.target import Target
+from tidegate.proxy.unreachable import drop_unreachable
 
 if TYPE_CHECKING:
     from tidegate.proxy.cancel import Cancels
@@ -166,6 +167,8 @@ class Targets:
         for target in [target for target in self._retired if not target.servers and id(target) not in in_use]:
             self._retired.remove(target)
             self.past.update(target.stats())
+        for target in self:
+            drop_unreachable(target.servers)
         for reader in self._every_reader():
             reader.check(now)
         for reader, until in self._replaced:
