@@ -2,7 +2,8 @@
 
 Owns the short connections on which CancelRequests travel. Refuses to guess: a request goes to the server that runs the
 statement of the very client whose key it carries, or nowhere. A server is not lent to anyone else before the database
-has closed the cancel connection, since until then the signal may still be on its way.
+has closed the cancel connection, since until then the signal may still be on its way; one whose cancel connection ends
+in any other way, or does not end within server_login_timeout, is never lent again.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
@@ -15,17 +16,22 @@ from tidegate.errors import CloseReason
 from tidegate.proxy.keys import worker_of
 from tidegate.wire.postgres import messages
 
-PATIENCE = 10.0  # seconds for the database to take a cancel request
+PATIENCE = 10.0  # seconds for another worker to say that it has dealt with a cancel request
 
 
 cdef class CancelConnection(StreamOwner):
-    """One CancelRequest to the database."""
+    """One CancelRequest to the database.
+
+    PostgreSQL sends the signal before it closes the connection (ProcessCancelRequest in postmaster.c, or
+    backend_startup.c), so only the end that was read says that none will come any more.
+    """
     cdef Stream stream
     cdef readonly Context context
     cdef object target
     cdef Server server
     cdef object done  # called once at the end, or None
     cdef bytes request
+    cdef bint sent
     cdef bint ended
 
     def __init__(self, Context context, target, Server server, done):
@@ -35,15 +41,16 @@ cdef class CancelConnection(StreamOwner):
         self.done = done
         self.request = messages.cancel_request(server.pid, server.key)
         server.cancels += 1
-        context.loop.call_later(PATIENCE, self.end)
+        context.loop.call_later(target.config.server_login_timeout, self.give_up)
 
     def open(self, int fd):
         self.stream = attach(self.context.loop, fd, self, True)
 
     cdef int connected(self, int error) except -1:
         if error:
-            self.end()
+            self.give_up()
         else:
+            self.sent = True
             # In its order: the query that it is about may not have left yet.
             self.stream.write_soon(PyBytes_AS_STRING(self.request), PyBytes_GET_SIZE(self.request))
         return 0
@@ -53,19 +60,28 @@ cdef class CancelConnection(StreamOwner):
         cdef Py_ssize_t got
         while self.stream.may_read:
             got = self.stream.read(byte, sizeof(byte))
-            if got == 0 or got == BROKEN:
+            if got == 0:
                 self.end()
+                break
+            if got == BROKEN:
+                self.give_up()
                 break
             if got == WOULD_BLOCK:
                 break
         return 0
 
     cdef int failed(self, object error) except -1:
-        self.end()
+        self.give_up()
         return 0
 
+    def give_up(self):
+        """Wait no longer. What was sent may still be read: then whatever the server does by that time is cancelled."""
+        if self.sent and not self.ended:
+            self.server.tainted = True
+        self.end()
+
     def end(self):
-        """The database has closed this connection, or will not."""
+        """The database has dealt with the request, or `give_up` has seen to the server."""
         cdef object done = self.done
         if self.ended:
             return

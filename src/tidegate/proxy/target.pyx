@@ -314,7 +314,7 @@ cdef class Target(Door):
         return 0
 
     def cancel_ended(self, Server server):
-        """The database has dealt with a cancel request for this server."""
+        """A cancel request for this server was dealt with, or given up (then the server is tainted)."""
         server.cancels -= 1
         if server.cancels == 0 and server.phase == READY and server.borrower is None and server.queue.count == 0:
             self.take_back(server)
