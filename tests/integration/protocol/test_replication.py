@@ -5,12 +5,17 @@ Protocol documentation, "Streaming Replication Protocol".
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from tests.support import messages as m
 from tests.support.sides import Side
 from tests.support.tidegate import wait_until
 from tests.support.wire import ServerError, rows, sqlstates
+
+ASLEEP = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND query ~ '/. walsender'"
+SOON = 3.0  # seconds within which what was cancelled must have ended
 
 
 def test_identify_system(direct: Side, proxied: Side, churned: None) -> None:
@@ -61,6 +66,27 @@ def test_a_client_that_just_goes(direct: Side, proxied: Side, streaming: bool) -
             client.read_to_end()
             client.sock.close()
             wait_until(lambda: watcher.value(walsenders) == "0", "the walsender is gone")
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_cancel(direct: Side, proxied: Side, churned: None, streaming: bool) -> None:
+    """A CancelRequest reaches the walsender, whose bytes nobody reads on the way: a query ends, so does a stream."""
+    for side in (direct, proxied):
+        with side.login(replication="database") as client, direct.login() as watcher:
+            if streaming:
+                position = rows(client.ask(m.query("IDENTIFY_SYSTEM")))[0][2]
+                assert position is not None
+                client.send(m.query(f"START_REPLICATION PHYSICAL {position.decode()}"))
+                client.read_until("W")
+            else:
+                client.send(m.query("SELECT pg_sleep(20) /* walsender */"))
+                while watcher.value(ASLEEP) == "0":
+                    time.sleep(0.01)
+            began = time.monotonic()
+            client.cancel()
+            assert sqlstates(client.read_ready()) == ["57014"]
+            assert time.monotonic() - began < SOON
+            assert client.value("SELECT 'alive'") == "alive"
 
 
 def test_commands_need_a_replication_connection(direct: Side, proxied: Side) -> None:
