@@ -121,10 +121,12 @@ cdef class Backend(Server):
             if answer:
                 self.send_bytes(answer)
             pos += length + 1
-            if self.login.done:
-                self.phase = READY
+            if self.pid == 0 and self.login.pid:
                 self.pid = self.login.pid
                 self.key = self.login.key
+                self.lender.identified(self)
+            if self.login.done:
+                self.phase = READY
                 self.reported = self.context.interned.intern(self.login.parameters)
                 self.initial = self.applied = self.context.interned.intern(self.login.initial)
                 self.lender.ready(self)

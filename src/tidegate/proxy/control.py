@@ -83,7 +83,7 @@ class OrphanSlot:
 
     slot: int
     pid: int
-    """Backend process id, or 0 if not known: then by the port."""
+    """Backend process id, or 0 if the login had not come so far: then by the port."""
     port: int
     """Client port in pg_stat_activity, or 0 if not known (or a Unix socket). Never both 0 in a question."""
 

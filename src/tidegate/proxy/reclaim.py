@@ -1,6 +1,13 @@
 """Slots of a worker that died: free once its backends are gone from the database.
 
 Owns the question to pg_stat_activity. Refuses to free a slot: the supervisor does, by what it hears.
+
+Whoever asks sees every backend's process id. The other columns (pg_stat_get_activity in pgstatfuncs.c) are NULL in the
+rows of roles that it is no member of, unless it is a superuser or in pg_read_all_stats, which the proxy's own login
+need not be. So a backend is gone when no row has its process id but those of processes that are seen to be no
+client's. A number that another backend has got by then keeps the slot until that one ends, too: rather that than one
+too many. A backend whose process id the dead worker had not heard of yet is known by its port, where ports can be
+seen.
 """
 
 from __future__ import annotations
@@ -17,7 +24,7 @@ if TYPE_CHECKING:
 
 ALIVE_SQL = (
     b"SELECT pid::pg_catalog.text, client_port::pg_catalog.text FROM pg_catalog.pg_stat_activity"
-    b" WHERE backend_type OPERATOR(pg_catalog.=) 'client backend'"
+    b" WHERE backend_type IS NULL OR backend_type OPERATOR(pg_catalog.=) ANY (ARRAY['client backend', 'walsender'])"
 )
 
 

@@ -4,9 +4,12 @@ Owns what is not yet known to be gone, when to ask about it, and what an answer 
 asking itself: time comes in as an argument (seconds, monotonic), questions go out as messages for any live worker.
 
 A backend outlives its client's socket for as long as its query runs, so a dead worker's slot counts until the
-database's own list (pg_stat_activity) no longer has its backend: by process id, or by client port if the worker died
-before it had learned the id. With neither, the connection was never logged in, and the database gives up on it by
-itself; it is waited for as long as a login may take.
+database's own list (pg_stat_activity) no longer has its backend, by process id.
+
+A worker hears the process id when the database has taken the login. One that died before that leaves a connection
+which the database need not list yet, and ends by itself: its other end is closed, and there is nothing to do but to
+read that. It is waited for as long as a login may take, and then until its client port is not listed either
+(`reclaim`).
 """
 
 from __future__ import annotations
@@ -45,8 +48,8 @@ class _Target:
 
     name: str
     pending: dict[int, _Pending] = field(default_factory=dict)
-    unknown: dict[int, float] = field(default_factory=dict)
-    """Slot -> when it is freed unasked."""
+    logging_in: dict[int, tuple[OrphanSlot, float]] = field(default_factory=dict)
+    """Slot -> the orphan without a process id, and when it should be gone."""
     pause: float = PAUSE_FIRST
     ask_at: float = 0.0
 
@@ -63,10 +66,10 @@ class Recovery:
         """Take in a dead worker's slots of one target."""
         one = self._targets.setdefault(target, _Target(name))
         for orphan in orphans:
-            if orphan.pid or orphan.port:
+            if orphan.pid:
                 one.pending[orphan.slot] = _Pending(orphan, self._round + 1)
             else:
-                one.unknown[orphan.slot] = now + login_timeout
+                one.logging_in[orphan.slot] = orphan, now + login_timeout
         one.pause = PAUSE_FIRST
         one.ask_at = now + PAUSE_FIRST
 
@@ -83,12 +86,16 @@ class Recovery:
         return questions
 
     def expire(self, now: float) -> int:
-        """Free what could not be asked about and had its time; how many."""
+        """A login's time is over: free what cannot be asked about (how many?), have the others asked about."""
         freed = 0
         for number, one in list(self._targets.items()):
-            for slot in [slot for slot, deadline in one.unknown.items() if deadline <= now]:
-                del one.unknown[slot]
-                freed += self._keeper.reclaim(number, slot)
+            for orphan in [orphan for orphan, deadline in one.logging_in.values() if deadline <= now]:
+                del one.logging_in[orphan.slot]
+                if orphan.port:
+                    one.pending[orphan.slot] = _Pending(orphan, self._round + 1)
+                    one.ask_at = min(one.ask_at, now)
+                else:
+                    freed += self._keeper.reclaim(number, orphan.slot)
             self._forget_if_done(number)
         return freed
 
@@ -110,15 +117,15 @@ class Recovery:
         one = self._targets.pop(target, None)
         if one is None:
             return 0
-        return sum(self._keeper.reclaim(target, slot) for slot in (*one.pending, *one.unknown))
+        return sum(self._keeper.reclaim(target, slot) for slot in (*one.pending, *one.logging_in))
 
     def next_at(self) -> float | None:
         """When due() or expire() has something to do, or None."""
         times = [one.ask_at for one in self._targets.values() if one.pending]
-        times += [deadline for one in self._targets.values() for deadline in one.unknown.values()]
+        times += [deadline for one in self._targets.values() for _, deadline in one.logging_in.values()]
         return min(times, default=None)
 
     def _forget_if_done(self, number: int) -> None:
         one = self._targets[number]
-        if not one.pending and not one.unknown:
+        if not one.pending and not one.logging_in:
             del self._targets[number]

@@ -42,6 +42,7 @@ cdef class Injection:
 
 cdef class Lender:
     """Whoever opened the server and takes it back."""
+    cdef int identified(self, Server server) except -1
     cdef int ready(self, Server server) except -1
     cdef int take_back(self, Server server) except -1
     cdef int lost(self, Server server, object error) except -1
@@ -64,7 +65,8 @@ cdef class Server(StreamOwner):
     cdef dict prepared  # Statement -> None, least recently used first
     cdef public int max_prepared
     cdef Statement unnamed  # what the unnamed statement is; None: there is none for sure
-    cdef public unsigned int pid
+    cdef public unsigned int pid  # of its backend; 0 until the login was taken
+    cdef public unsigned int port  # that it comes from, as the database sees it; 0 on a Unix socket
     cdef public bytes key  # for CancelRequest
     cdef public int cancels  # cancel requests under way
     cdef readonly int status  # of the last ReadyForQuery

@@ -107,6 +107,10 @@ cdef Statement DOUBTFUL = Statement.__new__(Statement)  # equals nobody's
 
 
 cdef class Lender:
+    cdef int identified(self, Server server) except -1:
+        """The server has taken the login and said its process id; it is not ready yet."""
+        return 0
+
     cdef int ready(self, Server server) except -1:
         """The server has logged in."""
         return 0

@@ -42,6 +42,7 @@ cdef class Target(Door):
     cpdef int act(self) except -1
     cdef int lend(self, Ticket ticket, Slot slot, double now) except -1
     cdef int carry_out(self, list actions) except -1
+    cdef int note_backend(self, Server server) except -1
     cdef int open_server(self, object slot) except -1
     cdef int close_server(self, object slot, object reason) except -1
     cdef int open_failed(self, Server server, object error) except -1

@@ -213,6 +213,9 @@ cdef class Target(Door):
 
     # --- Lender: the servers' side --------------------------------------------------------------------------------
 
+    cdef int identified(self, Server server) except -1:
+        return self.note_backend(server)
+
     cdef int ready(self, Server server) except -1:
         cdef double now = self.context.loop.now
         about = server.login.about
@@ -225,7 +228,6 @@ cdef class Target(Door):
         server.login = None
         self.last_error = None
         self.context.counters.servers_opened += 1
-        self.budget_note(server)
         self.governor.opened(server.slot, now)
         if about is not None:
             self.resting.opened(server, about.idle_session_timeout)
@@ -362,6 +364,8 @@ cdef class Target(Door):
         slot.handle = server
         self.servers.add(server)
         self.address.connect(server)
+        server.port = self.address.local_port(server)
+        self.note_backend(server)
         self.context.loop.call_later(self.config.server_login_timeout, lambda: self.check_login(server))
         return 0
 
@@ -387,9 +391,10 @@ cdef class Target(Door):
         since = self.governor.oldest_wait_since()
         return 0.0 if since is None else self.context.loop.now - since
 
-    def budget_note(self, Server server):
-        """Leave the backend's identity where the supervisor finds it should this worker die."""
-        self.budget.note(server.slot.budget_slot, server.pid, self.address.local_port(server))
+    cdef int note_backend(self, Server server) except -1:
+        """Leave what is known of the backend where the supervisor finds it should this worker die."""
+        self.budget.note(server.slot.budget_slot, server.pid, server.port)
+        return 0
 
     def learn_limit(self, about):
         """The database has told how many connections it has."""

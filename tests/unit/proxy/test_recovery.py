@@ -11,6 +11,7 @@ from tidegate.proxy.recovery import Recovery
 
 BY_PID = OrphanSlot(slot=1, pid=4711, port=50_001)
 BY_PORT = OrphanSlot(slot=2, pid=0, port=50_002)
+ALSO = OrphanSlot(slot=4, pid=4712, port=0)
 UNKNOWN = OrphanSlot(slot=3, pid=0, port=0)
 
 
@@ -45,18 +46,35 @@ def test_nothing_to_do() -> None:
     assert recovery.expire(1e9) == 0
 
 
-def test_what_can_be_recognised_is_asked_about_until_it_is_gone() -> None:
-    keeper, recovery = make(BY_PID, BY_PORT)
+def test_what_has_a_process_id_is_asked_about_until_it_is_gone() -> None:
+    keeper, recovery = make(BY_PID, ALSO)
     assert recovery.next_at() == pytest.approx(100.1)
     assert recovery.due(100.0) == []
     (question,) = recovery.due(100.1)
-    assert (question.target, question.slots) == ("main", (BY_PID, BY_PORT))
+    assert (question.target, question.slots) == ("main", (BY_PID, ALSO))
     assert recovery.answer(reply(question.round)) == 0
-    assert recovery.answer(reply(question.round, 2)) == 1
+    assert recovery.answer(reply(question.round, 4)) == 1
     (question,) = recovery.due(recovery.next_at() or 0)
     assert question.slots == (BY_PID,)
     assert recovery.answer(reply(question.round, 1)) == 1
-    assert keeper.freed == [(7, 2), (7, 1)]
+    assert keeper.freed == [(7, 4), (7, 1)]
+    assert recovery.next_at() is None
+
+
+def test_what_was_logging_in_is_asked_about_after_a_logins_time() -> None:
+    """Before that, the database need not list it though it is there."""
+    keeper, recovery = make(BY_PID, BY_PORT)
+    (early,) = recovery.due(100.1)
+    assert early.slots == (BY_PID,)
+    recovery.answer(reply(early.round, 1, 2))
+    assert keeper.freed == [(7, 1)]
+    assert recovery.next_at() == 115.0
+    assert recovery.expire(114.9) == 0 and recovery.due(114.9) == []
+    assert recovery.expire(115.0) == 0
+    (question,) = recovery.due(115.0)
+    assert question.slots == (BY_PORT,)
+    assert recovery.answer(reply(early.round, 2)) == 0
+    assert recovery.answer(reply(question.round, 2)) == 1
     assert recovery.next_at() is None
 
 
@@ -72,7 +90,7 @@ def test_pauses_grow_to_a_second_and_start_anew_with_the_next_crash() -> None:
     assert pauses[0] == pytest.approx(0.1)
     assert pauses == sorted(pauses)
     assert pauses[-1] == pytest.approx(1.0)
-    recovery.add(7, "main", [BY_PORT], times[-1], login_timeout=15.0)
+    recovery.add(7, "main", [ALSO], times[-1], login_timeout=15.0)
     assert recovery.next_at() == pytest.approx(times[-1] + 0.1)
 
 
