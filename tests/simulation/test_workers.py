@@ -77,6 +77,22 @@ def test_idle_servers_of_one_worker_serve_another_within_milliseconds() -> None:
     assert workers.budgets[0].held() == LIMIT - 1, "no more was given up than was asked for"
 
 
+@pytest.mark.parametrize("pause", [0.001, 0.002, 0.005, 0.03, 0.2])
+def test_workers_that_take_turns_wait_for_little_more_than_a_connection(pause: float) -> None:
+    """A query is shorter than the time between two looks: when its server comes back nobody has looked since."""
+    workers = Workers(2, 1)
+    for turn in range(40):
+        world = workers.worlds[turn % 2]
+        world.arrive(key("app"), workers.steps * STEP, lambda: 0.0002)
+        for _ in range(200):
+            workers.run((workers.steps + 1) * STEP)
+            if world.score.served(key("app")) == turn // 2 + 1:
+                break
+        workers.run(workers.steps * STEP + pause)
+    assert all(world.score.served(key("app")) == 20 for world in workers.worlds)
+    assert max(world.score.longest_wait() for world in workers.worlds) < 0.015
+
+
 @pytest.mark.parametrize("count", [2, 4])
 def test_saturated_workers_share_equally(count: int) -> None:
     workers = Workers(count, LIMIT)

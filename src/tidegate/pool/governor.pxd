@@ -29,7 +29,8 @@ cdef class Governor:
     cdef list _returned
     cdef int _surplus
     cdef int _over_limit
-    cdef double _look_at
+    cdef readonly bint unseen
+    cdef readonly double look_at
     cdef double _count_at
     cdef double _paused_until
     cdef double _planned_at

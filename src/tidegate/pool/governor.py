@@ -49,10 +49,12 @@ class Governor:
     - the budget signals a change, or `next_wakeup` has come: `overdue`, `sweep`, `plan`.
 
     `borrow` and `give_back` are the whole of it while there are servers enough, and `wait` and `pass_on` while one pool
-    has more clients than servers. Otherwise waiting clients are served by `plan`,
-    first come, first served within a pool; how pools share is explained at `Allocator` and `Quotas`. Opening is paced:
-    at most `open_burst` at a time, one while the last attempt failed, none during the pause after a failure; and never
-    more than clients wait for.
+    has more clients than servers. Otherwise waiting clients are served by `plan`, first come, first served within a
+    pool; how pools share is explained at `Allocator` and `Quotas`. Opening is paced: at most `open_burst` at a time,
+    one while the last attempt failed, none during the pause after a failure; and never more than clients wait for.
+
+    What other workers lack is looked at once a LOOK_PERIOD at most. A server that comes back sooner after a look is
+    `unseen`: nobody is told that it is idle, nor was it asked who waits. If nothing else happens, `plan` at `look_at`.
     """
 
     def __init__(self, budget: Budget, limits_for: LimitsFor, server_limits: ServerLimits, rng: Random) -> None:
@@ -66,25 +68,13 @@ class Governor:
         self.directory = Directory(self.ledger, self.allocator.keeper, limits_for)
         self._server_limits = server_limits
         self._returned: list[Slot] = []
-        self._surplus = 0
-        self._over_limit = 0
-        self._look_at = -_FOREVER
-        self._count_at = -_FOREVER
-        self._planned_at = -_FOREVER
-        self._paused_until = -_FOREVER
-        self._reported_waiting = 0
-        self._reported_idle = 0
-        self._borrowed = 0
-        self._queued = 0
-        self._served = 0
+        self._surplus = self._over_limit = 0
+        self.unseen = False
+        self.look_at = self._count_at = self._planned_at = self._paused_until = -_FOREVER
+        self._reported_waiting = self._reported_idle = 0
+        self._borrowed = self._queued = self._served = self._abandoned = self._overdue = self._failed_clients = 0
         self._waited = 0.0
-        self._abandoned = 0
-        self._overdue = 0
-        self._failed_clients = 0
-        self._opened = 0
-        self._open_failures = 0
-        self._closed = 0
-        self._made_room = 0
+        self._opened = self._open_failures = self._closed = self._made_room = 0
 
     # Pools
 
@@ -118,8 +108,10 @@ class Governor:
         if self.ledger.waiting > 0 or now >= slot.expires_at or slot.generation != pool.generation:
             self._returned.append(slot)
             return True
-        if now >= self._look_at:
+        if now >= self.look_at:
             self._look(now)
+        else:
+            self.unseen = self.sharing is not None
         if self._surplus > 0 or pool.crowded() or self._returned:
             self._returned.append(slot)
             return True
@@ -134,7 +126,7 @@ class Governor:
         ledger = self.ledger
         if ticket is None or slot.state != _LENT or len(ledger.queue) > 1:
             return None
-        if now >= self._look_at or now >= slot.expires_at or slot.generation != pool.generation:
+        if now >= self.look_at or now >= slot.expires_at or slot.generation != pool.generation:
             return None
         if self._surplus > 0 or pool.crowded():
             return None
@@ -155,7 +147,7 @@ class Governor:
         Not if one was there before (so that `plan` has been called), no server is idle anywhere, none can be opened,
         and nothing is due to be looked at.
         """
-        if pool.waiting < 2 or self.ledger.idle > 0 or now >= self._look_at:
+        if pool.waiting < 2 or self.ledger.idle > 0 or now >= self.look_at:
             return True
         return not self.ledger.blocked and pool.need() > 0
 
@@ -347,11 +339,14 @@ class Governor:
                 due = min(due, self._paused_until)
             else:
                 due = min(due, self._planned_at + _RECHECK, max(self.allocator.retry_at, now))
+        if self.unseen:
+            due = min(due, self.look_at)
         return None if due == _FOREVER else due
 
     def _look(self, now: float) -> None:
         """Compares what is held with the limit and with what other workers are owed."""
-        self._look_at = now + _LOOK_PERIOD
+        self.look_at = now + _LOOK_PERIOD
+        self.unseen = False
         idle = self._spare_idle()
         self._over_limit = self.budget.excess(idle, self.ledger.closing)
         self._surplus = max(self._over_limit, self.budget.owed(idle) - self.ledger.closing)

@@ -6,6 +6,7 @@ from tidegate.pool.pool cimport Pool
 from tidegate.pool.slot cimport Slot, Ticket
 from tidegate.proxy.client cimport Client, Door
 from tidegate.proxy.context cimport Context
+from tidegate.proxy.lookout cimport Lookout
 from tidegate.proxy.poolinfo cimport PoolInfo
 from tidegate.proxy.resting cimport Resting
 from tidegate.proxy.server cimport Server
@@ -28,6 +29,7 @@ cdef class Target(Door):
     cdef public object last_error  # PgError of the last failed opening
     cdef double asked_at
     cdef Resting resting
+    cdef Lookout lookout
     cdef bint shared  # with other workers
     cdef public int own  # connections of the proxy's own
     cdef int limit_seen  # that the governor's share of idle servers was worked out from

@@ -18,6 +18,7 @@ from tidegate.pool.slot cimport Slot, Ticket
 from tidegate.proxy.backend cimport Backend
 from tidegate.proxy.client cimport ENTERING, WAITING, Client, Door
 from tidegate.proxy.context cimport Context
+from tidegate.proxy.lookout cimport Lookout
 from tidegate.proxy.poolinfo cimport PoolInfo
 from tidegate.proxy.resting cimport Resting
 from tidegate.proxy.server cimport LOGGING_IN, READY, Borrower, Injection, Server
@@ -94,6 +95,7 @@ cdef class Target(Door):
         self.limit_seen = budget.limit
         self.governor = Governor(
             budget, self.limits_of, server_limits(config, max(self.limit_seen, 1)), random.Random())
+        self.lookout = Lookout(context.loop, self.governor, self.act)
 
     # --- pools ----------------------------------------------------------------------------------------------------
 
@@ -256,6 +258,8 @@ cdef class Target(Door):
                 self.act()
             else:
                 self.context.loop.call_later(0, self.act)
+        elif self.governor.unseen and self.shared:
+            self.lookout.expect()
         return self.resting.came_back(server)
 
     cdef int make_harmless(self, Server server) except -1:
