@@ -1,8 +1,9 @@
-"""pool_size and min_pool_size with several workers: one number for all of them, seen at the database."""
+"""pool_size, min_pool_size, max_db_connections with several workers: one number for all, seen at the database."""
 
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -11,12 +12,13 @@ from tests.support.churn import Churn
 from tests.support.crowd import inside_at_once
 from tests.support.postgres import Postgres
 from tests.support.tidegate import Proxy, wait_until
-from tests.support.watch import Watch, assert_settles
+from tests.support.watch import IN_DATABASE, Watch, assert_settles
 
 Client = psycopg.Connection[tuple[object, ...]]
 
 WORKERS = pytest.mark.parametrize("workers", [2, 4])
 USER = "tenant_a"
+THREE = ("tenant_a", "tenant_b", "app")
 BORROW = {"connection_borrow_timeout": 1}
 USERS: list[dict[str, object]] = [{"name": name, "password": name} for name in ("tenant_a", "tenant_b")]
 
@@ -66,6 +68,63 @@ def test_size_of_a_user_over_databases(postgres: Postgres, tenants: tuple[str, .
         for client in clients:
             client.close()
     assert watch.highest == 3
+
+
+@WORKERS
+def test_size_of_a_database_over_users(postgres: Postgres, tenants: tuple[str, ...], workers: int) -> None:
+    """Three users of one database have so many together; another database has its own, and nobody else's is touched."""
+    databases = {"tenant_a": {"max_db_connections": 4}, "*": {"max_db_connections": 6}}
+    target = {"max_connections": 20}
+    with (
+        Proxy(postgres, proxy=BORROW, databases=databases, target=target, top={"workers": workers}) as proxy,
+        Watch(postgres.dsn(), "tenant_a", count=IN_DATABASE) as watch,
+    ):
+        for _ in range(3):
+            assert inside_at_once([connect(proxy, THREE[number % 3], "tenant_a") for number in range(12)]) == 4
+        assert inside_at_once([connect(proxy, THREE[number % 3], "tenant_b") for number in range(12)]) == 6
+        clients = [connect(proxy, THREE[number % 3], "tenant_a") for number in range(5)]
+        for client in clients[:4]:
+            client.execute("BEGIN")
+        with pytest.raises(psycopg.errors.ConnectionException) as caught:
+            clients[4].execute("SELECT 1")
+        assert "All 4 server connections" in (caught.value.diag.message_detail or "")
+        assert "max_db_connections of the database" in (caught.value.diag.message_hint or "")
+        for client in clients:
+            client.close()
+    assert watch.highest == 4
+
+
+def test_everybody_is_served_under_the_size_of_a_database(postgres: Postgres, tenants: tuple[str, ...]) -> None:
+    """Three users on two workers under two connections: they move between users and workers, and nobody starves."""
+    databases = {"tenant_a": {"max_db_connections": 2}}
+    with (
+        Proxy(postgres, databases=databases, target={"max_connections": 12}, top={"workers": 2}) as proxy,
+        Watch(postgres.dsn(), "tenant_a", count=IN_DATABASE) as watch,
+        ThreadPoolExecutor(12) as pool,
+    ):
+
+        def visit(user: str) -> None:
+            for _ in range(5):
+                with connect(proxy, user, "tenant_a") as client:
+                    assert client.execute("SELECT session_user").fetchall() == [(user,)]
+
+        list(pool.map(visit, THREE * 4))
+    assert watch.highest == 2
+
+
+def test_a_reload_changes_the_size_of_a_database(postgres: Postgres, tenants: tuple[str, ...]) -> None:
+    target = {"max_connections": 12, "max_idle_connections_percent": 100}
+    with (
+        Proxy(postgres, proxy=BORROW, databases={"tenant_a": {}}, target=target, top={"workers": 2}) as proxy,
+        Watch(postgres.dsn(), "tenant_a", count=IN_DATABASE) as watch,
+    ):
+        for size in (0, 5, 3, 7):
+            proxy.databases["tenant_a"] = {"max_db_connections": size}
+            assert proxy.reload()["ok"]
+            most = size or 9
+            if size:
+                wait_until(lambda most=most: watch.now <= most, "those too many are closed", 5)  # type: ignore[misc]
+            assert inside_at_once([connect(proxy, THREE[number % 3], "tenant_a") for number in range(9)]) == most
 
 
 @WORKERS

@@ -8,26 +8,29 @@ from __future__ import annotations
 import threading
 import time
 from types import TracebackType
-from typing import Self
+from typing import LiteralString, Self
 
 import psycopg
 
 COUNT = "SELECT count(*) FROM pg_stat_activity WHERE usename = %s AND backend_type IN ('client backend', 'walsender')"
+IN_DATABASE = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND backend_type = 'client backend'"
 OPEN = "SELECT count(*) FROM pg_stat_activity WHERE usename = %s AND state LIKE 'idle in transaction%%'"
 PAUSE = 0.01  # seconds between two looks
 
 
 class Watch:
-    """Samples while its block runs; `highest` is the most backends of `user` seen at once, `looks` how often.
+    """Samples while its block runs: `now` is how many backends `user` had at the last look, `highest` the most so far.
 
-    `patient`: the database may go away and come back. `highest` may be set to 0 to begin anew.
+    With `count` IN_DATABASE, `user` is the name of a database, and all its backends count. `looks` is how often was
+    looked. `patient`: the database may go away and come back. `highest` may be set to 0 to begin anew.
     """
 
-    def __init__(self, dsn: str, user: str, *, patient: bool = False) -> None:
-        self._dsn, self._user, self._patient = dsn, user, patient
+    def __init__(self, dsn: str, user: str, *, count: LiteralString = COUNT, patient: bool = False) -> None:
+        self._dsn, self._user, self._count, self._patient = dsn, user, count, patient
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._error: BaseException | None = None
+        self.now = 0
         self.highest = 0
         self.looks = 0
 
@@ -59,7 +62,8 @@ class Watch:
     def _sample(self) -> None:
         with psycopg.connect(self._dsn, autocommit=True) as connection:
             while not self._stop.is_set():
-                (count,) = connection.execute(COUNT, [self._user]).fetchone() or (0,)
+                (count,) = connection.execute(self._count, [self._user]).fetchone() or (0,)
+                self.now = count
                 self.highest = max(self.highest, count)
                 self.looks += 1
                 self._stop.wait(PAUSE)

@@ -111,9 +111,11 @@ def _connection_limits(raw: Raw) -> Iterator[Problem]:
 
 def _pool_sizes(raw: Raw) -> Iterator[Problem]:
     for where, entry in database_tables(raw):
-        most, least = entry.get("pool_size", 0), entry.get("min_pool_size", 0)
-        if isinstance(most, int) and isinstance(least, int) and 0 < most < least:
-            yield Problem(where, "min_pool_size", f"must be at most pool_size ({most})", least)
+        least = entry.get("min_pool_size", 0)
+        for name in ("pool_size", "max_db_connections"):
+            most = entry.get(name, 0)
+            if isinstance(most, int) and isinstance(least, int) and 0 < most < least:
+                yield Problem(where, "min_pool_size", f"must be at most {name} ({most})", least)
 
 
 def _database_names(raw: Raw) -> Iterator[Problem]:

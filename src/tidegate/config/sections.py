@@ -90,6 +90,15 @@ class DatabaseConfig:
             most=100_000,
         ),
     )
+    max_db_connections: int = field(
+        default=0,
+        metadata=about(
+            "most server connections to this database, of all users together; 0 = only the target's limit",
+            unit="connections",
+            least=0,
+            most=100_000,
+        ),
+    )
     pool_mode: PoolMode | None = field(
         default=None,
         metadata=about("pool mode for clients of this database", default_shown="the proxy's"),

@@ -1,7 +1,7 @@
 """Which proxies of one target share server connections.
 
-Owns the names of pools: (database, user, init_query, rest). Refuses to make pools (`pool.directory`) and to say how
-many servers one may have (`target`).
+Owns the names of pools: (database, user, init_query, rest), and which entry of a configuration means which database.
+Refuses to make pools (`pool.directory`) and to say how many servers one may have (`target`).
 
 A server is used by all clients of its database and user, whichever proxy they come by, as long as these proxies have
 the same init_query. Where they differ in what limits a pool or its servers, `rest` is the name of the first proxy that
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tidegate.config.model import DatabaseConfig, ProxyConfig
+from tidegate.config.model import ANY_DATABASE, DatabaseConfig, ProxyConfig
 from tidegate.pool.limits import PoolKey
 
 SHARED = 4
@@ -49,6 +49,22 @@ def entry_of(proxy: ProxyConfig, database: str, user: str) -> DatabaseConfig | N
     entries = [entry for alias, entry in proxy.databases.items() if (entry.database or alias) == database]
     forced = next((entry for entry in entries if entry.user == user), None)
     return forced or next((entry for entry in entries if entry.user is None), None) or proxy.database(database)
+
+
+def database_size(proxies: Sequence[ProxyConfig], target: str, database: str) -> int:
+    """Most server connections to a target's database, of all users: the least that an entry for it says; 0 = no limit.
+
+    It is one number for all names and proxies that lead to the database, for it limits what they have together.
+    """
+    sizes = [
+        entry.max_db_connections
+        for proxy in proxies
+        if proxy.target == target
+        for alias, entry in proxy.databases.items()
+        if (entry.database or alias) == database
+        or (alias == ANY_DATABASE and entry.database is None and database not in proxy.databases)
+    ]
+    return min((size for size in sizes if size > 0), default=0)
 
 
 def _shape(proxy: ProxyConfig, database: str, user: str) -> tuple[int, ...]:

@@ -28,8 +28,9 @@ from tidegate.pool.limits import PoolLimits, ServerLimits
 from tidegate.pool.slot import SlotState
 from tidegate.proxy.initializing import Initialization
 from tidegate.proxy.opening import ServerLogin
-from tidegate.proxy.poolkeys import PARAMETERS, SHARED, entry_of, is_dedicated, pool_key
+from tidegate.proxy.poolkeys import PARAMETERS, SHARED, database_size, entry_of, is_dedicated, pool_key
 from tidegate.proxy.regrouping import regroup
+from tidegate.proxy.waited import timed_out
 
 cdef enum:
     DEEPEST = 16  # clients in a row that give a server back as soon as they get it, before the stack is unwound
@@ -119,17 +120,17 @@ cdef class Target(Door):
         return pool
 
     def limits_of(self, key):
-        """PoolLimits of a pool: from the database's entry and the listed user."""
+        """PoolLimits of a pool: from the entries of its database and the listed user."""
         if is_dedicated(key):
             return PoolLimits(counted=False)
         proxy = self.proxies.get(key)
-        if proxy is None:
-            return PoolLimits()
-        entry = entry_of(proxy, key[0], key[1])
-        listed = self.worker.config.user(key[1])
+        config = self.worker.config
+        entry = entry_of(proxy, key[0], key[1]) if proxy is not None else None
+        listed = config.user(key[1])
         return PoolLimits(
             max_size=entry.pool_size if entry else 0,
             min_size=entry.min_pool_size if entry else 0,
+            database_size=database_size(config.proxies, self.config.name, key[0]),
             user_size=listed.pool_size if listed else 0,
         )
 
@@ -436,32 +437,10 @@ cdef class Target(Door):
         for ticket in self.governor.overdue(now, shortest_timeout, borrow_timeout):
             client = <Client>ticket.owner
             self.context.counters.borrow_timeouts += 1
-            client.refused(self.borrow_timeout_error(client, borrow_timeout(client)))
+            client.refused(timed_out(client.pool, borrow_timeout(client), self.budget.limit, self.last_error))
         self.carry_out(self.governor.sweep(now))
         self.act()
         self.resting.watch(now)
-
-    def borrow_timeout_error(self, Client client, timeout):
-        """What a client is told that has waited too long: which limit was hit, and which setting moves it."""
-        pool = client.pool
-        if pool.refusal is not None:
-            detail = f"No more server connections could be opened, since init_query failed: {pool.refusal}."
-            hint = "Correct the setting init_query of the proxy."
-        elif self.last_error is not None:
-            detail = f"No server connection could be opened: {self.last_error}."
-            hint = "See whether the database is up; the wait is the setting connection_borrow_timeout."
-        else:
-            limit, setting = self.budget.limit, "max_connections or max_connections_percent of the target"
-            cap = pool.full_cap()
-            if pool.max_size and pool.held >= pool.allowed:
-                limit, setting = pool.max_size, "pool_size of the database"
-            elif cap is not None:
-                limit, setting = cap.size, "pool_size of the user"
-            detail = (f"All {limit} server connections were in use for {timeout:g} seconds "
-                      f"(limit: {setting}).")
-            hint = f"Raise {setting}, or connection_borrow_timeout of the proxy."
-        return PgError("Timed-out waiting to acquire database connection.", Sqlstate.CONNECTION_EXCEPTION,
-                       "ERROR", detail, hint)
 
     def shut(self):
         """Close every server; the worker ends."""

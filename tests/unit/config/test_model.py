@@ -42,6 +42,7 @@ databases = st.builds(
     user=st.none() | texts,
     password=st.none() | texts,
     pool_size=sizes,
+    max_db_connections=sizes,
     pool_mode=st.none() | modes,
 )
 proxies = st.builds(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tidegate.config.model import ANY_DATABASE, DatabaseConfig, ProxyConfig
-from tidegate.proxy.poolkeys import entry_of, is_dedicated, pool_key
+from tidegate.proxy.poolkeys import database_size, entry_of, is_dedicated, pool_key
 
 
 def proxy(name: str, **settings: Any) -> ProxyConfig:
@@ -75,3 +75,30 @@ def test_the_entry_that_leads_to_a_database() -> None:
     assert entry_of(one, "app", "joe") is entries["alias"]
     assert entry_of(one, "other", "joe") is entries[ANY_DATABASE]
     assert entry_of(proxy("b", databases={"x": DatabaseConfig()}), "app", "joe") is None
+
+
+def test_the_size_of_a_database_is_the_least_that_leads_to_it() -> None:
+    """Several names and several proxies may lead to one database, and it has one size."""
+    first = proxy(
+        "a",
+        databases={
+            "app": DatabaseConfig(max_db_connections=9),
+            "alias": DatabaseConfig(database="app", user="joe", max_db_connections=5),
+            "free": DatabaseConfig(database="app"),
+            "other": DatabaseConfig(max_db_connections=1),
+        },
+    )
+    second = proxy("b", databases={ANY_DATABASE: DatabaseConfig(max_db_connections=7)})
+    third = proxy("c", target="elsewhere", databases={"app": DatabaseConfig(max_db_connections=2)})
+    assert database_size([first, second, third], "main", "app") == 5
+    assert database_size([second, third], "main", "app") == 7
+    assert database_size([first, second], "main", "other") == 1
+    assert database_size([first, second], "main", "some") == 7
+    assert database_size([first, third], "main", "some") == 0
+    assert database_size([first, second, third], "elsewhere", "app") == 2
+
+
+def test_every_other_name_may_lead_to_one_database() -> None:
+    one = proxy("a", databases={ANY_DATABASE: DatabaseConfig(database="app", max_db_connections=3)})
+    assert database_size([one], "main", "app") == 3
+    assert database_size([one], "main", "some") == 0
