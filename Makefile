@@ -40,6 +40,7 @@ test: lint
 	@$(BIN)/python -m pytest $(TESTS)
 
 bench: build
+	@$(if $(filter --peer% --report%,$(ARGS)),,tools/setup pgbouncer)
 	@$(BIN)/python -m bench $(ARGS)
 
 fuzz:

@@ -30,6 +30,9 @@ MAX_CLIENTS = 6000
 DIRECT_CLIENTS = MAX_CONNECTIONS - 100
 """Of max_connections, what is left beside both proxies' pools and connections that are still ending."""
 SPARE_DESCRIPTORS = 500
+NO_PEER = (
+    "no PgBouncer on this machine, so there are no ratios: bench/get_pgbouncer.sh fetches one, or give --peer PATH"
+)
 _Any = TypeVar("_Any")
 NAMES = ("direct", "tidegate", "pgbouncer")
 
@@ -60,7 +63,7 @@ def run(plan: Plan) -> Results:
         say(f"PostgreSQL with pgbench's tables at scale {plan.scale} ...")
         database = Database(plan.scale)
         stack.callback(database.close)
-        contenders = _contenders(plan, folder, database)
+        sides, missing = contenders(plan, folder, database)
         bench = Bench(database.program("pgbench"), folder, database.login, plan.quick)
         results = Results(
             date=datetime.now(UTC).strftime("%Y-%m-%d"),
@@ -72,23 +75,34 @@ def run(plan: Plan) -> Results:
                 "pool_size": POOL_SIZE,
                 "max_connections": MAX_CONNECTIONS,
             },
-            contenders={one.name: one.label for one in contenders},
+            contenders={one.name: one.label for one in sides},
+            notes=missing,
         )
-        for one in contenders:
+        for one in sides:
             stack.callback(one.stop)
             one.start()
             bench.warm_up(one)
             say(f"{one.name}: {one.label}, port {one.port}")
         try:
             for name in plan.only:
-                _run_workload(WORKLOADS[name](), contenders, plan, bench, results)
+                _run_workload(WORKLOADS[name](), sides, plan, bench, results)
         except BenchError as error:
             results.notes.append(Note("run", "all", "-", f"ended early: {error}"))
             say(f"ended early: {error}")
     return results
 
 
-def _contenders(plan: Plan, folder: Path, database: Database) -> list[Contender]:
+def contenders(plan: Plan, folder: Path, database: Database) -> tuple[list[Contender], list[Note]]:
+    """Those that were asked for and can be had, and a note on the one that cannot; BenchError if that leaves nobody."""
+    names = [name for name in NAMES if name in plan.contenders]
+    peer = find(plan.peer) if "pgbouncer" in names else None
+    missing = []
+    if "pgbouncer" in names and peer is None:
+        say(NO_PEER)
+        names.remove("pgbouncer")
+        missing.append(Note("all", "all", "pgbouncer", NO_PEER))
+    if not names:
+        raise BenchError("nobody to measure")
     setup = Setup(
         folder=folder,
         database_port=database.port,
@@ -101,9 +115,10 @@ def _contenders(plan: Plan, folder: Path, database: Database) -> list[Contender]
     makers: dict[str, Callable[[], Contender]] = {
         "direct": lambda: Direct(database, DIRECT_CLIENTS),
         "tidegate": lambda: Tidegate(setup),
-        "pgbouncer": lambda: PgBouncer(setup, find(plan.peer)),
     }
-    return [makers[name]() for name in NAMES if name in plan.contenders]
+    if peer is not None:
+        makers["pgbouncer"] = lambda: PgBouncer(setup, peer)
+    return [makers[name]() for name in names], missing
 
 
 def turns(contenders: Sequence[_Any], number: int) -> list[_Any]:

@@ -12,7 +12,7 @@ from bench.processes import BenchError, Daemon
 
 PREPARED_SINCE = (1, 21)
 WANTED = (1, 25)
-_PLACES = ("/opt/pgbouncer/bin/pgbouncer", "/usr/sbin/pgbouncer")
+PLACES = ("/opt/pgbouncer/bin/pgbouncer", "/usr/sbin/pgbouncer")
 
 _CONFIGURATION = """\
 [databases]
@@ -34,16 +34,15 @@ log_stats = 0
 {prepared}"""
 
 
-def find(given: str | None) -> Path:
-    """The binary to run: the given path, else the usual places; BenchError when there is none."""
-    candidates = [given] if given else [*_PLACES, shutil.which("pgbouncer") or ""]
-    for candidate in candidates:
-        if candidate and Path(candidate).is_file():
-            return Path(candidate).resolve()
-    raise BenchError(
-        f"no PgBouncer at {given or ' or '.join(_PLACES)}: bench/get_pgbouncer.sh puts a recent one under "
-        "/opt/pgbouncer, or give --peer PATH"
-    )
+def find(given: str | None) -> Path | None:
+    """The binary to run: the given path, else in the usual places; None when it is in none of these.
+
+    BenchError when there is none at the given path.
+    """
+    if given and not Path(given).is_file():
+        raise BenchError(f"no PgBouncer at {given}; leave out --peer and TIDEGATE_BENCH_PGBOUNCER to look elsewhere")
+    candidates = [given] if given else [*PLACES, shutil.which("pgbouncer") or ""]
+    return next((Path(one).resolve() for one in candidates if one and Path(one).is_file()), None)
 
 
 def parse_version(text: str) -> tuple[int, int]:
