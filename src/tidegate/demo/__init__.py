@@ -29,10 +29,11 @@ def run(clients: int = 300, keep: bool = False) -> int:
         return 2
     from tidegate.demo.postgres import PostgresError
     from tidegate.demo.program import ProxyFailed
+    from tidegate.demo.storm import StormFailed
 
     try:
         return perform(clients, keep, Report())
-    except (PostgresError, ProxyFailed, RowsLost) as error:
+    except (PostgresError, ProxyFailed, RowsLost, StormFailed) as error:
         print(f"tidegate demo: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

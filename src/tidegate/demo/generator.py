@@ -181,7 +181,10 @@ def main() -> None:
     orders = Orders.from_json(sys.argv[1])
     print(json.dumps("ready"), flush=True)
     for _ in sys.stdin:
-        Wave(orders).run()
+        try:
+            Wave(orders).run()
+        except OSError as error:
+            sys.exit(f"tidegate demo: the clients could not be made: {error.strerror or error}")
         print("null", flush=True)
 
 

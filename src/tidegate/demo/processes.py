@@ -1,12 +1,14 @@
-"""What Linux knows of processes: children, CPU time, whether they are gone (proc(5)).
+"""What Linux knows of processes: children, CPU time, whether they are gone (proc(5)), how many files they may open.
 
-Owns reading /proc and sending signals by process id. Refuses to know what the processes do.
+Owns reading /proc, sending signals by process id, and this process's limit of open files. Refuses to know what the
+processes do.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 import time
 from collections.abc import Iterable
@@ -24,6 +26,13 @@ def _stat(pid: int) -> list[str]:
     except (FileNotFoundError, ProcessLookupError):
         return []
     return text[text.rindex(")") + 2 :].split()
+
+
+def raise_descriptor_limit() -> int:
+    """Raise the soft limit of open files to the hard one, for this process and all it starts; returns the limit."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
 
 
 def children(pid: int) -> list[int]:

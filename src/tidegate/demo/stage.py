@@ -10,11 +10,12 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from types import FrameType
 
+from tidegate.demo import processes
 from tidegate.demo.client import Login
 from tidegate.demo.postgres import PASSWORD, SUPERUSER, Cluster, bundled_binaries
 from tidegate.demo.program import ProxyProgram
 from tidegate.demo.report import Report, verdict
-from tidegate.demo.storm import Storm, StormResult, run_storm
+from tidegate.demo.storm import Storm, StormFailed, StormResult, run_storm
 
 MAX_CONNECTIONS = 20
 """As on the smallest cloud databases, whose memory allows few connections."""
@@ -25,6 +26,9 @@ LINGER = 0.1
 
 PATIENCE = 30.0
 """Seconds that a client waits in all; functions behind an HTTP gateway have about as long."""
+
+SPARE_DESCRIPTORS = 200
+"""Open files of the proxy beside its clients' connections, generously."""
 
 APP_USER, APP_PASSWORD, DATABASE = "app", "app", "shop"
 
@@ -101,7 +105,11 @@ class Stage:
 
 
 def perform(clients: int, keep: bool, report: Report) -> int:
-    """The whole demo; 0 when the proxy served every client, else 1. Raises PostgresError, ProxyFailed, RowsLost."""
+    """The whole demo; 0 when the proxy served every client, else 1.
+
+    Raises PostgresError, ProxyFailed, RowsLost, StormFailed.
+    """
+    _make_room(clients)
     storm = Storm(clients, WAVES, TRANSACTION, LINGER, PATIENCE)
     with ExitStack() as stack:
         # A plain `kill` must take database and proxy with it, as Ctrl-C does.
@@ -121,6 +129,17 @@ def perform(clients: int, keep: bool, report: Report) -> int:
             report.step(f"Still running. Try it: psql '{stage.proxied.dsn()}'  (Ctrl-C ends it)")
             _wait_for_interrupt()
     return 0 if proxied.successes == proxied.attempts else 1
+
+
+def _make_room(clients: int) -> None:
+    """Let the processes started from here open a file for each client; StormFailed if they may not."""
+    limit = processes.raise_descriptor_limit()
+    if limit < clients + SPARE_DESCRIPTORS:
+        fewer = f" or ask for fewer: --clients {limit - SPARE_DESCRIPTORS}" if limit > SPARE_DESCRIPTORS else ""
+        raise StormFailed(
+            f"{clients} clients take up to {clients + SPARE_DESCRIPTORS} open files in one process, and the limit is"
+            f" {limit}: raise it (ulimit -Hn){fewer}"
+        )
 
 
 def _exit(number: int, frame: FrameType | None) -> None:

@@ -33,6 +33,11 @@ PAUSE = 0.3
 GENERATORS = 2
 """Generator processes; one could not open connections as fast as two cores can take them."""
 
+
+class StormFailed(Exception):
+    """The storm itself could not be made, whatever stands it; the text says why."""
+
+
 _COUNT_CONNECTIONS = (
     "SELECT count(*) FROM pg_catalog.pg_stat_activity"
     " WHERE backend_type = 'client backend' AND pid <> pg_catalog.pg_backend_pid()"
@@ -122,7 +127,7 @@ class Generators:
         ]
         for process in self._processes:
             if _next_line(process) != "ready":
-                raise RuntimeError("a generator process did not start")
+                raise StormFailed("a process that plays the clients did not start")
 
     def wave(self, on_report: Callable[[Report], None]) -> None:
         """Let all clients go at once and follow them to the last."""
@@ -206,5 +211,5 @@ def _next_line(process: subprocess.Popen[str]) -> Any:
     assert process.stdout is not None
     line = process.stdout.readline()
     if not line:
-        raise RuntimeError(f"a generator process ended early, status {process.wait()}")
+        raise StormFailed(f"a process that plays the clients ended early, with status {process.wait()}")
     return json.loads(line)

@@ -14,6 +14,7 @@ from tidegate.proxy.context cimport Context
 from tidegate.proxy.gate cimport Gate
 from tidegate.proxy.login cimport begin_login
 from tidegate.proxy.relay cimport Relay
+from tidegate.proxy.logs import Seldom
 
 
 cdef extern from "sys/socket.h" nogil:
@@ -25,6 +26,7 @@ cdef extern from "sys/socket.h" nogil:
 logger = logging.getLogger(__name__)
 
 PAUSE = 0.1  # seconds without accepting, when the process has no descriptors left
+SHORT_OF = Seldom(logging.ERROR, lines=1, period=10.0)
 
 cdef enum:
     ACCEPTS_A_TURN = 64
@@ -49,7 +51,7 @@ cdef class Listener(Handler):
                 if errno == EINTR or errno == ECONNABORTED:
                     continue
                 if errno == EMFILE or errno == ENFILE or errno == ENOBUFS or errno == ENOMEM:
-                    self.pause()
+                    self.pause(strerror(errno).decode())
                 elif errno != EAGAIN:
                     logger.error("cannot accept clients: %s", strerror(errno).decode())
                 return 0
@@ -70,9 +72,12 @@ cdef class Listener(Handler):
         client.open(fd)
         return 0
 
-    def pause(self):
+    def pause(self, lack):
         """No descriptors are left: those that wait in the backlog are served when some client has gone."""
-        logger.error("too many open files: raise the limit (ulimit -n); clients wait")
+        SHORT_OF.log(
+            self.context.loop.now,
+            "cannot accept clients: %s; they wait until others leave. Raise the limit of open files (ulimit -n, "
+            "LimitNOFILE= of a systemd unit) or lower max_client_connections", lack)
         self.context.loop.forget_descriptor(self)
         self.context.loop.call_later(PAUSE, self.resume)
 

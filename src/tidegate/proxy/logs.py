@@ -29,6 +29,37 @@ def set_up(level: str, form: str, process: str, stream: TextIO | None = None) ->
     LOG.propagate = False
 
 
+class Seldom:
+    """Lines of one kind that many clients may cause at once: at most `lines` of them in any `period` seconds.
+
+    The next line of that kind says how many were left out; the statistics count them all.
+    """
+
+    def __init__(self, level: int, lines: int, period: float) -> None:
+        self._level = level
+        self._lines = lines
+        self._period = period
+        self._since = -period
+        self._written = 0
+        self._left_out = 0
+
+    def log(self, now: float, text: str, *values: object, fields: dict[str, Any] | None = None) -> None:
+        """Write the line, or count it. now: seconds on any clock that does not go back."""
+        if not LOG.isEnabledFor(self._level):
+            return
+        if now - self._since >= self._period:
+            self._since, self._written = now, 0
+        if self._written >= self._lines:
+            self._left_out += 1
+            return
+        self._written += 1
+        fields = dict(fields or {})
+        if self._left_out:
+            fields["left_out"] = self._left_out
+            self._left_out = 0
+        LOG.log(self._level, text, *values, extra={"fields": fields})
+
+
 class TextLines(logging.Formatter):
     """`2026-01-31 12:00:00.123 WARNING supervisor: worker 1 crashed (worker=1 signal=SIGKILL)`, in UTC."""
 

@@ -44,6 +44,7 @@ from tidegate.proxy.control import (
     Told,
 )
 from tidegate.proxy.crew import Crew
+from tidegate.proxy.descriptors import raise_limit, shortage
 from tidegate.proxy.learnt import Knowledge, Learnt
 from tidegate.proxy.listening import Change, Listening, describe
 from tidegate.proxy.logs import LOG, set_up
@@ -96,6 +97,8 @@ class Supervisor:
     async def run(self) -> int:
         """See run()."""
         self._loop = asyncio.get_running_loop()
+        self._descriptors = raise_limit()
+        self._warn_of_shortage()
         self._started_at = self._loop.time()
         self._listening = Listening(self._config.workers)
         self._shared = Shared(self._config.workers)
@@ -145,6 +148,10 @@ class Supervisor:
             LOG.handle(LOG.makeRecord(LOG.name, logging.INFO, __file__, 0, line, (), None))
         else:
             print(f"tidegate: {line}", file=sys.stderr, flush=True)
+
+    def _warn_of_shortage(self) -> None:
+        if lack := shortage(self._config, self._descriptors):
+            LOG.warning("%s", lack)
 
     # Stopping
 
@@ -207,6 +214,7 @@ class Supervisor:
                 raise
             self._config, self._targets, self._proxies = new, targets, proxies
             set_up(new.log_level, new.log_format, "supervisor")
+            self._warn_of_shortage()
             await self._configure_workers(change)
             for number in unused:
                 self._recovery.drop_target(number)
