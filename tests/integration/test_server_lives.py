@@ -93,6 +93,16 @@ def test_idle_servers_are_closed(postgres: Postgres, tenants: tuple[str, ...]) -
         assert proxy.stats()["servers_closed_idle"] >= 3
 
 
+def test_of_those_that_nobody_uses_a_share_stays_open_for_longer(postgres: Postgres, tenants: tuple[str, ...]) -> None:
+    """max_idle_connections_percent: what is more is closed at half of server_idle_timeout, the rest at its end."""
+    target = {"max_connections": 4, "server_idle_timeout": 6, "max_idle_connections_percent": 25}
+    with Proxy(postgres, target=target) as proxy:
+        assert len(opened(proxy, 4)) == 4
+        wait_until(lambda: not postgres.backends("tenant_a"), "all are closed")
+        stats = proxy.stats()
+        assert (stats["servers_closed_excess"], stats["servers_closed_idle"]) == (3, 1)
+
+
 def test_idle_servers_are_kept(postgres: Postgres, tenants: tuple[str, ...]) -> None:
     """server_idle_timeout = 0."""
     target = {"max_connections": 3, "server_idle_timeout": 0, "max_idle_connections_percent": 100}

@@ -231,7 +231,7 @@ class TargetConfig:
         ),
     )
     server_idle_timeout: float = field(
-        default=300.0,
+        default=600.0,
         metadata=about("close a server connection unused for so long; 0 = never", unit="seconds", least=0, most=86_400),
     )
     server_lifetime: float = field(

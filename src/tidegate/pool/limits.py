@@ -41,8 +41,8 @@ LimitsFor = Callable[[PoolKey], PoolLimits]
 class ServerLimits:
     """How server connections of one target are opened and closed. Times are seconds; 0 switches a limit off.
 
-    `max_idle` (over all workers; -1: no limit) counts only servers idle for at least `idle_after`, as the reference
-    does: a dip of a second is no reason to close what the next second needs. Lifetimes are shortened at random by up to
+    `max_idle` (over all workers; -1: no limit) counts only servers idle for at least `idle_after`, as RDS Proxy does: a
+    dip of a second is no reason to close what the next second needs. Lifetimes are shortened at random by up to
     `lifetime_spread` of their length so that servers opened together do not expire together.
     """
 

@@ -38,18 +38,23 @@ cdef enum:
 cdef int LENT_STATE = int(SlotState.LENT)
 cdef int CLOSING_STATE = int(SlotState.CLOSING)
 
+IDLE_AFTER = 300.0  # seconds from which an unused server counts as idle, as at RDS Proxy
 INFOS_KEPT = 10_000
 ASK_PERIOD = 0.0005  # seconds between two calls to other workers for a slot
 
 
 def server_limits(config, most):
-    """ServerLimits of a TargetConfig; `most` is the connection limit that the share of idle ones is taken of."""
+    """ServerLimits of a TargetConfig; `most` is the connection limit that the share of idle ones is taken of.
+
+    A share of idle servers would mean nothing if each had come to its idle timeout before it is counted as idle.
+    """
     idle = int(most * config.idle_percent / (config.max_connections_percent if config.max_connections is None else 100))
     return ServerLimits(
         open_burst=config.open_burst,
         server_idle_timeout=config.server_idle_timeout,
         server_lifetime=config.server_lifetime,
         max_idle=max(idle, 0),
+        idle_after=min(IDLE_AFTER, config.server_idle_timeout / 2 or IDLE_AFTER),
     )
 
 

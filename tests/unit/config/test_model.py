@@ -99,7 +99,7 @@ def test_from_dict_refuses_foreign_data(data: dict[str, Any]) -> None:
 def test_defaults_of_the_reference() -> None:
     """The figures that RDS Proxy documents, in the API's units."""
     assert (PROXY.idle_client_timeout, PROXY.connection_borrow_timeout) == (1800, 120)
-    assert (TARGET.max_connections_percent, TARGET.server_idle_timeout, TARGET.server_lifetime) == (100, 300, 86_400)
+    assert (TARGET.max_connections_percent, TARGET.server_idle_timeout, TARGET.server_lifetime) == (100, 600, 86_400)
     assert PROXY.pool_mode is PoolMode.TRANSACTION
     assert PROXY.auth_method is AuthMethod.SCRAM_SHA_256
 
