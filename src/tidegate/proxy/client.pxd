@@ -28,6 +28,7 @@ cdef class Door(Lender):
 
 cdef class Entrance:
     """By which a client came, and which must know when it goes."""
+    cdef int login_failed(self, Client client, object error, object reason) except -1
     cdef int left(self, Client client, object reason) except -1
     cdef int forget(self, Client client) except -1
 

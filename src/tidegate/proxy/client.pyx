@@ -41,6 +41,10 @@ cdef class Door(Lender):
 
 
 cdef class Entrance:
+    cdef int login_failed(self, Client client, object error, object reason) except -1:
+        """The client is not let in; the PgError that it is told, or None. `left` follows."""
+        raise NotImplementedError
+
     cdef int left(self, Client client, object reason) except -1:
         """The client's session has ended."""
         raise NotImplementedError
@@ -256,6 +260,8 @@ cdef class Client(Borrower):
         self.context.to_clients.flush()
         self.stream.settle()
         self.phase = LINGERING
+        if self.login is not None:
+            self.gate.login_failed(self, error, reason)
         self.since = self.context.loop.now
         self.gate.left(self, reason)
         self.login = None  # now: its login may have been waiting for something
@@ -348,6 +354,7 @@ cdef class Client(Borrower):
         if now - self.since <= limit:
             return 0
         if self.phase == ARRIVING:
+            self.gate.login_failed(self, None, CloseReason.LOGIN_TIMEOUT)
             return self.leave(CloseReason.LOGIN_TIMEOUT)  # as PostgreSQL, without a word
         if self.server is None:
             return 0

@@ -54,5 +54,7 @@ cdef class Context:
     cdef readonly object interned  # session.settings.Interned
     cdef readonly object nothing  # the Settings of those who have set nothing
     cdef readonly Counters counters
+    cdef readonly object journal  # proxy.journal.Journal
+    cdef public bint verbose  # whether the log has lines of level debug
     cdef public object config
     cdef public bint draining  # the worker is to end: transactions may finish, none begins

@@ -1,5 +1,6 @@
 from tidegate.config.model import Config
 from tidegate.engine.loop import Loop
+from tidegate.proxy.journal import Journal
 from tidegate.session.settings import Interned
 from tidegate.session.statements import Statements
 
@@ -35,6 +36,7 @@ class Counters:
 class Context:
     config: Config
     draining: bool
+    verbose: bool
     @property
     def loop(self) -> Loop: ...
     @property
@@ -45,6 +47,8 @@ class Context:
     def statements(self) -> Statements: ...
     @property
     def interned(self) -> Interned: ...
+    @property
+    def journal(self) -> Journal: ...
     @property
     def counters(self) -> Counters: ...
     def __init__(self, config: Config) -> None: ...

@@ -10,6 +10,7 @@ from libc.string cimport memcpy
 from tidegate.engine.loop cimport Loop
 from tidegate.engine.stream cimport Stream
 from tidegate.session.statements cimport Statements
+from tidegate.proxy.journal import Journal
 from tidegate.session.settings import Interned
 
 cdef enum:
@@ -79,4 +80,5 @@ cdef class Context:
         self.interned = Interned()
         self.nothing = self.interned.nothing
         self.counters = Counters()
+        self.journal = Journal(self.loop)
         self.config = config

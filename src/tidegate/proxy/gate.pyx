@@ -250,6 +250,8 @@ cdef class Gate(Entrance):
         tail[14 + size] = b'I'
         client.send_bytes(<bytes>greeting.messages)
         client.send(tail, KEY_AND_READY + size)
+        if self.context.verbose:
+            self.context.journal.client_entered(self.proxy.name, login, client.stream.fd)
         return client.begin(greeting.defaults, greeting.given, greeting.seen, idle_timeout)
 
     # --- clients' events -------------------------------------------------------------------------------------------
@@ -263,9 +265,7 @@ cdef class Gate(Entrance):
     def pinned(self, Client client, reason, bytes text):
         """A session was pinned: count it, and say so, with the statement."""
         self.count_pin(reason)
-        self.worker.log.info(
-            "client session pinned to server %d (%s): %s",
-            client.server_pid, reason, text.decode("utf-8", "replace") or "-")
+        self.context.journal.pinned(self.proxy.name, client.server_pid, reason, text)
 
     def count_pin(self, reason):
         """One session more that keeps its server."""
@@ -282,10 +282,17 @@ cdef class Gate(Entrance):
             return CloseReason.TOO_MANY_CLIENTS
         return CloseReason.LOGIN_REFUSED
 
+    cdef int login_failed(self, Client client, object error, object reason) except -1:
+        if reason is not CloseReason.SHUTDOWN:
+            self.context.journal.login_failed(self.proxy.name, client.login, client.stream.fd, error, reason)
+        return 0
+
     cdef int left(self, Client client, object reason) except -1:
         """A client's session has ended."""
         self.closed_by_reason[reason] = self.closed_by_reason.get(reason, 0) + 1
-        self.clients.pop(client, None)
+        visit = self.clients.pop(client, None)
+        if self.context.verbose:
+            self.context.journal.client_went(self.proxy.name, visit, client.stream.fd, reason)
         if client.counted_in is not None:
             (<ClientLimit>client.counted_in).leave()
             client.counted_in = None

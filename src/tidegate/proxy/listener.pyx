@@ -68,16 +68,17 @@ cdef class Listener(Handler):
         client.arrive(self.context, self.gate)
         client.login = begin_login(self.gate, client)
         self.context.counters.clients_accepted += 1
-        self.gate.clients[client] = None
+        self.gate.clients[client] = (
+            self.context.journal.client_came(self.gate.proxy.name, fd) if self.context.verbose else None)
         client.open(fd)
         return 0
 
     def pause(self, lack):
         """No descriptors are left: those that wait in the backlog are served when some client has gone."""
-        SHORT_OF.log(
-            self.context.loop.now,
-            "cannot accept clients: %s; they wait until others leave. Raise the limit of open files (ulimit -n, "
-            "LimitNOFILE= of a systemd unit) or lower max_client_connections", lack)
+        if SHORT_OF.due(self.context.loop.now):
+            SHORT_OF.log(
+                "cannot accept clients: %s; they wait until others leave. Raise the limit of open files (ulimit -n, "
+                "LimitNOFILE= of a systemd unit) or lower max_client_connections", lack)
         self.context.loop.forget_descriptor(self)
         self.context.loop.call_later(PAUSE, self.resume)
 

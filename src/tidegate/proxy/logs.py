@@ -1,7 +1,7 @@
 """Log lines of all Tidegate processes: one text line or one JSON object each, on standard error.
 
-Owns their form and the logger's name. Refuses to decide what is worth a line, and never holds a secret: callers pass
-names and numbers, not settings.
+Owns their form, the logger's name, and how often a line may be repeated. Refuses to decide what is worth a line (for
+connections `journal` does). What is no printable character is escaped: names come from clients.
 
     LOG.warning("worker %d crashed", 1, extra={"fields": {"worker": 1, "signal": "SIGKILL"}})
 """
@@ -43,15 +43,19 @@ class Seldom:
         self._written = 0
         self._left_out = 0
 
-    def log(self, now: float, text: str, *values: object, fields: dict[str, Any] | None = None) -> None:
-        """Write the line, or count it. now: seconds on any clock that does not go back."""
+    def due(self, now: float) -> bool:
+        """Whether a line may be written now, to be followed by log(). now: seconds on a clock that never goes back."""
         if not LOG.isEnabledFor(self._level):
-            return
+            return False
         if now - self._since >= self._period:
             self._since, self._written = now, 0
         if self._written >= self._lines:
             self._left_out += 1
-            return
+            return False
+        return True
+
+    def log(self, text: str, *values: object, fields: dict[str, Any] | None = None) -> None:
+        """Write the line."""
         self._written += 1
         fields = dict(fields or {})
         if self._left_out:
@@ -69,7 +73,7 @@ class TextLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One line; line breaks in a message become spaces, so that nobody can forge a line."""
-        message = " ".join(message_of(record).splitlines())
+        message = printable(" ".join(message_of(record).splitlines()))
         fields = " ".join(f"{name}={_shown(value)}" for name, value in fields_of(record).items())
         stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(record.created))
         return (
@@ -108,6 +112,13 @@ def message_of(record: logging.LogRecord) -> str:
         trace = trace.tb_next
     place = f" at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""
     return f"{text}: {type(error).__name__}: {error}{place}"
+
+
+def printable(text: str) -> str:
+    """The text with what a terminal might obey, or not be able to show, written as an escape."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, Any]:

@@ -24,9 +24,10 @@ from tidegate.proxy.resting cimport Resting
 from tidegate.proxy.server cimport LOGGING_IN, READY, Borrower, Injection, Server
 from tidegate.auth.backend import PasswordCredential, ScramCredential, VerifierOutdated
 from tidegate.errors import CloseReason, InitQueryError, PgError, Sqlstate
-from tidegate.pool.limits import PoolLimits, ServerLimits
+from tidegate.pool.limits import PoolLimits
 from tidegate.pool.slot import SlotState
 from tidegate.proxy.initializing import Initialization
+from tidegate.proxy.limits import server_limits
 from tidegate.proxy.opening import ServerLogin
 from tidegate.proxy.poolkeys import PARAMETERS, SHARED, database_size, entry_of, is_dedicated, pool_key
 from tidegate.proxy.regrouping import regroup
@@ -38,24 +39,8 @@ cdef enum:
 cdef int LENT_STATE = int(SlotState.LENT)
 cdef int CLOSING_STATE = int(SlotState.CLOSING)
 
-IDLE_AFTER = 300.0  # seconds from which an unused server counts as idle, as at RDS Proxy
 INFOS_KEPT = 10_000
 ASK_PERIOD = 0.0005  # seconds between two calls to other workers for a slot
-
-
-def server_limits(config, most):
-    """ServerLimits of a TargetConfig; `most` is the connection limit that the share of idle ones is taken of.
-
-    A share of idle servers would mean nothing if each had come to its idle timeout before it is counted as idle.
-    """
-    idle = int(most * config.idle_percent / (config.max_connections_percent if config.max_connections is None else 100))
-    return ServerLimits(
-        open_burst=config.open_burst,
-        server_idle_timeout=config.server_idle_timeout,
-        server_lifetime=config.server_lifetime,
-        max_idle=max(idle, 0),
-        idle_after=min(IDLE_AFTER, config.server_idle_timeout / 2 or IDLE_AFTER),
-    )
 
 
 def borrow_timeout(client):
@@ -236,6 +221,8 @@ cdef class Target(Door):
         server.login = None
         self.last_error = None
         self.context.counters.servers_opened += 1
+        if self.context.verbose:
+            self.context.journal.server_opened(self.config.name, key, server.pid)
         self.governor.opened(server.slot, now)
         if about is not None:
             self.resting.opened(server, about.idle_session_timeout)
@@ -292,7 +279,7 @@ cdef class Target(Door):
         cdef Slot slot = <Slot>server.slot
         self.servers.discard(server)
         if slot.state != CLOSING_STATE:  # else close_server has counted it
-            self.count_closed(CloseReason.SERVER_LOGIN_FAILED if server.login is not None
+            self.count_closed(server, CloseReason.SERVER_LOGIN_FAILED if server.login is not None
                               else CloseReason.SERVER_UNCLEAN if server.tainted else CloseReason.SERVER_LOST)
         self.context.counters.servers_closed += 1
         if server.login is not None:
@@ -387,13 +374,15 @@ cdef class Target(Door):
 
     cdef int close_server(self, object slot, object reason) except -1:
         cdef Server server = <Server>slot.handle
-        self.count_closed(reason)
+        self.count_closed(server, reason)
         if slot.state < CLOSING_STATE:
             self.governor.closing(slot, self.context.loop.now)
         return server.terminate()
 
-    def count_closed(self, reason):
+    def count_closed(self, Server server, reason):
         """One server more was closed for this reason."""
+        if self.context.verbose:
+            self.context.journal.server_closed(self.config.name, server.slot.pool.key, server.pid, reason)
         self.worker.servers_closed_by_reason[reason] = self.worker.servers_closed_by_reason.get(reason, 0) + 1
 
     def oldest_wait(self):
@@ -442,7 +431,9 @@ cdef class Target(Door):
         for ticket in self.governor.overdue(now, shortest_timeout, borrow_timeout):
             client = <Client>ticket.owner
             self.context.counters.borrow_timeouts += 1
-            client.refused(timed_out(client.pool, borrow_timeout(client), self.budget.limit, self.last_error))
+            error = timed_out(client.pool, borrow_timeout(client), self.budget.limit, self.last_error)
+            self.context.journal.borrow_timeout(client.gate.proxy.name, client.pool.key, error)
+            client.refused(error)
         self.carry_out(self.governor.sweep(now))
         self.act()
         self.resting.watch(now)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import mmap
 import os
 import secrets
@@ -112,6 +113,7 @@ class Worker:
 
     def _take_config(self, numbers: dict[str, int], counts: dict[str, int], mock_keys: dict[str, str]) -> None:
         set_up(self.config.log_level, self.config.log_format, f"worker {self.index}")
+        self.context.verbose = LOG.isEnabledFor(logging.DEBUG)
         self._choose_ring()
         self._secrets.clear()
         self._take_mock_keys(mock_keys)

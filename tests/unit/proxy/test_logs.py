@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tidegate.proxy.logs import LOG, set_up
+from tidegate.proxy.logs import LOG, Seldom, set_up
 
 
 @pytest.fixture(autouse=True)
@@ -71,3 +71,33 @@ def test_level_and_a_second_set_up() -> None:
     assert first.getvalue() == ""
     assert "seen" in second.getvalue()
     assert logging.getLogger("tidegate") is LOG
+
+
+def test_what_a_terminal_might_obey_is_escaped() -> None:
+    stream = lines("text")
+    LOG.info("user %s", "\x1b[2Jé\udcff")
+    assert stream.getvalue().endswith("user \\x1b[2Jé\\udcff\n")
+
+
+def test_lines_of_one_kind_are_counted_once_they_are_many() -> None:
+    stream = lines("text")
+    seldom = Seldom(logging.INFO, lines=2, period=1.0)
+    for now in (10.0, 10.1, 10.2, 10.9, 11.0, 11.1):
+        if seldom.due(now):
+            seldom.log("at %g", now, fields={"n": 1})
+    assert [line.partition("worker 1: ")[2] for line in stream.getvalue().splitlines()] == [
+        "at 10 (n=1)",
+        "at 10.1 (n=1)",
+        "at 11 (n=1 left_out=2)",
+        "at 11.1 (n=1)",
+    ]
+
+
+def test_lines_below_the_level_count_for_nothing() -> None:
+    stream = lines("text", "error")
+    seldom = Seldom(logging.INFO, lines=1, period=1.0)
+    assert not any(seldom.due(now) for now in (0.0, 0.1))
+    set_up("info", "text", "worker 1", stream)
+    assert seldom.due(0.2)
+    seldom.log("seen")
+    assert stream.getvalue().endswith("worker 1: seen\n")

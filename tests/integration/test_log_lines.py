@@ -1,0 +1,133 @@
+"""What the real proxy's log says of connections at each level, and what it never says."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.support.postgres import Postgres
+from tests.support.tidegate import Proxy, wait_until
+from tidegate.errors import CloseReason
+
+SECRET = "hunter2-xyzzy"
+
+
+def logged(proxy: Proxy, message: str) -> list[dict[str, Any]]:
+    """The lines whose message begins so, as they are written with log_format = "json"."""
+    lines = [json.loads(line) for line in proxy.stderr().splitlines() if line.startswith("{")]
+    return [line for line in lines if line["message"].startswith(message)]
+
+
+def serving(postgres: Postgres, level: str, **more: Any) -> Proxy:
+    return Proxy(postgres, top={"log_level": level, "log_format": "json"}, **more)
+
+
+def connect(proxy: Proxy, password: str = "app") -> psycopg.Connection[Any]:
+    return psycopg.connect(proxy.dsn("app", "app", password), autocommit=True)
+
+
+def test_debug_tells_of_each_connection_from_its_beginning_to_its_end(postgres: Postgres) -> None:
+    with serving(postgres, "debug") as proxy:
+        with connect(proxy) as client:
+            client.execute("SELECT 1")
+            address = client.pgconn.socket
+            with socket.socket(fileno=os.dup(address)) as own:
+                host, port = own.getsockname()
+        wait_until(lambda: logged(proxy, "client connection ended"), "its end is logged")
+        (came,), (entered,), (went,) = (
+            logged(proxy, said) for said in ("client connected", "client logged in", "client connection ended")
+        )
+        assert came["from"] == entered["from"] == went["from"] == f"{host}:{port}"
+        assert (entered["user"], entered["database"], entered["proxy"]) == ("app", "app", "main")
+        assert went["message"] == f"client connection ended: {CloseReason.CLIENT_LEFT}"
+        assert went["seconds"] >= 0
+        (opened,) = [one for one in logged(proxy, "server connection opened") if one["user"] == "app"]
+        assert postgres.backends("app") == [opened["server"]]
+        postgres.sql("SELECT pg_terminate_backend(%s)", [opened["server"]])
+        wait_until(lambda: logged(proxy, f"server connection closed: {CloseReason.SERVER_LOST}"), "its end is logged")
+
+
+def test_info_tells_of_no_connection_that_is_well(postgres: Postgres) -> None:
+    with serving(postgres, "info") as proxy:
+        with connect(proxy) as client:
+            client.execute("SELECT 1")
+        assert logged(proxy, "client") == logged(proxy, "server") == []
+
+
+@pytest.mark.parametrize("level", ["debug", "info", "warning"])
+def test_a_failed_login_is_told_at_info_without_the_password(postgres: Postgres, level: str) -> None:
+    with serving(postgres, level) as proxy:
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            connect(proxy, SECRET)
+        wait_until(lambda: proxy.stats().get("clients_closed_login_refused"), "it is counted")
+        lines = logged(proxy, "login failed")
+        if level == "warning":
+            assert lines == []
+        else:
+            (line,) = lines
+            assert line["message"] == 'login failed: password authentication failed for user "app"'
+            assert {name: line[name] for name in ("level", "user", "database", "proxy", "sqlstate", "reason")} == {
+                "level": "info",
+                "user": "app",
+                "database": "app",
+                "proxy": "main",
+                "sqlstate": "28P01",
+                "reason": CloseReason.LOGIN_REFUSED,
+            }
+            assert line["from"].startswith("127.0.0.1:")
+        assert SECRET not in proxy.stderr()
+
+
+def test_a_login_that_stalls_and_one_that_makes_no_sense_are_failed_logins(postgres: Postgres) -> None:
+    with serving(postgres, "info", proxy={"login_timeout": 1}) as proxy:
+        with (
+            socket.create_connection((proxy.host, proxy.port)),
+            socket.create_connection((proxy.host, proxy.port)) as wild,
+        ):
+            wild.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            wait_until(lambda: len(logged(proxy, "login failed")) == 2, "both are logged")
+        by_reason = {line["reason"]: line for line in logged(proxy, "login failed")}
+        assert by_reason[CloseReason.PROTOCOL_ERROR]["message"] == "login failed: invalid length of startup packet"
+        assert by_reason[CloseReason.LOGIN_TIMEOUT]["message"] == "login failed: not completed in time"
+
+
+def test_many_failed_logins_are_a_few_lines_and_a_number(postgres: Postgres) -> None:
+    with serving(postgres, "info", users=[{"name": "app", "password": "app"}]) as proxy:
+        tries = 60
+        for _ in range(tries):
+            with pytest.raises(psycopg.OperationalError):
+                connect(proxy, SECRET)
+        wait_until(lambda: proxy.stats()["logins_failed"] == tries, "all are counted")
+        lines = logged(proxy, "login failed")
+        assert 20 <= len(lines) + sum(line.get("left_out", 0) for line in lines) <= tries
+
+
+def test_waiting_in_vain_is_a_warning_that_names_the_limit(postgres: Postgres) -> None:
+    settings = {"connection_borrow_timeout": 0.3}
+    with (
+        serving(postgres, "warning", proxy=settings, target={"max_connections": 1}) as proxy,
+        connect(proxy) as holder,
+        connect(proxy) as other,
+    ):
+        holder.execute("BEGIN")
+        with pytest.raises(psycopg.OperationalError, match="Timed-out"):
+            other.execute("SELECT 1")
+        (line,) = logged(proxy, "a client got no server connection")
+        assert (line["level"], line["database"], line["user"], line["proxy"]) == ("warning", "app", "app", "main")
+        assert "All 1 server connections were in use" in line["message"]
+        assert "max_connections" in line["hint"]
+
+
+@pytest.mark.parametrize("level", ["debug", "info"])
+def test_a_pin_is_told_at_info_and_its_statement_at_debug(postgres: Postgres, level: str) -> None:
+    with serving(postgres, level) as proxy, connect(proxy) as client:
+        client.execute(f"CREATE TEMP TABLE pinned AS SELECT '{SECRET}' AS word")
+        (pid,) = client.execute("SELECT pg_backend_pid()").fetchone() or (0,)
+        (line,) = logged(proxy, "session pinned: ")
+        assert (line["level"], line["server"], line["proxy"]) == ("info", pid, "main")
+        assert (SECRET in proxy.stderr()) == (level == "debug")
