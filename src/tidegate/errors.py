@@ -33,7 +33,7 @@ class Sqlstate(StrEnum):
 
 
 class CloseReason(StrEnum):
-    """Why a client or server connection ended; used by log lines and statistics alike."""
+    """Why a client or server connection ended, for log lines and statistics; docs/operations.md explains each."""
 
     CLIENT_LEFT = "client_left"
     CLIENT_LOST = "client_lost"

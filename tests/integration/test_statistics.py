@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from tests.support import messages as m
 from tests.support.counted import USER, proxied_side, wire_role
 from tests.support.fixtures import closed_clients
+from tests.support.pages import table
 from tests.support.postgres import Postgres
 from tests.support.sides import Side
 from tests.support.tidegate import Proxy, wait_until
@@ -20,6 +22,7 @@ from tests.support.wire import RawClient, ServerError
 
 __all__ = ["closed_clients", "wire_role"]
 
+PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
 SERVERS = 6
 CLIENTS = 14
 
@@ -199,3 +202,12 @@ def test_a_worker_that_hangs_counts_with_what_it_told_last(watched: Proxy) -> No
         os.kill(pid, signal.SIGCONT)
     assert [worker["worker"] for worker in stats["workers"]] == [1]
     assert (stats["logins"], stats["queries"]) == (before["logins"], before["queries"]) == (1, 1)
+
+
+def test_the_page_has_every_number_and_no_other(postgres: Postgres, wire_role: str) -> None:
+    """docs/operations.md, the names that are there from the start."""
+    listed = [name for names, *_ in table(PAGE, "name") for name in names if not name.endswith("_REASON")]
+    reasons = ("clients_closed_", "servers_closed_", "pins_", "clients_pinned_")
+    with Proxy(postgres, target={"max_connections": 2}, top={"workers": 2}) as proxy:
+        names = {name for name in proxy.stats() if not name.startswith(reasons)}
+    assert sorted(listed) == sorted(names - {"ok"})

@@ -1,17 +1,14 @@
 """A worker's own numbers.
 
-Owns their collection and their names. Refuses to add them up over workers (`merged`).
+Owns their collection and their names, which docs/operations.md explains. Refuses to add them up over workers.
 
 Names are the same in every answer, 0 included, but for those that end in a reason (`tidegate.errors.CloseReason`,
 `tidegate.session.pins.PinReason`): these are there from the first time on.
 
-    pins, pins_REASON                    sessions that were bound to a server, since the start
-    clients_pinned, ..._REASON           those that are now
-    borrow_waits, borrow_wait_seconds    clients that had to wait for a server and got one, and how long in all
-    clients_waiting                      those that wait now
-    oldest_wait_seconds_max              and for how long the first of them
-    clients_closed_REASON                sessions that ended
-    servers_closed, ..._REASON           server connections that ended
+    pins, pins_REASON             sessions that were bound to a server, since the start
+    clients_pinned, ..._REASON    those that are now
+    clients_closed_REASON         sessions that ended
+    servers_closed, ..._REASON    server connections that ended
 """
 
 from __future__ import annotations

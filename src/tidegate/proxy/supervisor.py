@@ -110,7 +110,7 @@ class Supervisor:
         self._crew = Crew(self._config.workers, self, self._command)
         try:
             self._listening.commit(self._listening.plan(self._config))
-            admin = AdminSocket(self._config.control_socket, self._commands())
+            admin = AdminSocket(self._config.control_socket, self.commands())
         except ConfigError:
             self._listening.close()
             self._shared.close()
@@ -339,7 +339,8 @@ class Supervisor:
 
     # Commands of the control socket
 
-    def _commands(self) -> dict[str, Any]:
+    def commands(self) -> dict[str, Any]:
+        """Name -> what answers it (docs/operations.md)."""
         return {
             "ping": self._command_ping,
             "reload": self._command_reload,
