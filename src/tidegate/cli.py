@@ -152,9 +152,9 @@ def reload(
         _usage("give --config FILE or --control PATH, one of the two")
     with _plain_errors():
         if config is not None:
-            from tidegate.config.load import load
+            from tidegate.config.load import control_socket_of
 
-            path = load(config).control_socket
+            path = control_socket_of(config)
         else:
             path = str(control)
         answer = ask_supervisor(path, {"command": "reload"})

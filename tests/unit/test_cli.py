@@ -225,7 +225,7 @@ def control() -> Iterator[Callable[[bytes], Path]]:
                     if json.loads(lines.readline()) == {"command": "reload"}:
                         client.sendall(answer)
 
-            threads.append(threading.Thread(target=serve))
+            threads.append(threading.Thread(target=serve, daemon=True))
             threads[-1].start()
             return path
 
@@ -255,6 +255,20 @@ def test_reload_finds_the_socket_by_the_file(control: Callable[[bytes], Path], c
     path = control(b'{"ok": true, "message": "done"}\n')
     config.write_text(f'control_socket = "{path}"\n' + FILE)
     assert run("reload", "--config", str(config)).stdout == "done\n"
+
+
+def test_reload_needs_none_of_the_files_secrets(control: Callable[[bytes], Path], config: Path) -> None:
+    """The proxy has them in its environment; who asks it to read its file need not."""
+    path = control(b'{"ok": true, "message": "done"}\n')
+    secrets = FILE.replace('"hidden"', '"${TIDEGATE_UNSET}"') + '[[user]]\nname = "a"\npassword_file = "/none"\n'
+    config.write_text(f'control_socket = "{path}"\n' + secrets)
+    assert run("reload", "--config", str(config)).stdout == "done\n"
+
+
+def test_reload_of_a_file_with_an_odd_control_socket(config: Path) -> None:
+    config.write_text("control_socket = 5\n" + FILE)
+    done = run("reload", "--config", str(config))
+    assert (done.exit_code, done.stderr) == (1, f"tidegate: {config}: control_socket = 5: must be text\n")
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,17 @@ def load(path: Path) -> Config:
     return _with_control_socket(config, str(path.absolute()))
 
 
+def control_socket_of(path: Path) -> str:
+    """Where the proxy that runs from this file answers. ConfigError if the file, or this one setting, can't be used.
+
+    Nothing else of the file is looked at: its secrets may be in the proxy's environment only.
+    """
+    given = _parse(path).get("control_socket", "")
+    if not isinstance(given, str):
+        raise ConfigError(Problem((), "control_socket", "must be text", given).line(str(path)))
+    return given or default_control_socket(str(path.absolute()))
+
+
 def from_command_line(
     target: str,
     listen: Sequence[str],
