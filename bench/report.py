@@ -53,7 +53,18 @@ def _head(results: Results) -> str:
         f"- Pool of {settings['pool_size']} server connections; the database takes {settings['max_connections']}; "
         f"pgbench's tables at scale {settings['scale']}.",
     ]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_shortfalls(results)])
+
+
+def _shortfalls(results: Results) -> list[str]:
+    """What a reader must not have to look for: each target that is missed, and each that noise decides."""
+    verdicts = list(targets.verdicts(results))
+    lines = []
+    for met, said in (("no", "Missed"), ("within noise", "Within noise of the limit")):
+        ones = [f"{one.what} ({one.seen.median:,.2f}, limit {one.limit[3:]})" for one in verdicts if one.met == met]
+        if ones:
+            lines.append(f"- {said}: {'; '.join(ones)}.")
+    return lines or ["- Every target is met."] * bool(verdicts)
 
 
 def _transactions(results: Results) -> str:

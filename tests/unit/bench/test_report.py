@@ -73,6 +73,20 @@ def test_the_report_shows_ratio_missed_target_and_what_did_not_run(results: Resu
     assert "- transactions, simple 500, direct: takes at most 200 connections" in text
 
 
+def test_the_report_begins_with_what_is_missed_or_decided_by_noise(results: Results) -> None:
+    head = report(results).partition("###")[0]
+    assert "- Missed: bytes of memory per idle client (700.00, limit 600)." in head
+    assert "- Within noise of the limit: connections a second, to the database's (9.00, limit 10)." in head
+    assert "CPU per transaction" not in head
+
+
+def test_a_run_that_meets_every_target_says_so(results: Results) -> None:
+    results.samples = [one for one in results.samples if one.workload == "transactions"]
+    assert "- Every target is met." in report(results)
+    results.samples.clear()
+    assert "target is met" not in report(results)
+
+
 def test_a_contender_without_a_number_gets_a_dash() -> None:
     assert with_spread([]) == "-"
     assert with_spread([1.234]) == "1.23"
