@@ -18,6 +18,7 @@ DEFAULTS = {
     "search_path": b'"$user", public',
 }
 REPORTED = ("application_name", "client_encoding", "standard_conforming_strings", "TimeZone")
+IDENTITY = ("role", "session_authorization")  # RESET ALL leaves them
 CASED = {name.lower(): name for name in DEFAULTS}
 
 TEXT = rb"E'((?:[^'\\]|''|\\\\|\\x[0-9a-f]{2})*)'"
@@ -27,6 +28,7 @@ CURRENT = re.compile(rb"pg_catalog\.current_setting\(" + TEXT + rb",true\)")
 SET = re.compile(rb"(?i)SET (?:SESSION )?([a-z_.]+)(?: TO | ?= ?)(?:'([a-z0-9_, .]*)'|([a-z0-9_]+))")
 RESET = re.compile(rb'(?i)RESET "?([a-z_]+)"?(?:\."?([a-z_]+)"?)?')
 SET_BACK = re.compile(rb'SET "([a-z_]+)"(?:\."([a-z_]+)")? TO (' + TEXT + rb"(?:," + TEXT + rb")*)")
+LEAVES = (b"CREATE TEMP", b"WITH HOLD", b"pg_advisory_lock", b"LISTEN", b"PREPARE")  # in the order of the proxy's look
 ESCAPE = re.compile(rb"\\x([0-9a-f]{2})|''|\\\\")
 DEALLOCATE = re.compile(rb"(?i)DEALLOCATE ([a-z0-9_]+)")
 PIECE = rb"(?:E'(?:[^'\\]|''|\\\\|\\x[0-9a-f]{2})*'|'(?:[^'\\]|'')*'|\"[^\"]*\"|[^;'\"\\$/-])"
@@ -57,6 +59,7 @@ class Session:
     def __init__(self) -> None:
         self.status = "I"
         self.own: dict[str, bytes] = {}
+        self.left: set[bytes] = set()  # of LEAVES
         self._before: dict[str, bytes] = {}  # the transaction
 
     def reported(self) -> dict[str, bytes]:
@@ -115,12 +118,13 @@ class Session:
         statements.clear()
         if word == b"DISCARD":
             self.own.clear()
+            self.left.clear()
         return Result(b"DISCARD ALL" if word == b"DISCARD" else b"DEALLOCATE ALL")
 
     def _setting(self, text: bytes) -> Result | None:
         """SET and RESET in their exact forms."""
         if text.upper() == b"RESET ALL":
-            self.own.clear()
+            self.own = {name: value for name, value in self.own.items() if name in IDENTITY}
             return Result(b"RESET")
         if text.upper() == b"RESET SESSION AUTHORIZATION":
             self.own.pop("session_authorization", None)
@@ -161,8 +165,12 @@ class Session:
             return Result(rows=[[as_bytea(self._set(unescaped(name), unescaped(value))) for name, value in found]])
         if text.startswith(TOLD + b"pg_catalog.current_setting("):
             return Result(rows=[[as_bytea(self.value(unescaped(name))) for name in CURRENT.findall(text)]])
+        if text.startswith(b"SELECT pg_catalog.pg_my_temp_schema()"):
+            return Result(rows=[[b"t" if one in self.left else b"f" for one in LEAVES]])
         if text.startswith(b"SELECT n.name,n.value,"):
             names = [unescaped(name) for name in CURRENT.findall(text)]
+            if b" UNION ALL " in text:
+                names += [name.encode() for name in self.own]
             own = [b"t" if name.decode().lower() in self.own else b"f" for name in names]
             return Result(
                 rows=[[name, as_bytea(self.value(name)), is_own] for name, is_own in zip(names, own, strict=True)]
@@ -175,6 +183,7 @@ class Session:
         return self.own.get(known, DEFAULTS.get(CASED.get(known, "")))
 
     def _echo(self, text: bytes) -> Result:
+        self.left.update(one for one in LEAVES if one in text)
         if b"BIG" in text:
             return Result(rows=[[text[:200] + b"x" * 60_000]] * 4)
         return Result(rows=[[text[:200]]], notice=b"NOTICE" in text)

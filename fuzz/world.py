@@ -85,6 +85,7 @@ class FuzzedWorker(Worker):
         self.cancel_keys = CancelKeys(0, bytes(32))
         self.cancels = Cancels(self)
         self.pins_by_reason: dict[PinReason, int] = {}
+        self.unpins_by_reason: dict[PinReason, int] = {}
         self.closed_by_reason: dict[CloseReason, int] = {}
         self.servers_closed_by_reason: dict[CloseReason, int] = {}
         self.set_outcomes: dict[bytes, tuple[str, bytes]] = {}

@@ -33,11 +33,15 @@ def postgres() -> Iterator[Postgres]:
 
 @pytest.fixture(scope="session")
 def proxy(postgres: Postgres, request: pytest.FixtureRequest) -> Iterator[Proxy]:
-    """The proxy before it, with defaults and pass-through logins, on a pool small enough to be shared."""
-    server = Proxy(postgres, target={"max_connections": 5})
+    """The proxy before it, with defaults and pass-through logins, on a pool small enough to be shared.
+
+    Every transaction's end is audited: whatever its tracker misses in any test fails the last one.
+    """
+    server = Proxy(postgres, proxy={"session_audit": 1.0}, target={"max_connections": 5})
     try:
         server.start()
         yield server
+        assert server.stats()["audit_findings"] == 0, server.stderr()
         server.stop()
     finally:
         server.kill()

@@ -1,4 +1,4 @@
-"""The commands: `tidegate serve | validate | reload | demo`.
+"""The commands: `tidegate serve | validate | reload | pins | demo`.
 
 Owns options, exit codes and the words that users see: 0 done, 1 it could not be done (why is on stderr, a line a
 problem), 2 the command line itself is wrong. No traceback reaches a user for anything that a user can cause.
@@ -42,6 +42,10 @@ app = typer.Typer(
 )
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", "-c", help="Configuration file (TOML).", metavar="FILE")]
+
+ControlOption = Annotated[
+    Path | None, typer.Option("--control", help="Control socket of the running proxy.", metavar="PATH")
+]
 
 
 def main() -> None:
@@ -141,13 +145,23 @@ def validate(
 
 
 @app.command()
-def reload(
-    config: ConfigOption = None,
-    control: Annotated[
-        Path | None, typer.Option("--control", help="Control socket of the running proxy.", metavar="PATH")
-    ] = None,
-) -> None:
+def reload(config: ConfigOption = None, control: ControlOption = None) -> None:
     """Have a running proxy read its configuration file again."""
+    answer = _command("reload", config, control)
+    typer.echo(str(answer.get("message") or "reloaded"))
+
+
+@app.command()
+def pins(config: ConfigOption = None, control: ControlOption = None) -> None:
+    """List the sessions of a running proxy that keep their server, and why."""
+    from tidegate.proxy.pinned import table
+
+    sessions = _command("pins", config, control)["sessions"]
+    typer.echo(table(sessions) if sessions else "no session is pinned")
+
+
+def _command(name: str, config: Path | None, control: Path | None) -> dict[str, Any]:
+    """Ask the running proxy that one of the two options names; ends the program with its words if it refuses."""
     if (config is None) == (control is None):
         _usage("give --config FILE or --control PATH, one of the two")
     with _plain_errors():
@@ -157,10 +171,10 @@ def reload(
             path = control_socket_of(config)
         else:
             path = str(control)
-        answer = ask_supervisor(path, {"command": "reload"})
+        answer = ask_supervisor(path, {"command": name})
         if answer.get("ok") is not True:
             _fail(str(answer.get("error") or f"the proxy at {path} refused: {json.dumps(answer)}"))
-        typer.echo(str(answer.get("message") or "reloaded"))
+    return answer
 
 
 @app.command()

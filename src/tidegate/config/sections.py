@@ -155,6 +155,14 @@ class ProxyConfig:
         default="",
         metadata=about("SQL that each new server connection runs before its first use"),
     )
+    session_audit: float = field(
+        default=0.0,
+        metadata=about(
+            "share of transactions after which the server is asked for state that the tracker missed",
+            least=0,
+            most=1,
+        ),
+    )
     max_prepared_statements: int = field(
         default=500,
         metadata=about(

@@ -239,7 +239,7 @@ cdef class Backend(Server):
         elif isinstance(note, Naming) and not (<Naming>note).closing and (<Naming>note).reply is None:
             self.prepared.pop((<Naming>note).statement, None)
         elif isinstance(note, Naming) and (<Naming>note).at_server:
-            self.tainted = True  # it has statements that are no longer known here
+            self.prepared = (<Naming>note).dropped
         if self.borrower is not None:
             self.borrower.statement_failed(note, failed)
         return 0

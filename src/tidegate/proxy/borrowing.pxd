@@ -1,13 +1,15 @@
 """A client and the server it borrows."""
 
-from tidegate.proxy.client cimport Client
+from tidegate.proxy.pinning cimport Pinning
 from tidegate.proxy.server cimport Server
 from tidegate.session.facts cimport Facts
 from tidegate.session.statements cimport Statement
 
 
-cdef class Borrowing(Client):
+cdef class Borrowing(Pinning):
+    cdef list heard  # statements of this transaction, if it may be audited
     cdef bint reshapes  # a statement of this transaction changes the catalogue
+    cdef unsigned int stain  # this session's mark on servers where it may have set what is not known; 0: none
 
     cdef bint need_server(self) except -1
     cdef int outfit(self, Server server) except -1
@@ -15,7 +17,9 @@ cdef class Borrowing(Client):
     cdef int maybe_release(self) except -1
     cdef int touch(self, Facts facts) except -1
     cdef int probe(self) except -1
-    cdef int pin_down(self, object reason, bytes text) except -1
+    cdef bint is_audited(self) except -1
+    cdef int audit(self) except -1
+    cdef int hear(self, bytes text) except -1
     cdef tuple settled_context(self)
     cdef object context_of_parse(self)
     cdef Statement named(self, bytes name)

@@ -6,14 +6,22 @@ and to know what a client's messages mean (`simple`, `prepared`, `relay`).
 A client without a server borrows one at the first message that needs one, and gives it back when ReadyForQuery says
 that no transaction is open and nothing is owed. At borrow, what the server lacks of this client's settings goes out
 ahead of the message, in the same write.
+
+What a transaction's statements may have done unseen is asked for between its end and the server's return: settings
+(`probe`), then what can't be carried (`pinning`). Where a setting may have been made whose name nobody knows, the session leaves
+a mark on the server (`stain`): for itself all is well there; another gets it after RESET ALL, in the same write.
 """
+
+from random import random
 
 from cpython.bytes cimport PyBytes_AS_STRING
 
+from tidegate.proxy.audit cimport inject_audit
 from tidegate.proxy.client cimport ARRIVING, DISCARD, ENTERING, RUNNING, WAITING, Client
+from tidegate.proxy.pinning cimport Pinning
 from tidegate.proxy.server cimport READY, Server
-from tidegate.proxy.tracking cimport Replay, Validation, inject_probe
-from tidegate.session.facts cimport DISCARD_ALL, PLAIN, RESET_ALL, RESHAPES, TOUCHES, Facts
+from tidegate.proxy.tracking cimport Replay, Validation, inject_full_probe, inject_probe
+from tidegate.session.facts cimport DDL, DISCARD_ALL, PLAIN, RESET_ALL, RESHAPES, TOUCHES, Facts
 from tidegate.session.statements cimport Statement
 from tidegate.wire.postgres.integers cimport get32
 from tidegate.wire.postgres.messages cimport error_response, ready_for_query
@@ -25,10 +33,10 @@ from tidegate.session.settings import set_config_told
 cdef bytes IDLE = ready_for_query(b'I')
 
 cdef enum:
-    SHOWN = 200  # bytes of a statement that a log line shows
+    HEARD = 50  # statements of a transaction that an audit names
+    SHOWN = 200  # bytes of each
 
-
-cdef class Borrowing(Client):
+cdef class Borrowing(Pinning):
     cdef bint need_server(self) except -1:
         """Whether the message can be dealt with now; if not, the client is in the queue."""
         if self.server is not None:
@@ -65,11 +73,16 @@ cdef class Borrowing(Client):
         """Make the server this client's: settings ahead of everything else."""
         cdef Replay replay
         cdef bytes sql
-        if server.applied is not self.settings:
+        cdef bint stained = server.stain != 0 and server.stain != self.stain
+        if server.applied is not self.settings or stained:
             if self.moved:
                 self.rebase(server.initial)
             before = server.applied
-            sql = self.context.interned.replay(before, self.settings)
+            if stained:
+                sql = self.context.interned.wash(before, self.settings)
+                server.stain = 0
+            else:
+                sql = self.context.interned.replay(before, self.settings)
             server.applied = self.settings
             if sql:
                 self.context.counters.replays += 1
@@ -102,7 +115,7 @@ cdef class Borrowing(Client):
         if self.finished:
             return self.leave(CloseReason.CLIENT_LEFT)
         if self.unsure:
-            if self.reset_touched and self.defaults.values and self.server.status == b'I':
+            if (self.reset_touched or self.anything) and self.defaults.values and self.server.status == b'I':
                 return self.probe()
             if self.server.applied is not self.settings and self.server.status == b'I':
                 self.outfit(self.server)
@@ -122,8 +135,14 @@ cdef class Borrowing(Client):
         if (server.status != b'I' or server.queue.count or server.queue.open_batch or self.body_left
                 or server.phase != READY):
             return 0
-        if self.touched is not None:
+        if self.touched is not None or self.anything:
             return self.probe()
+        if self.suspected is not None or (self.pin is not None and self.may_be_gone()):
+            self.outfit(server)  # the client's next message may come before the answer
+            return self.look()
+        if self.heard is not None and self.is_audited():
+            self.outfit(server)
+            return self.audit()
         self.context.counters.transactions += 1
         if self.context.draining:
             return self.refuse(PgError("terminating connection due to administrator command",
@@ -141,19 +160,23 @@ cdef class Borrowing(Client):
         """A statement in whatever surroundings: what it may have changed is asked for when the transaction ends."""
         if facts is PLAIN or facts is None:
             return 0
+        self.disturbed = True
         if facts.pin is not None:
-            self.pin_down(facts.pin, b"")
+            self.may_leave(facts.pin, b"")
         if facts.flags & RESHAPES:
             # A Parse in this transaction is not for others to share, nor one of before for those who come after.
-            # (A temporary object is its session's own, and pins it.)
+            # (A temporary object is its session's own.)
             self.reshapes = facts.pin is not PinReason.TEMP_OBJECT
             if self.reshapes:
                 self.context.statements.renew()
             if self.touched is None:
                 self.touched = set()
-        if not facts.flags & (TOUCHES | RESET_ALL | DISCARD_ALL) and not (
-                self.defaults.values and (facts.pin is PinReason.DO_BLOCK or facts.pin is PinReason.CALL)):
+        if self.settings.temporary and facts.flags & DDL:
+            self.may_leave(PinReason.TEMP_OBJECT, b"search_path")
+        if not facts.flags & (TOUCHES | RESET_ALL | DISCARD_ALL):
             return 0
+        if facts.flags & (RESET_ALL | DISCARD_ALL):
+            self.stain = 0  # it no longer has what it left elsewhere
         if self.touched is None:
             self.touched = set()
         self.touched.update(facts.touched)
@@ -162,28 +185,50 @@ cdef class Borrowing(Client):
         return 0
 
     cdef int probe(self) except -1:
-        names = self.touched
+        cdef bint full = self.anything
+        names = self.touched or set()
         if self.reshapes:
             self.reshapes = False
             self.context.statements.renew()
-        if self.reset_touched:
+        if self.reset_touched or full:
             names = names.union(self.settings.values, self.server.applied.values)
         quick = not self.reset_touched
         self.touched = None
-        self.reset_touched = False
-        if not names:
+        self.reset_touched = self.anything = False
+        if full:
+            if not self.stain:
+                self.context.stains += 1
+                self.stain = self.context.stains
+            self.server.stain = self.stain
+            inject_full_probe(self, names)
+        elif names:
+            inject_probe(self, names, quick, None)
+        else:
             return self.maybe_release()
-        inject_probe(self, names, quick, None)
         self.context.to_servers.flush()
         return 0
 
-    cdef int pin_down(self, object reason, bytes text) except -1:
-        """Keep this server until the client leaves."""
-        if self.pin is None:
-            self.pin = reason
-            self.gate.pinned(self, reason, text[:SHOWN])
-        if reason is PinReason.LOAD or reason is PinReason.SETSEED or reason is PinReason.SESSION_FUNCTION:
-            self.closes_server = True
+    cdef bint is_audited(self) except -1:
+        """Whether this transaction's end is to be audited; asked once for each."""
+        cdef list heard = self.heard
+        if not heard:
+            return False
+        if self.pin is None and random() < self.gate.proxy.session_audit:
+            return True
+        heard.clear()
+        return False
+
+    cdef int audit(self) except -1:
+        """Ask the server, though nothing was suspected."""
+        heard, self.heard = self.heard, []
+        inject_audit(self, heard)
+        self.context.to_servers.flush()
+        return 0
+
+    cdef int hear(self, bytes text) except -1:
+        """A statement runs: an audit would name it."""
+        if len(self.heard) < HEARD:
+            self.heard.append(text[:SHOWN])
         return 0
 
     def remember(self, bytes text, str name, bytes value):
@@ -192,11 +237,11 @@ cdef class Borrowing(Client):
 
     cdef tuple settled_context(self):
         """What is set of what parsing depends on; None while that is not known."""
-        return None if self.touched or self.reset_touched else self.settings.parse_context
+        return None if self.touched or self.reset_touched or self.anything else self.settings.parse_context
 
     cdef object context_of_parse(self):
         """What the meaning of a statement depends on; unique while it is not known what is set."""
-        return self.settings.parse_context if self.touched is None else object()
+        return self.settings.parse_context if self.touched is None and not self.anything else object()
 
     cdef Statement named(self, bytes name):
         """The client's statement of that name, or None."""
@@ -207,6 +252,9 @@ cdef class Borrowing(Client):
         if self.server is None or self.server.queue.count == 0:
             return self.send_bytes(reply)
         return self.server.queue.push(LOCAL, FORWARD, reply)
+
+    cdef bint is_dirty(self) noexcept:
+        return self.touched is not None or self.probes > 0 or Pinning.is_dirty(self)
 
     cdef int server_lost(self, object error) except -1:
         if isinstance(error, UntoldError):
@@ -315,8 +363,8 @@ cdef class Borrowing(Client):
         self.role_idle_timeout = idle_timeout
         self.login = None
         self.phase = RUNNING
-        if defaults.temporary:
-            self.pin_down(PinReason.TEMP_OBJECT, b"search_path")
+        if self.gate.proxy.session_audit > 0:
+            self.heard = []
         self.active_at = self.context.loop.now
         self.context.to_clients.flush()
         if not self.processing:

@@ -25,6 +25,7 @@ cdef class Reset(Injection):
     cdef int finished(self, Server server) except -1:
         server.forget_statements()
         server.applied = server.context.interned.nothing
+        server.stain = 0
         if self.error is not None:
             server.tainted = True
         return 0

@@ -93,5 +93,6 @@ cdef class Client(Borrower):
     cdef int check_login(self, double now, double limit) except -1
     cpdef int check(self, double now) except -1
     cdef bint amid_message(self) noexcept
+    cdef bint is_dirty(self) noexcept
     cdef bint mid_transaction(self) noexcept
     cdef int fail_request(self, object error) except -1

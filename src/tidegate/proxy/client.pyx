@@ -327,11 +327,12 @@ cdef class Client(Borrower):
             self.door.abandon(self)
         if server is not None:
             server.detach()
-            Cleanup(
-                self.context, self.pin is not None or self.touched is not None,
-                self.closes_server or self.amid_message(),
-            ).take_over(server)
+            Cleanup(self.context, self.is_dirty(), self.closes_server or self.amid_message()).take_over(server)
         return 0
+
+    cdef bint is_dirty(self) noexcept:
+        """Whether something of its session may be left at its server."""
+        return False
 
     cdef bint mid_transaction(self) noexcept:
         """Holds a server and owes it the next message."""

@@ -37,7 +37,11 @@ cdef class Counters:
     cdef public long long borrow_timeouts
     cdef public long long pins
     cdef public long long replays
+    cdef public long long unpins
     cdef public long long probes
+    cdef public long long looks
+    cdef public long long audits
+    cdef public long long audit_findings
     cdef public long long parses_client
     cdef public long long parses_server
     cdef public long long cancels
@@ -52,6 +56,7 @@ cdef class Context:
     cdef readonly Stage to_servers
     cdef readonly Statements statements
     cdef readonly object interned  # session.settings.Interned
+    cdef unsigned int stains  # marks given out (see borrowing)
     cdef readonly object nothing  # the Settings of those who have set nothing
     cdef readonly Counters counters
     cdef readonly object journal  # proxy.journal.Journal

@@ -66,6 +66,8 @@ class Stats:
     """Ask for statistics; answered by StatsReply."""
 
     round: int
+    pinned: bool = False
+    """Whether to list the pinned sessions, too ("pinned"; see `pinned`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

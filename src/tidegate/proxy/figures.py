@@ -6,6 +6,7 @@ Names are the same in every answer, 0 included, but for those that end in a reas
 `tidegate.session.pins.PinReason`): these are there from the first time on.
 
     pins, pins_REASON             sessions that were bound to a server, since the start
+    unpins, unpins_REASON         those that got free again, since what bound them was gone
     clients_pinned, ..._REASON    those that are now
     clients_closed_REASON         sessions that ended
     servers_closed, ..._REASON    server connections that ended
@@ -33,6 +34,7 @@ def totals(worker: Worker) -> dict[str, int | float]:
     """Name -> number, those that never fall: they are kept when the worker ends (see `totals.Totals`)."""
     found: dict[str, int | float] = dict(worker.counters.as_dict())
     _add_reasons(found, "pins", worker.pins_by_reason)
+    _add_reasons(found, "unpins", worker.unpins_by_reason)
     _add_reasons(found, "clients_closed", worker.closed_by_reason)
     _add_reasons(found, "servers_closed", worker.servers_closed_by_reason)
     counted = [worker.targets.past, *(target.stats() for target in worker.targets)]

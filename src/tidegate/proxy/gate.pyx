@@ -150,6 +150,7 @@ cdef class Gate(Entrance):
             return self.enter_dedicated(login, PinReason.STARTUP_OPTION)
         if route.keeps_server:
             client.pin = PinReason.SESSION_MODE
+            client.pinned_at = self.context.loop.now
             self.count_pin(PinReason.SESSION_MODE)
         if not self.greet(login):
             client.enter_pool()
@@ -198,6 +199,7 @@ cdef class Gate(Entrance):
         if login.replication:
             startup[b"replication"] = login.replication
         client.pin = reason
+        client.pinned_at = self.context.loop.now
         client.closes_server = True
         self.count_pin(reason)
         client.pool = self.target.dedicated_pool(client.pool.key, startup, login.wanted.keys(), self.proxy)
@@ -266,6 +268,19 @@ cdef class Gate(Entrance):
         """A session was pinned: count it, and say so, with the statement."""
         self.count_pin(reason)
         self.context.journal.pinned(self.proxy.name, client.server_pid, reason, text)
+
+    def unpinned(self, Client client, reason):
+        """What a session was pinned for is gone."""
+        self.context.counters.unpins += 1
+        self.worker.unpins_by_reason[reason] = self.worker.unpins_by_reason.get(reason, 0) + 1
+        self.worker.log.info("client session no longer pinned to server %d (%s)", client.server_pid, reason)
+
+    def missed(self, Client client, what, heard):
+        """An audit found state of which the tracker knew nothing."""
+        self.context.counters.audit_findings += 1
+        self.worker.log.warning(
+            "session audit: unseen in server %d: %s; after: %s", client.server_pid, ", ".join(what),
+            b"; ".join(heard).decode("utf-8", "replace"))
 
     def count_pin(self, reason):
         """One session more that keeps its server."""

@@ -154,7 +154,6 @@ cdef class Prepared(Simple):
         cdef Naming naming
         if isinstance(note, Naming):
             naming = <Naming>note
-            self.closes_server = self.closes_server or naming.at_server
             if naming.names is not None:
                 self.statements = naming.names
             elif naming.closing:
@@ -176,9 +175,11 @@ cdef class Prepared(Simple):
     cdef int use(self, Statement statement) except -1:
         """A statement is about to run: what it may change counts from now."""
         self.context.counters.queries += 1
+        if self.heard is not None:
+            self.hear(statement.content or b"(too long to be kept)")
         if statement.facts is not PLAIN:
             if statement.facts.pin is not None:
-                self.pin_down(statement.facts.pin, statement.content)
+                self.may_leave(statement.facts.pin, statement.content)
             if not statement.facts.flags & DISCARD_ALL:
                 self.touch(statement.facts)
         return 0
@@ -327,6 +328,7 @@ cdef class Prepared(Simple):
         else:
             if statement.facts.flags & DISCARD_ALL:
                 self.touch(statement.facts)
+            naming.dropped = self.server.prepared
             self.server.forget_statements()
             self.statements = None
             self.push_naming(EXECUTE, naming)
@@ -341,7 +343,7 @@ cdef class Prepared(Simple):
         """What the Execute of a DEALLOCATE or DISCARD ALL does to the name space; None: the server knows better."""
         cdef int flags = statement.facts.flags
         cdef bytes name = statement.facts.deallocate
-        cdef bint at_server = self.pin is not None
+        cdef bint at_server = self.pin is not None or self.suspected is not None
         if flags & DEALLOCATE_ONE:
             if self.named(name) is None:
                 return None
@@ -349,7 +351,7 @@ cdef class Prepared(Simple):
         if flags & DISCARD_ALL:
             # Not in a block, nor behind another statement of its batch: the server refuses that.
             at_server = (at_server or self.touched is not None or self.settings is not self.defaults or self.executed
-                         or self.server.status != b'I')
+                         or self.stain != 0 or self.server.status != b'I')
         return Naming(None, None, True, command_complete(b"DISCARD ALL" if flags & DISCARD_ALL else b"DEALLOCATE ALL"),
                       self.statements or {}, at_server)
 

@@ -9,6 +9,7 @@ from tidegate.proxy.login import ClientLogin
 from tidegate.proxy.server import Server
 from tidegate.proxy.target import Target
 from tidegate.session.pins import PinReason
+from tidegate.session.settings import Settings
 
 class Relay:
     """A client's connection, with what it has from `client`, `borrowing`, `simple` and `prepared`."""
@@ -19,10 +20,14 @@ class Relay:
     pool: Pool
     ticket: object | None
     pin: PinReason | None
+    pinned_at: float
+    seen: Settings
     ident: int
     closes_server: bool
     elsewhere: bool
     moved: bool
+    @property
+    def pin_text(self) -> bytes | None: ...
     @property
     def server_pid(self) -> int: ...
     @property

@@ -267,7 +267,7 @@ cdef class Server(StreamOwner):
 
     cdef int forget_statements(self) except -1:
         """DEALLOCATE ALL or DISCARD ALL ran here."""
-        self.prepared.clear()
+        self.prepared = {}
         return 0
 
     cdef int resume(self) except -1:

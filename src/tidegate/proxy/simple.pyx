@@ -14,7 +14,8 @@ from tidegate.proxy.tracking cimport (
     Assigned, Deallocated, DeallocatedOne, ResetAll, Restored, inject_probe,
 )
 from tidegate.session.facts cimport (
-    DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, PINS, PLAIN, RESET_ALL, RESHAPES, SINGLE, TOUCHES, Facts,
+    DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, DISCARD_OTHER, FREES, PINS, PLAIN, RESET_ALL, RESHAPES, SINGLE, TOUCHES,
+    Facts,
 )
 from tidegate.session.scanner cimport Scanner, scan
 from tidegate.session.statements cimport Statement
@@ -27,7 +28,8 @@ from tidegate.session.settings import IDENTITY, order_of_setting, set_sql
 cdef bytes IDLE = ready_for_query(b'I')
 
 cdef enum:
-    CHANGES = TOUCHES | RESET_ALL | DISCARD_ALL | DEALLOCATE_ONE | DEALLOCATE_ALL | PINS | RESHAPES
+    SHOWN = 200  # bytes of a statement that an audit names
+    CHANGES = TOUCHES | RESET_ALL | DISCARD_ALL | DEALLOCATE_ONE | DEALLOCATE_ALL | PINS | RESHAPES | FREES | DISCARD_OTHER
 
 
 cdef list restoring(dict defaults):
@@ -68,6 +70,8 @@ cdef class Simple(Borrowing):
         self.unnamed = server.unnamed = None
         self.parsed_unnamed = False
         self.context.counters.queries += 1
+        if self.heard is not None:
+            self.hear(PyBytes_FromStringAndSize(message + HEADER, min(available - HEADER, SHOWN)))
         if not facts.flags & CHANGES and facts.pin is None:
             server.send(message, available)
             return server.queue.push(QUERY, FORWARD, None)
@@ -90,7 +94,7 @@ cdef class Simple(Borrowing):
         cdef dict defaults = self.defaults_behind(facts)
         cdef int action = SHORTEN if defaults else FORWARD
         if facts.pin is not None:
-            self.pin_down(facts.pin, text)
+            self.may_leave(facts.pin, text)
         if alone and single and facts.set_default is not None:
             known = (facts.set_default, None)
         elif alone and single and facts.replayable:
@@ -144,6 +148,7 @@ cdef class Simple(Borrowing):
             return False
         if facts.flags & DISCARD_ALL and self.settings is self.defaults:
             tag = b"DISCARD ALL"
+            self.stain = 0
         elif facts.flags & DEALLOCATE_ALL and not facts.flags & DISCARD_ALL:
             tag = b"DEALLOCATE ALL"
         elif facts.flags & DEALLOCATE_ONE and self.statements is not None and facts.deallocate in self.statements:

@@ -343,6 +343,7 @@ class Supervisor:
         """Name -> what answers it (docs/operations.md)."""
         return {
             "ping": self._command_ping,
+            "pins": self._command_pins,
             "reload": self._command_reload,
             "stats": self._command_stats,
             "stop": self._command_stop,
@@ -377,6 +378,18 @@ class Supervisor:
                 "uptime_seconds": round(self._loop.time() - self._started_at, 3),
                 "worker_restarts": self._crew.restarts,
             },
+        }
+
+    async def _command_pins(self, _: Mapping[str, Any]) -> Answer:
+        """{"sessions": [a pinned session and its worker, ...]}; see `pinned`."""
+        replies = await self._crew.ask(lambda _, number: Stats(round=number, pinned=True), STATS_LIMIT)
+        return {
+            "sessions": [
+                {"worker": worker, **row}
+                for worker, one in sorted(replies.items())
+                if isinstance(one, StatsReply)
+                for row in one.stats["pinned"]
+            ]
         }
 
     async def _command_stop(self, request: Mapping[str, Any]) -> Answer:

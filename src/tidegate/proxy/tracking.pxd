@@ -18,13 +18,9 @@ cdef class Probe(Injection):
     cdef bint quick
     cdef bytes text  # the statement whose effect may be remembered, or None
 
-    cdef int ask_for_objects(self, Server server) except -1
+    cdef int ask(self, Relay client, bytes sql) except -1
+    cdef bytes login_name(self, str name)
     cdef int one_value(self, dict at_server, dict wanted, str name, bytes value, bint own) except -1
-
-
-cdef class TempCheck(Injection):
-    """Which temporary objects the session has was asked for."""
-    cdef Relay client
 
 
 cdef class Outcome(Injection):
@@ -60,3 +56,4 @@ cdef class Validation(Injection):
 
 
 cdef int inject_probe(Relay client, object names, bint quick, bytes text) except -1
+cdef int inject_full_probe(Relay client, object names) except -1

@@ -6,7 +6,8 @@ server's answer to a probe, or was such an answer to the same text before.
 Four ways, cheapest first. A `SET x = const` on its own, seen before: its outcome is remembered by text and takes
 effect when it succeeds. RESET and DISCARD on their own: likewise, without any value. A `SET` on its own, new: a probe
 of that setting follows in the same write. Anything else (within a transaction, among other statements, set_config):
-the names are collected, and probed after the transaction's end.
+the names are collected, and probed after the transaction's end; where a statement may have set anything (`full`), all
+that pg_settings knows to be the session's own is asked for, and those settings by name that it does not list.
 """
 
 from tidegate.proxy.client cimport ENTERING, RUNNING
@@ -14,7 +15,7 @@ from tidegate.proxy.relay cimport Relay
 from tidegate.proxy.server cimport Injection, Server
 from tidegate.wire.postgres.messages cimport ready_for_query
 from tidegate.session.pins import PinReason
-from tidegate.session.settings import IDENTITY, TEMP_OBJECTS_SQL, TEMP_SCHEMA, probe_sql, quick_probe_sql, told
+from tidegate.session.settings import IDENTITY, TEMP_SCHEMA, full_probe_sql, probe_sql, quick_probe_sql, told
 
 
 cdef class Replay(Injection):
@@ -37,19 +38,28 @@ cdef class Replay(Injection):
 cdef int inject_probe(Relay client, object names, bint quick, bytes text) except -1:
     """Ask the client's server for present values. `quick`: none of them was reset. `text`: remember the answer."""
     cdef Probe probe = Probe()
-    probe.client = client
     probe.names = sorted(names)
     if "search_path" in names and text is None:
         probe.names.append(TEMP_SCHEMA)
     probe.quick = quick
     probe.text = text
-    client.context.counters.probes += 1
-    client.probes += 1
-    client.server.inject(quick_probe_sql(probe.names) if quick else probe_sql(probe.names), probe)
-    return 0
+    return probe.ask(client, quick_probe_sql(probe.names) if quick else probe_sql(probe.names))
+
+
+cdef int inject_full_probe(Relay client, object names) except -1:
+    """Ask the client's server for all that is set: these names, and what pg_settings shows."""
+    cdef Probe probe = Probe()
+    probe.names = sorted(names.union(IDENTITY))
+    return probe.ask(client, full_probe_sql(probe.names))
 
 
 cdef class Probe(Injection):
+    cdef int ask(self, Relay client, bytes sql) except -1:
+        self.client = client
+        client.context.counters.probes += 1
+        client.probes += 1
+        return client.server.inject(sql, self)
+
     cdef int finished(self, Server server) except -1:
         cdef Relay client = self.client
         cdef dict at_server = {}, wanted = {}
@@ -64,46 +74,30 @@ cdef class Probe(Injection):
         else:
             for row in self.table(3, len(self.names)):
                 self.one_value(at_server, wanted, (row[0] or b"").decode(), told(row[1]), row[2] == b"t")
-        if wanted.pop(TEMP_SCHEMA, None) is not None and client.pin is None:
-            self.ask_for_objects(server)
+        if wanted.pop(TEMP_SCHEMA, None) is not None:
+            # The path may have led a CREATE to the temporary schema, now or in the transaction that has ended.
+            client.may_leave(PinReason.TEMP_OBJECT, b"search_path")
         at_server.pop(TEMP_SCHEMA, None)
         interned = server.context.interned
         server.applied = interned.changed(server.applied, at_server)
         client.settings = interned.changed(client.settings, wanted)
-        if client.settings.temporary and client.pin is None:
-            client.pin_down(PinReason.TEMP_OBJECT, b"search_path")
         if self.text is not None and len(self.names) == 1 and at_server[self.names[0]] is not None:
             client.remember(self.text, self.names[0], at_server[self.names[0]])
         return 0
 
-    cdef int ask_for_objects(self, Server server) except -1:
-        """The path may have led a CREATE to the temporary schema, now or in the transaction that has ended."""
-        cdef TempCheck check = TempCheck()
-        check.client = self.client
-        check.client.probes += 1  # the server has not yet all that the client wants set
-        return server.inject(TEMP_OBJECTS_SQL + b" LIMIT 1", check)
+    cdef bytes login_name(self, str name):
+        """What session_authorization is if nobody has set it."""
+        if name != "session_authorization":
+            return None
+        return (<str>self.client.pool.key[1]).encode("utf-8", "surrogateescape")
 
     cdef int one_value(self, dict at_server, dict wanted, str name, bytes value, bint own) except -1:
         """`own`: the session set it; otherwise the server has its own value, and the client its default's."""
-        if own and name in IDENTITY and value == b"none" and not (self.quick and name in self.client.defaults.values):
-            own = False
+        if own and name in IDENTITY and not (self.quick and name in self.client.defaults.values):
+            # pg_settings lists neither: they are the session's own if they differ from what a login makes them.
+            own = value != b"none" and value != self.login_name(name)
         at_server[name] = value if own else None
         wanted[name] = value if own else self.client.defaults.values.get(name)
-        return 0
-
-
-cdef class TempCheck(Injection):
-    cdef int finished(self, Server server) except -1:
-        cdef Relay client = self.client
-        client.probes -= 1
-        if self.error is not None:
-            client.closes_server = server.tainted = True
-        elif not self.rows:
-            return 0
-        elif client.server is not server:
-            server.tainted = True  # its client has left these behind
-        elif client.pin is None:
-            client.pin_down(PinReason.TEMP_OBJECT, b"search_path")
         return 0
 
 
@@ -132,6 +126,7 @@ cdef class ResetAll(Outcome):
             name: value for name, value in server.applied.values.items() if name in IDENTITY
         }
         client.settings = server.applied = server.context.interned.changed(client.defaults, kept)
+        client.stain = server.stain = 0
         if self.discard:
             server.forget_statements()
             client.statements = None

@@ -48,6 +48,7 @@ from tidegate.proxy.keys import CancelKeys
 from tidegate.proxy.learnt import Learnt
 from tidegate.proxy.listener import Listener
 from tidegate.proxy.logs import LOG, set_up
+from tidegate.proxy.pinned import pinned_sessions
 from tidegate.proxy.relay import Relay
 from tidegate.proxy.targets import Targets
 from tidegate.session.pins import PinReason
@@ -77,6 +78,7 @@ class Worker:
         self.cancel_keys = CancelKeys(boot.worker, secrets.token_bytes(32))
         self.cancels = Cancels(self)
         self.pins_by_reason: dict[PinReason, int] = {}
+        self.unpins_by_reason: dict[PinReason, int] = {}
         self.closed_by_reason: dict[CloseReason, int] = {}
         self.servers_closed_by_reason: dict[CloseReason, int] = {}
         self.set_outcomes: dict[bytes, tuple[str, bytes]] = {}
@@ -173,7 +175,8 @@ class Worker:
             self._configure(message)
         elif isinstance(message, Stats):
             self._tell_totals()
-            self._channel.send(StatsReply(round=message.round, stats=collect(self)))
+            listed = {"pinned": pinned_sessions(self)} if message.pinned else {}
+            self._channel.send(StatsReply(round=message.round, stats=collect(self) | listed))
         elif isinstance(message, Stop):
             self._stop(message)
         elif isinstance(message, Learnt):

@@ -14,6 +14,7 @@ cpdef enum ScanFlag:
     COPIES = 1024           # ... with COPY
     DDL = 2048              # changes the catalogue; for information
     RESHAPES = 4096         # ... with ALTER, CREATE, DROP: other statements' results may have other columns then
+    FREES = 8192            # may give back what pins: CLOSE, an unlock (DROP RESHAPES; DISCARD has flags of its own)
 
 
 cdef class Facts:

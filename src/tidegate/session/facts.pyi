@@ -16,6 +16,7 @@ class ScanFlag(IntFlag):
     COPIES = 1024
     DDL = 2048
     RESHAPES = 4096
+    FREES = 8192
 
 class Facts:
     """What one text says. Never changed once made; texts that name nothing share instances."""

@@ -9,11 +9,11 @@ from tidegate.session.directives cimport (
     D_PREPARE_TRANSACTION, D_RESET_ALL, D_SETTING, D_UNKNOWN_SETTING, Directive,
 )
 from tidegate.session.facts cimport (
-    BEGINS, COPIES, DDL, DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, DISCARD_OTHER, ENDS, PINS, RESET_ALL,
+    BEGINS, COPIES, DDL, DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, DISCARD_OTHER, ENDS, FREES, PINS, RESET_ALL,
     RESHAPES, SINGLE, TOUCHES, Facts, make_facts, shared_facts,
 )
 from tidegate.session.keywords cimport (
-    K_ABORT, K_ADVISORY_LOCK, K_ALTER, K_BEGIN, K_CALL, K_COPY, K_COUNT, K_CREATE, K_DDL, K_DO, K_LISTEN, K_LOAD,
+    K_ABORT, K_ADVISORY_LOCK, K_ADVISORY_UNLOCK, K_ALTER, K_BEGIN, K_CALL, K_CLOSE, K_COPY, K_COUNT, K_CREATE, K_DDL, K_DO, K_LISTEN, K_LOAD,
     K_RUNS_TEXT, K_SESSION_FUNCTION, K_SETSEED,
 )
 
@@ -25,6 +25,7 @@ cdef dict LEAD = {
     K_ALTER: (DDL | RESHAPES, None),
     K_BEGIN: (BEGINS, None),
     K_CALL: (0, PinReason.CALL),
+    K_CLOSE: (FREES, None),
     K_COPY: (COPIES, None),
     K_CREATE: (DDL | RESHAPES, None),
     K_DDL: (DDL, None),
@@ -103,7 +104,10 @@ cdef class Findings:
         return self.pin(LEAD[keyword][1]) if LEAD_PINS[keyword] else 0
 
     cdef int name(self, int keyword) except -1:
-        """A name that is a pin reason wherever it stands."""
+        """A name that counts wherever it stands."""
+        if keyword == K_ADVISORY_UNLOCK:
+            self.flags |= FREES
+            return 0
         return self.pin(NAME_PINS[keyword])
 
     cdef int directive(self, const Directive *d, bint odd_path) except -1:

@@ -10,6 +10,7 @@ cdef enum Keyword:
     K_BEGIN             # BEGIN START
     K_CALL
     K_CHARACTERISTICS
+    K_CLOSE
     K_CONSTRAINTS
     K_COPY
     K_CREATE
@@ -46,6 +47,7 @@ cdef enum Keyword:
     # Names: count wherever they stand, quoted or not.
     K_FIRST_NAME
     K_ADVISORY_LOCK
+    K_ADVISORY_UNLOCK
     K_PG_SETTINGS
     K_PG_TEMP           # pg_temp, pg_temp_N
     K_RUNS_TEXT

@@ -16,6 +16,7 @@ cdef dict WORDS = {
     K_BEGIN: b"begin start",
     K_CALL: b"call",
     K_CHARACTERISTICS: b"characteristics",
+    K_CLOSE: b"close",
     K_CONSTRAINTS: b"constraints",
     K_COPY: b"copy",
     K_CREATE: b"create",
@@ -50,6 +51,7 @@ cdef dict WORDS = {
     K_XML: b"xml",
     K_ZONE: b"zone",
     K_ADVISORY_LOCK: b"pg_advisory_lock pg_advisory_lock_shared pg_try_advisory_lock pg_try_advisory_lock_shared",
+    K_ADVISORY_UNLOCK: b"pg_advisory_unlock pg_advisory_unlock_shared pg_advisory_unlock_all",
     # UPDATE pg_settings is a SET in disguise: the view has a rule that calls set_config().
     K_PG_SETTINGS: b"pg_settings",
     K_PG_TEMP: b"pg_temp",

@@ -1,7 +1,13 @@
 """Why a client session is bound to one server connection.
 
-Owns the names of the pin reasons and the sentence shown for each in logs, statistics and documentation.
-Refuses to decide: the scanner and the proxy find reasons, this module only says what they mean.
+Owns the names of the pin reasons, the sentence shown for each in logs, statistics and documentation, and whether the
+database can be asked about it. Refuses to decide: the scanner and the proxy find reasons, this module only says what
+they mean.
+
+A statement's text only makes a reason likely. Where the database can be asked (`provable`), it is, when the transaction
+ends (`leftovers`): what is there pins the session until it is gone, what is not does not. `anything` marks statements
+that may have done all of it, and set any setting. Of the other reasons nothing can be seen from outside, and the
+session keeps its server until it ends.
 """
 
 from enum import StrEnum
@@ -12,32 +18,41 @@ class PinReason(StrEnum):
     """A pin reason; the value is its stable name, `explanation` the sentence a user reads."""
 
     explanation: str
+    provable: bool
+    anything: bool
 
-    def __new__(cls, name: str, explanation: str) -> Self:
+    def __new__(cls, name: str, explanation: str, provable: bool = False, anything: bool = False) -> Self:
         member = str.__new__(cls, name)
         member._value_ = name
         member.explanation = explanation
+        member.provable = provable
+        member.anything = anything
         return member
 
     TEMP_OBJECT = (
         "temp_object",
         "A temporary table, view, sequence or function lives in the server session that made it.",
+        True,
     )
     LISTEN = (
         "listen",
         "LISTEN registers the server session; notifications arrive only there.",
+        True,
     )
     HOLD_CURSOR = (
         "hold_cursor",
         "A cursor WITH HOLD outlives its transaction inside the server session.",
+        True,
     )
     ADVISORY_LOCK = (
         "advisory_lock",
         "A session-level advisory lock belongs to the server session until it is unlocked there.",
+        True,
     )
     SQL_PREPARE = (
         "sql_prepare",
         "PREPARE stores a statement under a name in the server session.",
+        True,
     )
     DYNAMIC_SET = (
         "dynamic_set",
@@ -46,10 +61,14 @@ class PinReason(StrEnum):
     DO_BLOCK = (
         "do_block",
         "A DO block can change any session state, and its body is not read.",
+        True,
+        True,
     )
     CALL = (
         "call",
         "A procedure can change any session state, and its body is not read.",
+        True,
+        True,
     )
     LOAD = (
         "load",

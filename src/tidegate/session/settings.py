@@ -38,14 +38,11 @@ IDENTIFIER_LISTS = frozenset(
 IDENTITY = ("role", "session_authorization")
 """DISCARD ALL resets these; RESET ALL does not (PostgreSQL: GUC_NO_RESET_ALL). pg_settings does not list them."""
 
+TRANSACTION_ONLY = ("transaction_deferrable", "transaction_isolation", "transaction_read_only")
+"""Set anew by each transaction; yet pg_settings goes on to show what the last one set as the session's own."""
+
 TEMP_SCHEMA = ""
 """A name for probes: not of a setting, but whether the session's backend has ever had a temporary schema."""
-
-TEMP_OBJECTS_SQL = b" UNION ALL ".join(
-    b"SELECT 1 FROM pg_catalog.%b c WHERE c.%b OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()" % pair
-    for pair in ((b"pg_class", b"relnamespace"), (b"pg_type", b"typnamespace"), (b"pg_proc", b"pronamespace"))
-)
-"""A row for each object in it, of the kinds that a CREATE without a schema puts there."""
 
 REPLAYS_KEPT = 1024
 
@@ -127,6 +124,11 @@ class Interned:
         values = {name: value for name, value in old.values.items() if name not in changes}
         values.update((name, value) for name, value in changes.items() if value is not None)
         return self.intern(values)
+
+    def wash(self, applied: Settings, wanted: Settings) -> bytes:
+        """The same for a server on which more may be set than is known: RESET ALL goes ahead. It leaves roles alone."""
+        kept = self.intern({name: value for name, value in applied.values.items() if name in IDENTITY})
+        return b"RESET ALL;" + self.replay(kept, wanted)
 
     def replay(self, applied: Settings, wanted: Settings) -> bytes:
         """The SQL that makes a server with `applied` one with `wanted`; empty if nothing differs."""
@@ -250,6 +252,19 @@ def probe_sql(names: list[str]) -> bytes:
         + b",".join(rows)
         + b") n(name,value) LEFT JOIN pg_catalog.pg_settings s"
         + b" ON pg_catalog.lower(s.name) OPERATOR(pg_catalog.=) n.name"
+    )
+
+
+def full_probe_sql(names: list[str]) -> bytes:
+    """The same, and all others that the session has set of those that pg_settings lists."""
+    return (
+        probe_sql(names)
+        + b" UNION ALL SELECT pg_catalog.lower(name),"
+        + _as_bytea(b"pg_catalog.current_setting(name)")
+        + b",true FROM pg_catalog.pg_settings WHERE source OPERATOR(pg_catalog.=) 'session'"
+        + b" AND name OPERATOR(pg_catalog.<>) ALL (ARRAY["
+        + b",".join(literal(name.encode()) for name in TRANSACTION_ONLY)
+        + b"])"
     )
 
 

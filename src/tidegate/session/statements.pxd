@@ -40,4 +40,5 @@ cdef class Naming:
     cdef readonly bint closing
     cdef readonly bytes reply  # where the proxy answers in the server's stead, or None: the server was asked
     cdef readonly dict names  # all that were there before, where all are dropped; or None
-    cdef readonly bint at_server  # the server drops its own, too
+    cdef readonly bint at_server  # the server drops its own, too:
+    cdef dict dropped  # these, which it has still if nothing comes of it

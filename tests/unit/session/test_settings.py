@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from fuzz import sql
 from tidegate.session.scanner import trail_bytes
 from tidegate.session.settings import (
+    IDENTITY,
     PARSE_CONTEXT,
     REPLAYS_KEPT,
     Interned,
     context_change,
+    full_probe_sql,
     identifiers,
     is_hazard,
     literal,
@@ -50,6 +52,17 @@ def test_a_replay_makes_a_server_what_the_client_wants(applied: dict[str, bytes]
 @given(SETTINGS)
 def test_nothing_is_replayed_where_nothing_differs(values: dict[str, bytes]) -> None:
     assert replay_sql(values, dict(values)) == b""
+
+
+@given(SETTINGS, SETTINGS, SETTINGS)
+def test_a_wash_leaves_nothing_that_is_not_wanted(
+    applied: dict[str, bytes], hidden: dict[str, bytes], wanted: dict[str, bytes]
+) -> None:
+    """Whatever else was set at the server; but roles are known."""
+    interned = Interned()
+    hidden = {name: value for name, value in hidden.items() if name not in IDENTITY}
+    text = interned.wash(interned.intern(applied), interned.intern(wanted))
+    assert executed(text, applied | hidden) == wanted
 
 
 def parts(applied: dict[str, bytes], wanted: dict[str, bytes]) -> list[bytes]:
@@ -174,7 +187,13 @@ def test_a_setting_that_is_not_there_has_no_value() -> None:
 
 
 def test_functions_are_named_with_their_schema() -> None:
-    for text in (set_config("a", b"b"), probe_sql(["a"]), quick_probe_sql(["a"]), replay_sql({}, {"a": b"b"})):
+    for text in (
+        set_config("a", b"b"),
+        probe_sql(["a"]),
+        full_probe_sql(["a"]),
+        quick_probe_sql(["a"]),
+        replay_sql({}, {"a": b"b"}),
+    ):
         bare = text.replace(b"pg_catalog.", b"")
         assert bare.count(b"convert_to(") == text.count(b"pg_catalog.convert_to(")
         assert bare.count(b"_config(") + bare.count(b"_setting(") == text.count(b"pg_catalog.set_config(") + text.count(
@@ -184,7 +203,7 @@ def test_functions_are_named_with_their_schema() -> None:
 
 def test_probes_ask_for_every_name() -> None:
     names = ["a", "b.c", "it's"]
-    for text in (probe_sql(names), quick_probe_sql(names)):
+    for text in (probe_sql(names), quick_probe_sql(names), full_probe_sql(names)):
         assert [text.count(b"current_setting(" + literal(name.encode())) for name in names] == [1, 1, 1]
 
 

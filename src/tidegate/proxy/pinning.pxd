@@ -1,0 +1,29 @@
+"""A client that may be bound to its server."""
+
+from tidegate.proxy.client cimport Client
+from tidegate.proxy.server cimport Injection
+
+
+cdef class Pinning(Client):
+    cdef bint anything  # a statement of this transaction may have set anything
+    cdef object suspected  # PinReason: what a statement of this transaction may have left at the server, or None
+    cdef bytes suspect_text
+    cdef int looks  # at what is left, under way
+    cdef double looked_at  # seconds, loop clock
+    cdef bint disturbed  # a statement since then may have removed what pins
+    cdef readonly bytes pin_text  # the statement by which it is pinned
+    cdef public double pinned_at  # seconds, loop clock
+
+    cdef int may_leave(self, object reason, bytes text) except -1
+    cdef bint may_be_gone(self) except -1
+    cdef int look(self) except -1
+    cdef int proven(self, tuple found, object suspected, bytes text) except -1
+    cdef int pin_down(self, object reason, bytes text) except -1
+    cdef int unpin(self) except -1
+
+
+cdef class Look(Injection):
+    """What the session has left at its server was asked for."""
+    cdef Pinning client
+    cdef object suspected  # PinReason, or None: the session is pinned, and may be so no longer
+    cdef bytes text
