@@ -7,5 +7,6 @@ cdef class Relay(Prepared):
     cdef Py_ssize_t continue_body(self, const char* data, Py_ssize_t size) except -1
     cdef int request(self, int type, const char* message, Py_ssize_t whole, Py_ssize_t available) except -1
     cdef int dispatch(self, int type, const char* message, Py_ssize_t whole, Py_ssize_t available) except -1
+    cdef int on_function_call(self, const char* message, Py_ssize_t available) except -1
     cdef int on_sync(self, const char* message) except -1
     cdef int on_copy(self, int type, const char* message, Py_ssize_t whole, Py_ssize_t available) except -1

@@ -17,6 +17,7 @@ from tidegate.wire.postgres.integers cimport get32
 from tidegate.wire.postgres.messages cimport HEADER, LARGEST, ready_for_query
 from tidegate.wire.postgres.replies cimport COPY_END, FORWARD, QUERY, SYNC
 from tidegate.errors import CloseReason, PgError, Sqlstate
+from tidegate.session.pins import PinReason
 
 cdef bytes IDLE = ready_for_query(b'I')
 cdef object CLIENT_LEFT = CloseReason.CLIENT_LEFT
@@ -24,6 +25,10 @@ cdef object CLIENT_LEFT = CloseReason.CLIENT_LEFT
 cdef enum:
     LARGEST_SMALL = 10000  # bytes that a message of a SMALL kind may announce, as with PostgreSQL
     NAMES_WITHIN = 65536  # bytes of a long message in which its names must end
+
+# Functions of pg_proc.dat that libpq and its kin call by OID: lo_open, lo_close, loread, lowrite, lo_lseek, lo_creat,
+# lo_tell, lo_unlink, lo_create, lo_truncate, and those for 64 bits.
+cdef frozenset LARGE_OBJECTS = frozenset((952, 953, 954, 955, 956, 957, 958, 964, 715, 1004, 3170, 3171, 3172))
 
 cdef unsigned char SMALL[256]
 memset(SMALL, 0, sizeof(SMALL))
@@ -146,8 +151,15 @@ cdef class Relay(Prepared):
             return self.on_execute(message, whole)
         if type == b'C':
             return self.on_close(message, whole)
+        return self.on_function_call(message, available)
+
+    cdef int on_function_call(self, const char* message, Py_ssize_t available) except -1:
+        """A call by OID: what it may change is asked for, unless it only reads and writes a large object."""
         if not self.need_server():
             return STOP
+        if available < HEADER + 4 or get32(message + HEADER) not in LARGE_OBJECTS:
+            self.may_leave(PinReason.CALL, b"(a function call by OID)")
+            self.disturbed = True
         self.server.send(message, available)
         return self.server.queue.push(QUERY, FORWARD, None)
 

@@ -190,6 +190,33 @@ def test_a_setting_that_nobody_can_name_reaches_no_stranger(side: Side) -> None:
             stranger.query("COMMIT")
 
 
+def test_a_function_called_by_its_oid(side: Side) -> None:
+    """No text says what it does."""
+    with side.login() as owner, contextlib.ExitStack() as stack:
+        untouched = owner.value("SHOW work_mem")
+        set_config = int(owner.value("SELECT 'pg_catalog.set_config'::regproc::oid") or 0)
+        replies = owner.ask(m.function_call(set_config, [b"work_mem", b"7MB", b"f"], binary=False))
+        assert not sqlstates(replies)
+        strangers = [stack.enter_context(side.login()) for _ in range(side.servers)]
+        for stranger in strangers:
+            stranger.query("BEGIN")
+        for stranger in strangers:
+            assert stranger.value("SHOW work_mem") == untouched
+            stranger.query("COMMIT")
+        assert owner.value("SHOW work_mem") == "7MB"
+
+
+def test_large_objects_cost_no_question(small: Proxy, side: Side) -> None:
+    with side.login() as client:
+        client.query("BEGIN")
+        oid = client.value("SELECT lo_create(0)")
+        before = numbers(small)
+        replies = client.ask(m.function_call(952, [str(oid).encode(), b"131072"], binary=False))
+        assert not sqlstates(replies)
+        client.query("ROLLBACK")
+        assert numbers(small) == before
+
+
 def test_its_owner_keeps_it_while_nobody_else_comes(postgres: Postgres, side: Side) -> None:
     with Proxy(postgres, target={"max_connections": 1}) as proxy, proxied_side(proxy, 1).login() as owner:
         owner.query(SECRET)
