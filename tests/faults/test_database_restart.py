@@ -279,3 +279,36 @@ def test_full_database_means_wait(mortal: Postgres, side: Side, stranger: Side, 
     finally:
         for other in others:
             other.quit()
+
+
+def test_known_roles_come_in_while_nothing_can_be_read(mortal: Postgres, side: Side, stranger: Side) -> None:
+    """The database is full but for the pool's own server: who waits for a first read keeps nobody else out."""
+    with side.login() as client:
+        client.query("SELECT 1")
+    mortal.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tidegate'")
+    others: list[RawClient] = []
+    result: list[str | None] = []
+
+    def come() -> None:
+        with stranger.login(timeout=30) as client:
+            result.append(client.value("SELECT 'patience'"))
+
+    thread = threading.Thread(target=come)
+    try:
+        with pytest.raises(ServerError, match="53300"):
+            log_in_until_refused(Side("other", mortal.host, mortal.port, USER, USER, USER, 0), others)
+        thread.start()
+        for _ in range(8):
+            time.sleep(0.3)
+            began = time.monotonic()
+            with side.login() as client:
+                assert client.value("SELECT 'served'") == "served"
+            assert time.monotonic() - began < 1
+        assert thread.is_alive() and result == []
+        for _ in range(3):
+            others.pop().quit()
+        thread.join(20)
+        assert result == ["patience"]
+    finally:
+        for other in others:
+            other.quit()

@@ -119,9 +119,11 @@ class RoleCache(Generic[Key, Waiter]):
         """Whether exactly one login does."""
         return len(self._lookups) == 1 and self.waiting == 1
 
-    def waiters(self) -> list[Waiter]:
-        """The same logins themselves."""
-        return [waiter for lookup in self._lookups.values() for waiter in (*lookup.aboard, *lookup.queued)]
+    def waiters(self, keys: Iterable[Key] | None = None) -> list[Waiter]:
+        """The same logins themselves; of some keys, or all."""
+        chosen = self._lookups if keys is None else [key for key in keys if key in self._lookups]
+        lookups = [self._lookups[key] for key in chosen]
+        return [waiter for lookup in lookups for waiter in (*lookup.aboard, *lookup.queued)]
 
     @property
     def kept_waiting(self) -> bool:

@@ -1,8 +1,8 @@
 """Reading roles from the database, for pass-through authentication.
 
-Owns one connection of the proxy's own to a target, opened when a role is asked for and closed when it has been idle; and
-how long a login waits for its role. Refuses to run under any client's settings: nothing but this module uses the connection, and its query names every
-function, table and operator with its schema (CVE-2025-12819 was the lack of that).
+Owns one connection of the proxy's own to a target, opened when a role is asked for and closed when it has been idle, and
+how long a login waits for its role. Refuses to run under any client's settings: nothing but this module uses the
+connection, and its query names every function, table and operator with its schema (CVE-2025-12819 was the lack of that).
 """
 
 from tidegate.proxy.backend cimport Backend
@@ -64,19 +64,20 @@ cdef class Result(Injection):
 
 # How long a login may take, and how long a read.
 #
-# login_timeout is for who has to do something next: a client, its start-up packet and its proof, together (`Client.check`;
-# the clock stands still while the client waits for the database); the database, each answer. connection_borrow_timeout is
-# for waiting until the database can do it: for the role here, for a server connection in the pool's queue.
+# login_timeout is for whoever has to do something next: the client, its start-up packet and its proof together
+# (`Client.check`; its clock stands still while it waits for the database); the database, each answer.
+# connection_borrow_timeout is for waiting until the database can do it: for the role here, for a server connection in
+# the pool's queue.
 #
 # So a read without an answer for login_timeout is given up: its query is cancelled, and if that doesn't end it, the
-# connection is closed and another opened. Reads are answered in their order, so it is the oldest that is to blame: it
-# becomes a suspect (`auth.cache`) and gives way after GIVE_WAY where others wait, while those behind it are read at once.
+# connection is closed and another opened. Reads are answered in their order, so it is the oldest that is to blame. Those
+# behind it are read at once; it becomes a suspect (`auth.cache`), and gives way after GIVE_WAY where others wait.
 #
-# A read that is given up, a connection that fails or breaks, a database that is starting up (57P03), full (53300) or
-# otherwise passing trouble (`pool.pacing`) are no answers: the login that waits goes on waiting, attempts follow with
-# growing pauses, until connection_borrow_timeout has passed since it began to wait (with 0, the first attempt is the only
-# one). Only if it is known from earlier what the role was like does it go on with that. What no waiting helps (the
-# proxy's own password is wrong, it may not read pg_authid) is told at once.
+# A read that is given up, a connection that fails or breaks, a database that is starting up (57P03), full (53300) or in
+# other passing trouble (`pool.pacing`) are no answers: the login goes on waiting, and attempts follow with growing
+# pauses, until connection_borrow_timeout has passed since it began to wait (with 0, the first attempt is the only one).
+# If it is known from earlier what the role was like, it goes on with that instead. What no waiting helps (the proxy's own
+# password is wrong, it may not read pg_authid) is told at once.
 
 
 cdef class RoleReader(Lender):
@@ -92,6 +93,7 @@ cdef class RoleReader(Lender):
     cdef double cancelled_at  # when its query was cancelled, or 0
     cdef bint alarm_set
     cdef bint retry_set
+    cdef bint recall_set
     cdef object backoff
     cdef object last_error  # why the last attempt came to nothing
     cdef list questions  # (SQL, callback) that wait for the connection
@@ -225,7 +227,7 @@ cdef class RoleReader(Lender):
         elif passing(error):
             self.last_error = error
             self.resume(self.cache.stalled(key, self.context.loop.now))
-            self.refuse_late(True)
+            self.refuse_late([key])
         else:
             self.resume(self.cache.failed([key], error, self.context.loop.now))
         self.read_due()
@@ -251,6 +253,16 @@ cdef class RoleReader(Lender):
             self.open()
         else:
             self.retry_in(delay)
+            if not self.recall_set:
+                self.recall_set = True
+                self.context.loop.call_later(0, self.recall)
+
+    def recall(self):
+        """During a pause as after a failure: whose role was known earlier goes on with that."""
+        cdef double now = self.context.loop.now
+        self.recall_set = False
+        if self.server is None:
+            self.resume(self.cache.postponed(self.cache.next_batch(now), now))
 
     def retry_in(self, delay):
         """Connect after so many seconds, if anything is still asked for then."""
@@ -286,7 +298,7 @@ cdef class RoleReader(Lender):
         return 0
 
     cdef int lost(self, Server server, object error) except -1:
-        """The connection has ended: whoever waits gets what was known last, or waits for the next one, or is told why."""
+        """The connection has ended: who waits gets what was known last, or waits for the next one, or is told why."""
         cdef double now = self.context.loop.now
         cdef bint opened = server.login is None
         cdef list keys = [one for one in self.under_way if isinstance(one, tuple)]
@@ -306,9 +318,9 @@ cdef class RoleReader(Lender):
             self.last_error = error
             self.backoff.fail(now, now, 0.0, random)
             if blamed:
-                self.resume(self.cache.stalled(keys.pop(0), now))
-            self.resume(self.cache.postponed(keys, now))
-            self.refuse_late(True)
+                self.resume(self.cache.stalled(keys[0], now))
+            self.resume(self.cache.postponed(keys[blamed:], now))
+            self.refuse_late(keys)
         for done in asked:
             done([], self.explain(error))
         if self.server is None and self.cache.waiting:
@@ -338,7 +350,7 @@ cdef class RoleReader(Lender):
 
     def check(self, double now):
         """Called every second: give up a wait, a read, a connection that stands idle or does not come up."""
-        self.refuse_late(False)
+        self.refuse_late(None)
         if self.server is None:
             return
         if self.server.phase != READY:
@@ -368,12 +380,12 @@ cdef class RoleReader(Lender):
         gates = list(self.worker.gates.values())
         return max([gate.proxy.login_timeout for gate in [g for g in gates if g.target is self.target] or gates])
 
-    def refuse_late(self, bint failed):
-        """Tell those who have waited long enough; `failed`: an attempt has just failed, which is the last one for some."""
+    def refuse_late(self, failed):
+        """Tell those who have waited long enough. `failed`: keys whose read just has (the only one for some), or None."""
         cdef double now = self.context.loop.now
-        for login in self.cache.waiters():
+        for login in self.cache.waiters(failed):
             limit = login.gate.proxy.connection_borrow_timeout
-            if not failed and limit == 0:
+            if failed is None and limit == 0:
                 limit = self.patience() + CANCEL_GRACE  # the attempt ends first
             if now - login.asked_at >= limit:
                 self.context.counters.borrow_timeouts += 1
