@@ -188,8 +188,9 @@ def test_login_of_a_role_never_read_has_a_limit(mortal: Postgres, limit: int) ->
         fields = refused.value.fields
         assert (fields["C"], fields["M"]) == ("08000", "Timed-out waiting to acquire database connection.")
         assert "could not connect" in fields["D"] and "connection_borrow_timeout" in fields["H"]
-        side.login(timeout=30).quit()
         assert proxy.stats()["borrow_timeouts"] == 1
+        if limit:  # without a queue nobody waits for the pool's first server either
+            side.login(timeout=30).quit()
 
 
 def test_borrow_timeout_during_the_outage(mortal: Postgres) -> None:

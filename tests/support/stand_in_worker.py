@@ -96,7 +96,13 @@ class StandIn:
         self.budget = SharedBudget(mmap.mmap(boot.budget_fd, 0), boot.targets["main"], boot.worker)
         Config.from_dict(boot.config)
         self.listen(boot.listeners)
-        self.say(Log(level="info", text="stand-in started", fields={"secret_length": len(boot.secret)}))
+        self.say(
+            Log(
+                level="info",
+                text="stand-in started",
+                fields={"mock_key_length": min(map(len, boot.mock_keys.values()))},
+            )
+        )
         self.say(Ready(pid=os.getpid()))
 
     def configure(self, message: Configure) -> None:
