@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tidegate.proxy.server import Server
 
 FRESH_FOR = 30.0  # seconds a resolved name is used before it is looked up again (in another thread)
-# For idle connections; those with data under way have `proxy.unreachable`. Not TCP_USER_TIMEOUT: see `engine.reach`.
+# For idle connections; those with data under way have `proxy.unreachable` (`engine.reach`: why not TCP_USER_TIMEOUT).
 KEEPALIVE = ((socket.TCP_KEEPIDLE, 30), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 3))
 
 Resolved = tuple[int, Any]  # address family, sockaddr

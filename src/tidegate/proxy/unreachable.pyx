@@ -1,7 +1,7 @@
 """Server connections whose database host is no longer there: given up in seconds, not when TCP gives them up.
 
-Owns the limit (keepalive, `proxy.address`, has that of idle connections). Refuses to judge a server that is slow, stopped or does not read (`engine.reach` tells these apart): its
-statement goes on, as on a direct connection.
+Owns the limit (keepalive, `proxy.address`, has that of idle connections). Refuses to judge a server that is slow, stopped
+or does not read (`engine.reach` tells these apart): its statement goes on, as on a direct connection.
 """
 
 from tidegate.proxy.server cimport GONE, Server
