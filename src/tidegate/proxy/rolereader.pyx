@@ -342,6 +342,11 @@ cdef class RoleReader(Lender):
         """Where the reader connects to; cancel requests too."""
         return self.target.address
 
+    @property
+    def config(self):
+        """How long to wait for the database to take a cancel request: as for those of clients."""
+        return self.target.config
+
     def cancel_ended(self, Server server):
         """The database has dealt with a cancel request for a read."""
         server.cancels -= 1
