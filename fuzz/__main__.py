@@ -2,6 +2,8 @@
 
 Owns processes, time limits and the folder `findings`. What was found is tried again with
 `python -m fuzz --replay FILE`, whose name begins with its target's.
+
+The corpus (`corpus/TARGET/`) is made anew by a long run with `--keep FOLDER`, then `--distil FOLDER`.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from fuzz import campaign
+from fuzz.distil import distil
 from fuzz.targets import TARGETS
 
 FINDINGS = Path(__file__).parent / "findings"
@@ -39,10 +42,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=None, help="of the first process (random)")
     parser.add_argument("--keep", type=Path, help="folder for inputs that showed something new")
     parser.add_argument("--replay", type=Path, action="append", help="try this input, and nothing else")
+    parser.add_argument("--distil", type=Path, help="choose the corpus anew, from itself and this folder of --keep")
     parser.add_argument("--current", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.replay:
         return replay(options.replay)
+    if options.distil:
+        return distil_corpus(options.target or list(TARGETS), options.distil)
     seed = secrets.randbits(32) if options.seed is None else options.seed
     if options.current:
         return campaign.run(options.target[0], options.seconds, seed, options.current, options.keep)
@@ -61,6 +67,16 @@ def replay(paths: Sequence[Path]) -> int:
         name = next(name for name in TARGETS if path.name.startswith(name) or path.parent.name == name)
         print(f"{path}: {TARGETS[name].about}", file=sys.stderr)
         TARGETS[name].attempt(path.read_bytes())
+    return 0
+
+
+def distil_corpus(names: Sequence[str], kept: Path) -> int:
+    """Choose the corpus of these targets in this process."""
+    for name in names:
+        sources = [*(campaign.CORPUS / name).glob("*"), *(kept / name).glob("*")]
+        files = distil(TARGETS[name].attempt, sources, campaign.CORPUS / name)
+        size = sum(path.stat().st_size for path in files)
+        print(f"{name}: {len(files)} of {len(sources)} inputs, {size} bytes", file=sys.stderr)
     return 0
 
 

@@ -1,8 +1,15 @@
 """One process that tries inputs of one target until its time is over.
 
-Owns the choice of the next input: the corpus first, then new ones and changed ones; those that show something new are
-kept to be changed in turn (there is no coverage of compiled code, so "new" means what the target tells happened).
-Refuses to outlive a crash: each input is in the file `current` before it is tried, so that the parent finds it there.
+Owns the choice of the next input: first the corpus and what was once found, then new ones and changed ones; those that
+show something new are kept to be changed in turn (there is no coverage of compiled code, so "new" means what the target
+tells happened). Refuses to outlive a crash: each input is in the file `current` before it is tried, so that the parent
+finds it there.
+
+Why this, and not atheris or libFuzzer: an input is a conversation of several clients and a database with one proxy that
+keeps state between them, and bytes at random are hardly ever one. So inputs are made by a grammar and changed by steps,
+and an input that leads to another state of the proxy is known by what happened, which edge coverage does not tell. What
+is compiled runs under AddressSanitizer and UBSan as with those. They would also need clang (libFuzzer is a part of it,
+and atheris sees inside an extension module only if clang has compiled it), and `make fuzz` does with gcc.
 """
 
 from __future__ import annotations
@@ -15,17 +22,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
+from fuzz.distil import name_of
 from fuzz.targets import TARGETS
 
 CORPUS = Path(__file__).parent / "corpus"
+FOUND = Path(__file__).parent / "found"
 FRESH = 0.3  # share of inputs that are made, not changed
 KEPT = 2000  # inputs in memory
 COLLECT = 64  # inputs between two garbage collections: sessions are full of cycles
 
 
 def corpus(name: str) -> list[Path]:
-    """The kept inputs of a target."""
-    return sorted((CORPUS / name).glob("*"))
+    """The kept inputs of a target, and those that once were findings."""
+    return [*sorted((CORPUS / name).glob("*")), *sorted(FOUND.glob(f"{name}-*"))]
 
 
 def run(name: str, seconds: float, seed: int, current: Path, keep: Path | None) -> int:
@@ -50,8 +59,8 @@ def run(name: str, seconds: float, seed: int, current: Path, keep: Path | None) 
         if not tried % COLLECT:
             gc.collect()
         if not features <= seen and len(known) < KEPT:
-            if keep is not None and len(features - seen) > 1:
-                (keep / f"{tried:06}").write_bytes(data)
+            if keep is not None:
+                (keep / name_of(data)).write_bytes(data)
             seen |= features
             known.append(data)
     print(f"{name}: {tried} inputs, {len(seen)} things seen happening", file=sys.stderr)

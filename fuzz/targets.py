@@ -1,6 +1,6 @@
 """The fuzz targets: for each, how an input is made, changed, and tried.
 
-Owns that table. Refuses to run anything on its own: `campaign` does, and `tests/faults/test_fuzz_corpus.py`.
+Owns that table. Refuses to run anything on its own: `campaign` does, and `tests/faults/test_found_inputs.py`.
 """
 
 from __future__ import annotations
