@@ -14,7 +14,7 @@ from tidegate.config.addresses import TcpAddress, UnixAddress
 from tidegate.errors import ConfigError
 from tidegate.proxy.boot import Listener
 from tidegate.proxy.child_channel import Channel
-from tidegate.proxy.control import Configure, Decoder, Log, Message, Stats, encode
+from tidegate.proxy.control import Configure, Configured, Decoder, Message, Stats, encode
 from tidegate.proxy.sockets import Bound, backlog, open_bound
 
 SETTING = '[[proxy]] "main": listen'
@@ -119,7 +119,7 @@ def test_nothing_stays_open_after_a_failure() -> None:
 
 
 def test_messages_larger_than_the_sockets_buffer_arrive_in_order_with_their_descriptors() -> None:
-    big = Log(level="info", text="x" * 3_000_000, fields={})
+    big = Configured(round=0, error="x" * 3_000_000)
     read_end, write_end = os.pipe()
 
     def message(number: int) -> Configure:
@@ -190,9 +190,7 @@ def test_close_takes_in_what_had_arrived() -> None:
     async def close_late() -> list[Message]:
         ours, theirs = socket.socketpair()
         messages: list[Message] = []
-        channel = Channel(
-            ours, messages.append, lambda problem: messages.append(Log(level="", text=problem, fields={}))
-        )
+        channel = Channel(ours, messages.append, lambda problem: messages.append(Configured(round=0, error=problem)))
         theirs.sendall(encode(Stats(round=1))[0])
         theirs.close()
         channel.close()

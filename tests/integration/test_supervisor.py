@@ -161,7 +161,7 @@ def test_says_one_line_when_it_listens(serve: Serve) -> None:
     announced = [one for one in serve.said().splitlines() if "listening" in one]
     assert len(announced) == 1
     assert re.fullmatch(line + r"transaction pooling, 1 worker\)", announced[0])
-    assert "stand-in started (mock_key_length=64)" in serve.said()
+    assert "stand-in started with a key of 64" in serve.said()
 
 
 def test_four_workers_share_the_port_that_was_picked(serve: Serve) -> None:

@@ -72,9 +72,6 @@ cdef class Owner(StreamOwner):
     def close(self):
         self.stream.close()
 
-    def reset(self):
-        self.stream.reset()
-
     @property
     def fd(self):
         return self.stream.fd

@@ -36,7 +36,6 @@ cdef class Stream(Handler):
     cdef int took(self, const char* data, size_t size, Py_ssize_t sent) except -1
     cdef int end_writing(self) except -1
     cdef int close(self) except -1
-    cdef int reset(self) except -1
     cdef int flush(self) except -1
     cdef int keep(self, const char* data, size_t size) except -1
     cdef Py_ssize_t receive(self, char* into, size_t size) noexcept

@@ -9,7 +9,7 @@ nothing else.
 """
 
 from libc.errno cimport EAGAIN, EINTR, errno
-from libc.stdlib cimport free, malloc, realloc
+from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy, memmove
 from posix.unistd cimport close as posix_close
 
@@ -21,15 +21,10 @@ cdef extern from "sys/socket.h" nogil:
         SHUT_WR
         SOL_SOCKET
         SO_ERROR
-        SO_LINGER
-    struct linger:
-        int l_onoff
-        int l_linger
     ctypedef unsigned int socklen_t
     Py_ssize_t recv(int fd, void* buffer, size_t size, int flags)
     int shutdown(int fd, int how)
     int getsockopt(int fd, int level, int name, void* value, socklen_t* size)
-    int setsockopt(int fd, int level, int name, const void* value, socklen_t size)
 
 cdef enum:
     SMALLEST_OUT = 1024  # bytes
@@ -187,15 +182,6 @@ cdef class Stream(Handler):
         self.owner = None
         self.may_read = False
         return 0
-
-    cdef int reset(self) except -1:
-        """Close so that the other end sees a reset rather than an orderly end."""
-        cdef linger now
-        now.l_onoff = 1
-        now.l_linger = 0
-        if self.fd >= 0:
-            setsockopt(self.fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now))
-        return self.close()
 
     cdef int on_event(self, unsigned int events) except -1:
         cdef StreamOwner owner = self.owner

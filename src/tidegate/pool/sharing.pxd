@@ -1,9 +1,7 @@
 cimport cython
 
-from tidegate.pool.cap cimport Cap
 from tidegate.pool.ledger cimport Ledger
 from tidegate.pool.pool cimport Pool
-from tidegate.pool.slot cimport Slot
 
 cdef double _LOOK_PERIOD
 cdef int _LOOKED_AT_ONCE

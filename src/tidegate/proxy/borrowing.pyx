@@ -8,13 +8,11 @@ that no transaction is open and nothing is owed. At borrow, what the server lack
 ahead of the message, in the same write.
 
 What a transaction's statements may have done unseen is asked for between its end and the server's return: settings
-(`probe`), then what can't be carried (`pinning`). Where a setting may have been made whose name nobody knows, the session leaves
-a mark on the server (`stain`): for itself all is well there; another gets it after RESET ALL, in the same write.
+(`probe`), then what can't be carried (`pinning`). Where a setting may have been made whose name nobody knows, the session
+leaves a mark on the server (`stain`): for itself all is well there; another gets it after RESET ALL, in the same write.
 """
 
 from random import random
-
-from cpython.bytes cimport PyBytes_AS_STRING
 
 from tidegate.proxy.audit cimport inject_audit
 from tidegate.proxy.client cimport ARRIVING, DISCARD, ENTERING, RUNNING, WAITING, Client

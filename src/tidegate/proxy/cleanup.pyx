@@ -7,7 +7,7 @@ goes on sending rows that nobody reads.
 
 from tidegate.proxy.context cimport Context
 from tidegate.proxy.server cimport Borrower, Injection, Server
-from tidegate.wire.postgres.replies cimport BIND, COPY_END, EXECUTE, FORWARD, LOCAL, REPLACE, SWALLOW, SYNC
+from tidegate.wire.postgres.replies cimport BIND, COPY_END, EXECUTE, FORWARD, REPLACE, SWALLOW, SYNC
 from tidegate.wire.postgres import messages
 
 cdef bytes COPY_FAIL = messages.copy_fail(b"the client has left")

@@ -17,7 +17,6 @@ cdef class Stage:
     cdef Stream stream
 
     cdef int put(self, Stream stream, const char* data, size_t size) except -1
-    cdef int put_bytes(self, Stream stream, bytes data) except -1
     cdef int flush(self) except -1
 
 

@@ -3,7 +3,6 @@
 Owns the gathering of small pieces into one write. Refuses to know what the pieces are.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
@@ -43,9 +42,6 @@ cdef class Stage:
         memcpy(self.buffer + self.size, data, size)
         self.size += size
         return 0
-
-    cdef int put_bytes(self, Stream stream, bytes data) except -1:
-        return self.put(stream, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
 
     cdef int flush(self) except -1:
         """Write what has been gathered; it leaves at the end of the turn."""

@@ -145,34 +145,12 @@ class Reclaimed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Log:
-    """A line for the log, written by the supervisor so that lines never mix."""
-
-    level: str
-    """A name of logging's: debug, info, warning, error."""
-    text: str
-    fields: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Stopped:
     """All clients and servers are closed; the worker exits."""
 
 
 Message = (
-    Boot
-    | Configure
-    | Stats
-    | Stop
-    | Reclaim
-    | Ready
-    | Configured
-    | StatsReply
-    | Told
-    | Learnt
-    | Reclaimed
-    | Log
-    | Stopped
+    Boot | Configure | Stats | Stop | Reclaim | Ready | Configured | StatsReply | Told | Learnt | Reclaimed | Stopped
 )
 
 TYPES: dict[str, type[Message]] = {
@@ -187,7 +165,6 @@ TYPES: dict[str, type[Message]] = {
     "told": Told,
     "learnt": Learnt,
     "reclaimed": Reclaimed,
-    "log": Log,
     "stopped": Stopped,
 }
 

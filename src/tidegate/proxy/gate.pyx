@@ -10,7 +10,7 @@ next configuration: `Listed`, and `Route`, which only those come to have who hav
 from tidegate.pool.client_limit cimport ClientLimit
 from tidegate.proxy.borrowing cimport Borrowing
 from tidegate.proxy.client cimport Client, Entrance
-from tidegate.proxy.keys cimport LONG_KEY, SHORT_KEY, CancelKeys
+from tidegate.proxy.keys cimport LONG_KEY, SHORT_KEY
 from tidegate.proxy.login cimport ClientLogin
 from tidegate.proxy.poolinfo cimport PoolInfo
 from tidegate.proxy.server cimport Server

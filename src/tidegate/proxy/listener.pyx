@@ -9,7 +9,7 @@ import logging
 from libc.errno cimport EAGAIN, ECONNABORTED, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, errno
 from libc.string cimport strerror
 
-from tidegate.engine.loop cimport EPOLLET, EPOLLEXCLUSIVE, EPOLLIN, Handler, Loop
+from tidegate.engine.loop cimport EPOLLIN, Handler
 from tidegate.proxy.context cimport Context
 from tidegate.proxy.gate cimport Gate
 from tidegate.proxy.login cimport begin_login

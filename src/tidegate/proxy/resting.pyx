@@ -14,7 +14,6 @@ used is asked for the setting now and then, as soon as it is idle.
 
 from tidegate.pool.slot cimport Slot
 from tidegate.proxy.client cimport Client
-from tidegate.proxy.context cimport Context
 from tidegate.proxy.server cimport READY, Injection, Server
 from tidegate.pool.slot import SlotState
 from tidegate.session.settings import milliseconds

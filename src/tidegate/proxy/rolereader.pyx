@@ -7,7 +7,8 @@ connection, and its query names every function, table and operator with its sche
 
 from tidegate.proxy.backend cimport Backend
 from tidegate.proxy.context cimport Context
-from tidegate.proxy.server cimport Borrower, Injection, Lender, READY, Server
+from tidegate.proxy.server cimport Injection, Lender, READY, Server
+
 import random
 from collections import deque
 

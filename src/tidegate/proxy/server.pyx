@@ -7,7 +7,7 @@ transaction status), and what is slipped in. Refuses: to read replies (`backend`
 
 import logging
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.dict cimport PyDict_Contains
 from libc.stdlib cimport free
 from libc.string cimport strerror
@@ -15,14 +15,13 @@ from libc.string cimport strerror
 from tidegate.engine.held cimport keep_rest, let_go, read_behind
 from tidegate.engine.loop cimport EPOLLIN
 from tidegate.engine.stream cimport BROKEN, WOULD_BLOCK, Stream, StreamOwner, attach as attach_stream
-from tidegate.proxy.context cimport HIGH_WATER, INSPECTED, READS_A_TURN, Context
-from tidegate.session.statements cimport Naming, Statement, Unnamed
-from tidegate.wire.postgres.integers cimport get32
+from tidegate.proxy.context cimport READS_A_TURN, Context
+from tidegate.session.statements cimport Statement, Unnamed
 from tidegate.wire.postgres.messages cimport (
-    HEADER, LARGEST, bind, close_statement, message, parse, parse_data_row, parse_error, query,
+    bind, close_statement, message, parse, query,
 )
 from tidegate.wire.postgres.replies cimport (
-    BIND, CAPTURE, CLOSE, EXECUTE, FORWARD, LOCAL, PARSE, QUERY, REPLACE, SHORTEN, SWALLOW, SYNC, ReplyQueue,
+    BIND, CAPTURE, CLOSE, EXECUTE, PARSE, QUERY, SWALLOW, SYNC, ReplyQueue,
 )
 from tidegate.errors import PgError, Sqlstate
 from tidegate.session.settings import context_change

@@ -34,7 +34,6 @@ from tidegate.proxy.child import DEFAULT_COMMAND, Command
 from tidegate.proxy.control import (
     Configure,
     Configured,
-    Log,
     Message,
     OrphanSlot,
     Reclaimed,
@@ -300,9 +299,6 @@ class Supervisor:
                 self._crew.send_others(worker, message)
         elif isinstance(message, Told):
             self._totals.told(worker, message.totals)
-        elif isinstance(message, Log):
-            level = logging.getLevelNamesMapping().get(message.level.upper(), logging.ERROR)
-            LOG.log(level, "worker %d: %s", worker, message.text, extra={"fields": message.fields})
 
     # Slots of dead workers
 

@@ -21,7 +21,7 @@ from tidegate.proxy.context cimport Context
 from tidegate.proxy.lookout cimport Lookout
 from tidegate.proxy.poolinfo cimport PoolInfo
 from tidegate.proxy.resting cimport Resting
-from tidegate.proxy.server cimport LOGGING_IN, READY, Borrower, Injection, Server
+from tidegate.proxy.server cimport LOGGING_IN, READY, Injection, Server
 from tidegate.auth.backend import PasswordCredential, ScramCredential, VerifierOutdated
 from tidegate.errors import CloseReason, InitQueryError, PgError, Sqlstate
 from tidegate.pool.limits import PoolLimits

@@ -11,7 +11,6 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING
 from cpython.object cimport PyObject
 
-from tidegate.session.facts cimport Facts
 from tidegate.session.lexis cimport TRAIL_NONE
 from tidegate.session.scanner cimport scan
 

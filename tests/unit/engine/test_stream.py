@@ -141,12 +141,6 @@ def test_an_owner_may_close_when_it_is_told_of_anything(ends: Ends) -> None:
         made.peer.close()
 
 
-def test_a_reset_stream_is_closed(ends: Ends) -> None:
-    ends.owner.reset()
-    assert ends.owner.fd == -1
-    assert ends.peer.recv(10) == b""
-
-
 def test_an_outgoing_connection_keeps_what_is_written_until_it_stands() -> None:
     made = Ends(connecting=True)
     made.owner.write(b"first words")

@@ -17,7 +17,6 @@ from tidegate.proxy.control import (
     Configured,
     ControlError,
     Decoder,
-    Log,
     Message,
     OrphanSlot,
     Ready,
@@ -73,12 +72,11 @@ MESSAGES: list[Message] = [
     Stop(mode=StopMode.GRACEFUL, seconds=1.5),
     Reclaim(round=3, target="main", slots=(OrphanSlot(slot=1, pid=2, port=0), OrphanSlot(slot=2, pid=0, port=9))),
     Ready(pid=4711),
-    Configured(round=1, error="no"),
+    Configured(round=1, error="no\nno"),
     StatsReply(round=2, stats={"clients": 1, "pools": [{"pool": "a", "servers": 2}]}),
     LEARNT,
     Told(totals={"logins": 3, "borrow_wait_seconds": 0.25}),
     Reclaimed(round=3, target="main", slots=(1, 2)),
-    Log(level="info", text="line\nline", fields={"n": 1}),
     Stopped(),
 ]
 
@@ -186,7 +184,7 @@ def test_a_line_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ControlError, match="longer than 100 bytes"):
         decoder.feed(b"x")
     with pytest.raises(ControlError, match="too large"):
-        encode(Log(level="info", text="x" * 100, fields={}))
+        encode(Configured(round=1, error="x" * 100))
 
 
 def test_too_many_descriptors_are_refused() -> None:

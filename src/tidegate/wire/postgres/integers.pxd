@@ -1,6 +1,6 @@
 """Big-endian integers in place. The caller has checked that the bytes are there."""
 
-from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t
+from libc.stdint cimport uint8_t, uint32_t
 
 
 cdef inline uint32_t get32(const char* p) noexcept nogil:
