@@ -10,5 +10,6 @@ cdef class Lookout:
     cdef object act  # called to look
     cdef bint set  # a look is due
     cdef double pause  # seconds until then
+    cdef long borrowed  # servers that had been lent when it was set
 
     cdef int expect(self) except -1
