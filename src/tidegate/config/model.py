@@ -54,7 +54,7 @@ class Config:
     )
     workers: int = field(
         default=1,
-        metadata=about("relay processes, at most one a core", unit="processes", least=1, most=256),
+        metadata=about("relay processes, at most one a core", unit="processes", least=1, most=128),
     )
     io_uring: bool = field(
         default=True,

@@ -150,7 +150,7 @@ def test_shape(text: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("workers = 0\n" + TARGET + PROXY, ["workers = 0: must be 1 to 256 processes"]),
+        ("workers = 0\n" + TARGET + PROXY, ["workers = 0: must be 1 to 128 processes"]),
         ("worker = 1\n" + TARGET + PROXY, ["worker: unknown setting; did you mean workers?"]),
         ("proxies = 1\n" + TARGET + PROXY, ["proxies: unknown setting; did you mean proxy?"]),
         (
@@ -334,7 +334,7 @@ def test_all_problems_at_once() -> None:
         '[[proxy]] "main": target = "x": no [[target]] has this name',
         '[[target]] "main": max_connections = 1: give this or max_connections_percent, not both',
         '[[target]] "main": password: environment variable NOPE is not set',
-        'workers = "many": must be a whole number, 1 to 256 processes',
+        'workers = "many": must be a whole number, 1 to 128 processes',
     ]
 
 
@@ -449,7 +449,7 @@ def test_instances_on_port_0_have_sockets_of_their_own(monkeypatch: pytest.Monke
         ("postgresql://app@db", {"listen": ["6432"]}, '--listen: "6432": the port is missing; write "host:port"'),
         ("postgresql://app@db", {"listen": ["a:1", "a:1"]}, '--listen = "a:1": [[proxy]] "main" already listens there'),
         ("postgresql://app@db", {"max_connections": 0}, "--max-connections = 0: must be 1 to 100000 connections"),
-        ("postgresql://app@db", {"workers": 0}, "--workers = 0: must be 1 to 256 processes"),
+        ("postgresql://app@db", {"workers": 0}, "--workers = 0: must be 1 to 128 processes"),
         ("postgresql://app@db", {"pool_mode": "x"}, '--pool-mode = "x": must be "transaction" or "session"'),
     ],
 )
