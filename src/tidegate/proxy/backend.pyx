@@ -90,6 +90,13 @@ cdef class Backend(Server):
                     self.borrower.progressed()
                 if self.phase != READY:
                     return size
+            elif type == b'E' and queue.skipping and self.borrower is not None:
+                # All up to a Sync is void, and the client's Sync may be behind a message that waits for what was owed.
+                self.relay_run(data, run, pos)
+                run = pos
+                self.borrower.progressed()
+                if self.phase != READY:
+                    return size
         self.relay_run(data, run, pos)
         if self.last_words and queue.count == 0 and self.borrower is not None:
             borrower = self.borrower

@@ -118,6 +118,14 @@ def query_that_is_skipped_gets_no_ready(talk: Recorder) -> None:
     assert rows(replies) == [(b"3",)]
 
 
+def what_waits_for_a_query_that_is_skipped(talk: Recorder) -> None:
+    """The unnamed statement is the Query's affair until that has ended; this one never begins."""
+    for behind in (m.batch("SELECT 2"), m.bind() + m.execute() + m.sync(), m.describe_statement() + m.sync()):
+        replies = talk.ask(m.describe_portal("nobody"), m.query("SELECT 1"), behind)
+        assert sqlstates(replies) == ["34000"]
+        talk.ask(m.query("SELECT 3"))
+
+
 def bad_bind(talk: Recorder) -> None:
     assert sqlstates(talk.ask(m.parse("SELECT $1::int"), m.bind(["1", "2"]), m.execute(), m.sync())) == ["08P01"]
     assert sqlstates(talk.ask(m.parse("SELECT $1::int"), m.bind(["x"]), m.execute(), m.sync())) == ["22P02"]
@@ -250,6 +258,7 @@ PLAYS: list[Play] = [
     error_skips_to_sync,
     error_in_parse_skips,
     query_that_is_skipped_gets_no_ready,
+    what_waits_for_a_query_that_is_skipped,
     bad_bind,
     flush_without_sync,
     error_after_flush,
