@@ -50,3 +50,5 @@ def test_lost_host_is_given_up_and_a_slow_backend_is_not(postgres: Postgres) -> 
                 assert tags(copied) == ["COPY 12500000"]
                 with proxied.login() as later:  # its place in the pool is free
                     assert later.value("SELECT 1") == "1"
+    # The backend whose client vanished has not noticed, and would sit in its transaction for as long as TCP waits.
+    postgres.sql("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = 'lost_host'")

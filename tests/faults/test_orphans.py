@@ -25,6 +25,7 @@ from tests.support.wire import ConnectionEnded, RawClient
 
 LIMIT = 4
 CLIENTS = 12
+RUNNING = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query = 'SELECT pg_sleep(2.5)'"
 LONG = m.query("SELECT pg_sleep(2)")
 
 SETUP = {
@@ -107,13 +108,13 @@ def test_one_that_ran_init_query(postgres: Postgres, target: dict[str, Any]) -> 
     """Its process id is known by then: its slot is back as soon as it is gone, without a login's time."""
     with (
         Watch(postgres.dsn(), USER) as watch,
-        Proxy(postgres, proxy={"init_query": "SELECT pg_sleep(1)"}, target=target, top={"workers": 2}) as proxy,
+        Proxy(postgres, proxy={"init_query": "SELECT pg_sleep(2.5)"}, target=target, top={"workers": 2}) as proxy,
     ):
         side = proxied_side(proxy, LIMIT)
         with ThreadPoolExecutor(CLIENTS) as pool:
             for _ in range(CLIENTS):
                 pool.submit(come_and_go, side)
-            wait_until(lambda: watch.highest > 0, "init_query runs")
+            wait_until(lambda: postgres.sql(RUNNING) == [(LIMIT,)], "init_query runs on all connections")
             kill_a_holder(proxy)
         press(side, postgres, proxy)
     assert watch.highest <= LIMIT
