@@ -14,7 +14,7 @@ from tests.support.postgres import Postgres
 from tests.support.sides import Side, all_servers_held
 from tests.support.tidegate import Proxy, wait_until
 from tests.support.watch import Watch
-from tests.support.wire import RawClient
+from tests.support.wire import RawClient, ServerError
 
 CLIENTS = 24
 STORM = 80
@@ -182,3 +182,17 @@ def test_database_comes_back_smaller() -> None:
                 assert limit_of(proxy) == 12 - RESERVED - 2
                 wait_until(lambda: sum(held(proxy)) == 12 - RESERVED - 2, "the lower limit is used")
             assert watch.highest <= 12 - RESERVED
+
+
+def test_connections_whose_init_query_hangs_count_until_they_have_ended(postgres: Postgres, wire_role: str) -> None:
+    """Given up after server_login_timeout, they are cancelled; what goes on at the database is not forgotten."""
+    hangs = {"init_query": "SELECT pg_sleep(60)", "connection_borrow_timeout": 5}
+    with Watch(postgres.dsn(), USER) as watch:
+        with Proxy(postgres, proxy=hangs, target={"max_connections": 2, "server_login_timeout": 1}) as proxy:
+            side = proxied_side(proxy)
+            with ThreadPoolExecutor(4) as pool:
+                refusals = [login.exception(30) for login in [pool.submit(side.login) for _ in range(4)]]
+            assert [type(refusal) for refusal in refusals] == [ServerError] * 4
+            assert proxy.stats()["servers_failed"] >= 2
+        assert watch.highest == 2
+        wait_until(lambda: watch.now == 0, "the last one has ended")

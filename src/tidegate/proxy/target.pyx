@@ -367,10 +367,18 @@ cdef class Target(Door):
         return 0
 
     def check_login(self, Server server):
-        """Give up on a server that has not logged in by now."""
-        if server.phase == LOGGING_IN:
-            doing = "running init_query" if server.login.initializing else "logging in to the database"
-            server.lose(PgError(f"timed out while {doing}", Sqlstate.CONNECTION_FAILURE))
+        """Give up on a server that has not logged in by now. One that runs init_query has its slot until it has ended."""
+        if server.phase != LOGGING_IN:
+            return
+        doing = "running init_query" if server.login.initializing else "logging in to the database"
+        error = PgError(f"timed out while {doing}", Sqlstate.CONNECTION_FAILURE)
+        if not server.login.initializing:
+            server.lose(error)
+            return
+        server.dying = error
+        server.key = server.login.key
+        self.cancel(server)
+        server.terminate()
 
     cdef int close_server(self, object slot, object reason) except -1:
         cdef Server server = <Server>slot.handle
