@@ -467,7 +467,7 @@ def test_nonsense_on_the_control_socket_is_answered(serve: Serve, line: bytes) -
         answers = connection.makefile("rb")
         refusal = json.loads(answers.readline())
         assert refusal["ok"] is False
-        assert "NAME one of ping, reload, stats, stop" in refusal["error"]
+        assert "NAME one of ping, pins, reload, stats, stop" in refusal["error"]
         assert json.loads(answers.readline())["message"] == "pong"
 
 
