@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import pwd
-import resource
 import signal
 import subprocess
 import time
@@ -25,13 +24,6 @@ UNPRIVILEGED = "nobody"
 
 class BenchError(Exception):
     """The run can't go on; the text says why in words for the person who started it."""
-
-
-def raise_descriptor_limit() -> int:
-    """Raise the soft limit of open files to the hard one, for this process and all it starts; gives the limit."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return hard
 
 
 class Daemon:

@@ -21,9 +21,10 @@ from bench.contenders import Contender, Direct, PgBouncer, Setup, Tidegate
 from bench.contenders.pgbouncer import find
 from bench.cpu import LostThread
 from bench.database import MAX_CONNECTIONS, Database
-from bench.processes import BenchError, raise_descriptor_limit
+from bench.processes import BenchError
 from bench.results import Note, Results, Sample
 from bench.workloads import WORKLOADS, Bench, Workload
+from tidegate.demo.processes import raise_descriptor_limit
 
 POOL_SIZE = 20
 MAX_CLIENTS = 6000

@@ -249,6 +249,20 @@ def log_in_until_refused(side: Side, clients: list[RawClient]) -> None:
         clients.append(side.login())
 
 
+@contextlib.contextmanager
+def full(postgres: Postgres) -> Iterator[list[RawClient]]:
+    """The database has no connection left: others have taken all, straight at it."""
+    others: list[RawClient] = []
+    outside = Side("other", postgres.host, postgres.port, USER, USER, USER, 0)
+    try:
+        with pytest.raises(ServerError, match="53300"):
+            log_in_until_refused(outside, others)
+        yield others
+    finally:
+        for other in others:
+            other.quit()
+
+
 @pytest.mark.parametrize("known", [True, False], ids=["a role that was read before", "a role never read"])
 def test_full_database_means_wait(mortal: Postgres, side: Side, stranger: Side, known: bool) -> None:
     """All connections are taken by others (53300): the client waits until one is free, and hears nothing of it."""
@@ -258,17 +272,13 @@ def test_full_database_means_wait(mortal: Postgres, side: Side, stranger: Side, 
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend'"
         " AND pid <> pg_backend_pid()"
     )
-    others: list[RawClient] = []
-    outside = Side("other", mortal.host, mortal.port, USER, USER, USER, 0)
     result: list[str | None] = []
 
     def come() -> None:
         with (side if known else stranger).login(timeout=30) as client:
             result.append(client.value("SELECT 'patience'"))
 
-    try:
-        with pytest.raises(ServerError, match="53300"):
-            log_in_until_refused(outside, others)
+    with full(mortal) as others:
         thread = threading.Thread(target=come)
         thread.start()
         time.sleep(1)
@@ -277,9 +287,6 @@ def test_full_database_means_wait(mortal: Postgres, side: Side, stranger: Side, 
             others.pop().quit()
         thread.join(20)
         assert result == ["patience"]
-    finally:
-        for other in others:
-            other.quit()
 
 
 def test_known_roles_come_in_while_nothing_can_be_read(mortal: Postgres, side: Side, stranger: Side) -> None:
@@ -287,7 +294,6 @@ def test_known_roles_come_in_while_nothing_can_be_read(mortal: Postgres, side: S
     with side.login() as client:
         client.query("SELECT 1")
     mortal.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tidegate'")
-    others: list[RawClient] = []
     result: list[str | None] = []
 
     def come() -> None:
@@ -295,9 +301,7 @@ def test_known_roles_come_in_while_nothing_can_be_read(mortal: Postgres, side: S
             result.append(client.value("SELECT 'patience'"))
 
     thread = threading.Thread(target=come)
-    try:
-        with pytest.raises(ServerError, match="53300"):
-            log_in_until_refused(Side("other", mortal.host, mortal.port, USER, USER, USER, 0), others)
+    with full(mortal) as others:
         thread.start()
         for _ in range(8):
             time.sleep(0.3)
@@ -310,6 +314,3 @@ def test_known_roles_come_in_while_nothing_can_be_read(mortal: Postgres, side: S
             others.pop().quit()
         thread.join(20)
         assert result == ["patience"]
-    finally:
-        for other in others:
-            other.quit()

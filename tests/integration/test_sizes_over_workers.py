@@ -33,6 +33,14 @@ def served_at_once(proxy: Proxy, most: int, *databases: str) -> int:
     return inside_at_once([connect(proxy, USER, names[number % len(names)]) for number in range(most)])
 
 
+def waits_in_vain(client: Client, size: int, setting: str) -> None:
+    """All `size` server connections are in use: the client gets none, and is told by which setting."""
+    with pytest.raises(psycopg.errors.ConnectionException) as caught:
+        client.execute("SELECT 1")
+    assert f"All {size} server connections" in (caught.value.diag.message_detail or "")
+    assert setting in (caught.value.diag.message_hint or "")
+
+
 @WORKERS
 def test_size_of_a_pool(postgres: Postgres, tenants: tuple[str, ...], workers: int) -> None:
     databases = {USER: {"pool_size": 3}, "*": {}}
@@ -61,10 +69,7 @@ def test_size_of_a_user_over_databases(postgres: Postgres, tenants: tuple[str, .
         for number, client in enumerate(clients):
             if number < 3:
                 client.execute("BEGIN")
-        with pytest.raises(psycopg.errors.ConnectionException) as caught:
-            clients[7].execute("SELECT 1")
-        assert "All 3 server connections" in (caught.value.diag.message_detail or "")
-        assert "pool_size of the user" in (caught.value.diag.message_hint or "")
+        waits_in_vain(clients[7], 3, "pool_size of the user")
         for client in clients:
             client.close()
     assert watch.highest == 3
@@ -85,10 +90,7 @@ def test_size_of_a_database_over_users(postgres: Postgres, tenants: tuple[str, .
         clients = [connect(proxy, THREE[number % 3], "tenant_a") for number in range(5)]
         for client in clients[:4]:
             client.execute("BEGIN")
-        with pytest.raises(psycopg.errors.ConnectionException) as caught:
-            clients[4].execute("SELECT 1")
-        assert "All 4 server connections" in (caught.value.diag.message_detail or "")
-        assert "max_db_connections of the database" in (caught.value.diag.message_hint or "")
+        waits_in_vain(clients[4], 4, "max_db_connections of the database")
         for client in clients:
             client.close()
     assert watch.highest == 4
