@@ -273,14 +273,12 @@ cdef class Gate(Entrance):
         """What a session was pinned for is gone."""
         self.context.counters.unpins += 1
         self.worker.unpins_by_reason[reason] = self.worker.unpins_by_reason.get(reason, 0) + 1
-        self.worker.log.info("client session no longer pinned to server %d (%s)", client.server_pid, reason)
+        self.context.journal.unpinned(self.proxy.name, client.server_pid, reason)
 
     def missed(self, Client client, what, heard):
         """An audit found state of which the tracker knew nothing."""
         self.context.counters.audit_findings += 1
-        self.worker.log.warning(
-            "session audit: unseen in server %d: %s; after: %s", client.server_pid, ", ".join(what),
-            b"; ".join(heard).decode("utf-8", "replace"))
+        self.context.journal.missed(client.server_pid, what, heard)
 
     def count_pin(self, reason):
         """One session more that keeps its server."""

@@ -2,11 +2,11 @@
 
 Owns the words, the level and the rate of these lines. Refuses to count (`context.Counters`): what many clients cause at
 once is written a few times a second at most, and the statistics have it all. No line holds a password or a client's
-data, but for one at level debug: the beginning of a statement that pinned its session.
+data, but for two: at level debug the beginning of a statement that pinned its session, and what an audit has found.
 
     debug    each connection of a client: come, logged in, ended (CloseReason); each server connection: opened, closed
-    info     logins that failed; sessions that were pinned (PinReason)
-    warning  clients that waited for connection_borrow_timeout
+    info     logins that failed; sessions that were pinned (PinReason), and no longer are
+    warning  clients that waited for connection_borrow_timeout; what a session audit found
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,7 @@ class Journal:
         self._failed = Seldom(logging.INFO, LINES, PERIOD)
         self._pinned = Seldom(logging.INFO, LINES, PERIOD)
         self._timed_out = Seldom(logging.WARNING, LINES, PERIOD)
+        self._missed = Seldom(logging.WARNING, LINES, PERIOD)
 
     # Clients
 
@@ -81,6 +83,17 @@ class Journal:
             if text and LOG.isEnabledFor(logging.DEBUG):
                 fields["statement"] = text.decode("utf-8", "replace")
             self._pinned.log("session pinned: %s", reason, fields=fields)
+
+    def unpinned(self, proxy: str, pid: int, reason: PinReason) -> None:
+        """A session no longer keeps its server: what held it there is gone."""
+        if self._pinned.due(self._loop.now):
+            self._pinned.log("session no longer pinned: %s", reason, fields={"proxy": proxy, "server": pid})
+
+    def missed(self, pid: int, what: Iterable[str], heard: Iterable[bytes]) -> None:
+        """An audit found state that these statements have left unseen."""
+        if self._missed.due(self._loop.now):
+            after = b"; ".join(heard).decode("utf-8", "replace")
+            self._missed.log("session audit: unseen in server %d: %s; after: %s", pid, ", ".join(what), after)
 
     def borrow_timeout(self, proxy: str, key: tuple[str, ...], error: PgError) -> None:
         """A client of this pool waited in vain."""
