@@ -67,7 +67,7 @@ class Stats:
 
     round: int
     pinned: bool = False
-    """Whether to list the pinned sessions, too ("pinned"; see `pinned`)."""
+    """Whether to list the pinned sessions in place of all numbers ("pinned"; see `pinned`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

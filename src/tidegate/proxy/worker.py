@@ -175,8 +175,8 @@ class Worker:
             self._configure(message)
         elif isinstance(message, Stats):
             self._tell_totals()
-            listed = {"pinned": pinned_sessions(self)} if message.pinned else {}
-            self._channel.send(StatsReply(round=message.round, stats=collect(self) | listed))
+            stats = {"pinned": pinned_sessions(self)} if message.pinned else collect(self)
+            self._channel.send(StatsReply(round=message.round, stats=stats))
         elif isinstance(message, Stop):
             self._stop(message)
         elif isinstance(message, Learnt):
