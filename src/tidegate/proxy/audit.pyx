@@ -8,8 +8,6 @@ from tidegate.proxy.pinning cimport Look
 from tidegate.proxy.relay cimport Relay
 from tidegate.proxy.server cimport Server
 from tidegate.proxy.tracking cimport Probe
-from tidegate.session.leftovers import LEFTOVERS_SQL
-from tidegate.session.settings import IDENTITY, full_probe_sql
 
 
 cdef int inject_audit(Relay client, list heard) except -1:
@@ -18,11 +16,8 @@ cdef int inject_audit(Relay client, list heard) except -1:
     cdef AuditLook look = AuditLook()
     client.context.counters.audits += 1
     probe.heard = look.heard = heard
-    probe.names = sorted({*IDENTITY, *client.settings.values, *client.server.applied.values})
-    probe.ask(client, full_probe_sql(probe.names))
-    look.client = client
-    client.looks += 1
-    return client.server.inject(LEFTOVERS_SQL, look)
+    probe.ask_for_all(client, set())
+    return look.ask(client)
 
 
 cdef class AuditProbe(Probe):

@@ -18,7 +18,7 @@ from tidegate.proxy.audit cimport inject_audit
 from tidegate.proxy.client cimport ARRIVING, DISCARD, ENTERING, RUNNING, WAITING, Client
 from tidegate.proxy.pinning cimport Pinning
 from tidegate.proxy.server cimport READY, Server
-from tidegate.proxy.tracking cimport Replay, Validation, inject_full_probe, inject_probe
+from tidegate.proxy.tracking cimport Probe, Replay, Validation, inject_probe
 from tidegate.session.facts cimport DDL, DISCARD_ALL, PLAIN, RESET_ALL, RESHAPES, TOUCHES, Facts
 from tidegate.session.statements cimport Statement
 from tidegate.wire.postgres.integers cimport get32
@@ -113,7 +113,7 @@ cdef class Borrowing(Pinning):
         if self.finished:
             return self.leave(CloseReason.CLIENT_LEFT)
         if self.unsure:
-            if (self.reset_touched or self.anything) and self.defaults.values and self.server.status == b'I':
+            if self.reset_touched and self.defaults.values and self.server.status == b'I':
                 return self.probe()
             if self.server.applied is not self.settings and self.server.status == b'I':
                 self.outfit(self.server)
@@ -133,7 +133,7 @@ cdef class Borrowing(Pinning):
         if (server.status != b'I' or server.queue.count or server.queue.open_batch or self.body_left
                 or server.phase != READY):
             return 0
-        if self.touched is not None or self.anything:
+        if self.touched is not None:
             return self.probe()
         if self.suspected is not None or (self.pin is not None and self.may_be_gone()):
             self.outfit(server)  # the client's next message may come before the answer
@@ -183,14 +183,11 @@ cdef class Borrowing(Pinning):
         return 0
 
     cdef int probe(self) except -1:
-        cdef bint full = self.anything
-        names = self.touched or set()
+        cdef bint full = self.anything, reset = self.reset_touched
+        names = self.touched
         if self.reshapes:
             self.reshapes = False
             self.context.statements.renew()
-        if self.reset_touched or full:
-            names = names.union(self.settings.values, self.server.applied.values)
-        quick = not self.reset_touched
         self.touched = None
         self.reset_touched = self.anything = False
         if full:
@@ -198,11 +195,13 @@ cdef class Borrowing(Pinning):
                 self.context.stains += 1
                 self.stain = self.context.stains
             self.server.stain = self.stain
-            inject_full_probe(self, names)
-        elif names:
-            inject_probe(self, names, quick, None)
+            (<Probe>Probe()).ask_for_all(self, names)
         else:
-            return self.maybe_release()
+            if reset:
+                names = names.union(self.settings.values, self.server.applied.values)
+            if not names:
+                return self.maybe_release()
+            inject_probe(self, names, not reset, None)
         self.context.to_servers.flush()
         return 0
 
@@ -235,11 +234,11 @@ cdef class Borrowing(Pinning):
 
     cdef tuple settled_context(self):
         """What is set of what parsing depends on; None while that is not known."""
-        return None if self.touched or self.reset_touched or self.anything else self.settings.parse_context
+        return None if self.touched or self.reset_touched else self.settings.parse_context
 
     cdef object context_of_parse(self):
         """What the meaning of a statement depends on; unique while it is not known what is set."""
-        return self.settings.parse_context if self.touched is None and not self.anything else object()
+        return self.settings.parse_context if self.touched is None else object()
 
     cdef Statement named(self, bytes name):
         """The client's statement of that name, or None."""

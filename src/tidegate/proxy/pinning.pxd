@@ -5,7 +5,7 @@ from tidegate.proxy.server cimport Injection
 
 
 cdef class Pinning(Client):
-    cdef bint anything  # a statement of this transaction may have set anything
+    cdef bint anything  # a statement of this transaction may have set anything: `touched` and `reset_touched`, too
     cdef object suspected  # PinReason: what a statement of this transaction may have left at the server, or None
     cdef bytes suspect_text
     cdef int looks  # at what is left, under way
@@ -27,3 +27,5 @@ cdef class Look(Injection):
     cdef Pinning client
     cdef object suspected  # PinReason, or None: the session is pinned, and may be so no longer
     cdef bytes text
+
+    cdef int ask(self, Pinning client) except -1

@@ -11,16 +11,21 @@ it is free. Of some reasons nothing can be seen from outside (`PinReason.provabl
 
 from tidegate.proxy.client cimport Client
 from tidegate.proxy.server cimport Injection, Server
-from tidegate.session.leftovers import LEFTOVERS_SQL, left_behind
+from tidegate.session.leftovers import KINDS, LEFTOVERS_SQL, left_behind
 from tidegate.session.pins import PinReason
 
 cdef enum:
     SHOWN = 200  # bytes of a statement that a log line shows
     LOOK_AGAIN = 1  # seconds
-    KINDS = 5  # columns of the answer
 
 
 cdef class Look(Injection):
+    cdef int ask(self, Pinning client) except -1:
+        """To be called between transactions."""
+        self.client = client
+        client.looks += 1
+        return client.server.inject(LEFTOVERS_SQL, self)
+
     cdef int finished(self, Server server) except -1:
         cdef Pinning client = self.client
         client.looks -= 1
@@ -45,10 +50,12 @@ cdef class Pinning(Client):
             return 0  # it keeps its server anyhow
         if self.suspected is None:
             self.suspected = reason
+        if not self.suspect_text:
             self.suspect_text = text[:SHOWN]
-        elif not self.suspect_text:
-            self.suspect_text = text[:SHOWN]
-        self.anything = self.anything or reason.anything
+        if reason.anything:
+            self.anything = self.reset_touched = True
+            if self.touched is None:
+                self.touched = set()
         return 0
 
     cdef bint may_be_gone(self) except -1:
@@ -57,19 +64,14 @@ cdef class Pinning(Client):
 
     cdef int look(self) except -1:
         """Ask what is left here."""
-        cdef Look look
-        suspected = self.suspected
-        text = self.suspect_text
+        cdef Look look = Look()
+        look.suspected = self.suspected
+        look.text = self.suspect_text
         self.suspected = self.suspect_text = None
         self.disturbed = False
         self.looked_at = self.context.loop.now
-        look = Look()
-        look.client = self
-        look.suspected = suspected
-        look.text = text
-        self.looks += 1
         self.context.counters.looks += 1
-        self.server.inject(LEFTOVERS_SQL, look)
+        look.ask(self)
         self.context.to_servers.flush()
         return 0
 
@@ -104,4 +106,4 @@ cdef class Pinning(Client):
 
     cdef bint is_dirty(self) noexcept:
         """Whether something may be left at its server that is not known for certain."""
-        return self.pin is not None or self.suspected is not None or self.anything or self.looks > 0
+        return self.pin is not None or self.suspected is not None or self.looks > 0

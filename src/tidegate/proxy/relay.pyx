@@ -134,7 +134,7 @@ cdef class Relay(Prepared):
             # What a text means depends on settings that are being asked for, or may have to be brought back.
             self.unsure = True
             return STOP
-        if (self.reset_touched or self.anything) and self.defaults.values and self.server is not None:
+        if self.reset_touched and self.defaults.values and self.server is not None:
             if self.server.queue.count and not self.server.queue.open_batch:
                 # A reset that is on its way leads to the server's defaults: first this session's are to be brought back.
                 self.unsure = True

@@ -376,7 +376,6 @@ cdef class Target(Door):
             server.lose(error)
             return
         server.dying = error
-        server.key = server.login.key
         self.cancel(server)
         server.terminate()
 

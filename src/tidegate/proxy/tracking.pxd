@@ -19,6 +19,7 @@ cdef class Probe(Injection):
     cdef bytes text  # the statement whose effect may be remembered, or None
 
     cdef int ask(self, Relay client, bytes sql) except -1
+    cdef int ask_for_all(self, Relay client, set names) except -1
     cdef bytes login_name(self, str name)
     cdef int one_value(self, dict at_server, dict wanted, str name, bytes value, bint own) except -1
 
@@ -56,4 +57,3 @@ cdef class Validation(Injection):
 
 
 cdef int inject_probe(Relay client, object names, bint quick, bytes text) except -1
-cdef int inject_full_probe(Relay client, object names) except -1

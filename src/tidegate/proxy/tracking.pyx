@@ -46,19 +46,17 @@ cdef int inject_probe(Relay client, object names, bint quick, bytes text) except
     return probe.ask(client, quick_probe_sql(probe.names) if quick else probe_sql(probe.names))
 
 
-cdef int inject_full_probe(Relay client, object names) except -1:
-    """Ask the client's server for all that is set: these names, and what pg_settings shows."""
-    cdef Probe probe = Probe()
-    probe.names = sorted(names.union(IDENTITY))
-    return probe.ask(client, full_probe_sql(probe.names))
-
-
 cdef class Probe(Injection):
     cdef int ask(self, Relay client, bytes sql) except -1:
         self.client = client
         client.context.counters.probes += 1
         client.probes += 1
         return client.server.inject(sql, self)
+
+    cdef int ask_for_all(self, Relay client, set names) except -1:
+        """Ask for these, for what the session and its server are known to have, and for what pg_settings shows."""
+        self.names = sorted(names.union(IDENTITY, client.settings.values, client.server.applied.values))
+        return self.ask(client, full_probe_sql(self.names))
 
     cdef int finished(self, Server server) except -1:
         cdef Relay client = self.client

@@ -28,6 +28,9 @@ _FOUND: dict[PinReason, bytes] = {
     b" AND pg_catalog.left(name,9) OPERATOR(pg_catalog.<>) 'tidegate_')",
 }
 
+KINDS = len(_FOUND)
+"""Columns of the answer."""
+
 LEFTOVERS_SQL = b"SELECT " + b",".join(_FOUND.values())
 """One row; see `left_behind`."""
 
