@@ -10,10 +10,11 @@ from cpython.object cimport PyObject
 from tidegate.proxy.context cimport INSPECTED
 from tidegate.proxy.description cimport Description
 from tidegate.proxy.server cimport LEAVING, LOGGING_IN, READY, Borrower, Injection, Server
-from tidegate.session.statements cimport Naming, Statement
+from tidegate.proxy.naming cimport Preparing, Renamed, retold_preparing
+from tidegate.session.statements cimport Closing, Naming, Statement
 from tidegate.wire.postgres.integers cimport get32
-from tidegate.wire.postgres.messages cimport HEADER, LARGEST, parse_data_row, parse_error, row_shape
-from tidegate.wire.postgres.replies cimport CAPTURE, FORWARD, LOCAL, REPLACE, SHORTEN, SWALLOW, ReplyQueue
+from tidegate.wire.postgres.messages cimport HEADER, LARGEST, message, parse_data_row, parse_error, row_shape
+from tidegate.wire.postgres.replies cimport CAPTURE, FORWARD, LOCAL, REPLACE, SHORTEN, SWALLOW, TOLD, ReplyQueue
 from tidegate.errors import PgError, Sqlstate, UntoldError
 from tidegate.wire.postgres import messages
 
@@ -66,6 +67,8 @@ cdef class Backend(Server):
             if action != FORWARD:
                 self.relay_run(data, run, pos)
                 run = pos + whole
+                if self.instead is not None:
+                    self.relay_instead()
                 if (type == b'D' or type == b'd') and self.borrower is not None:
                     self.borrower.unread(whole)
             pos += whole
@@ -106,6 +109,14 @@ cdef class Backend(Server):
     cdef int relay_run(self, const char* data, Py_ssize_t start, Py_ssize_t end) except -1:
         if end > start and self.borrower is not None:
             self.borrower.relay(data + start, end - start)
+        return 0
+
+    cdef int relay_instead(self) except -1:
+        """What the client is told in place of the error that has just come."""
+        cdef bytes message = self.instead
+        self.instead = None
+        if self.borrower is not None:
+            self.borrower.relay(PyBytes_AS_STRING(message), PyBytes_GET_SIZE(message))
         return 0
 
     cdef Py_ssize_t log_in(self, const char* data, Py_ssize_t size) except -1:
@@ -156,7 +167,7 @@ cdef class Backend(Server):
             return self.parameter_reply(body, size)
         if type == b'N':
             action = FORWARD if queue.count == 0 else queue.ring[queue.first].action
-            return FORWARD if action == FORWARD or action == SHORTEN else SWALLOW
+            return FORWARD if action == FORWARD or action == SHORTEN or action == TOLD else SWALLOW
         if type == b'A':
             return FORWARD
         action = queue.arrive(type)
@@ -169,6 +180,10 @@ cdef class Backend(Server):
                     self, row_shape(PyBytes_FromStringAndSize(body, size)) if type == b'T' else b"")
         elif type == b'D' and action == CAPTURE:
             (<Injection>queue.ring[queue.first].note).rows.append(parse_data_row(PyBytes_FromStringAndSize(body, size)))
+        elif action == TOLD:
+            if type == b'C':
+                (<Renamed>queue.ring[queue.first].note).completed(self, PyBytes_FromStringAndSize(body, size))
+            return FORWARD
         return FORWARD if action == FORWARD or action == SHORTEN else SWALLOW
 
     cdef int ready_reply(self, int status) except -1:
@@ -182,7 +197,7 @@ cdef class Backend(Server):
             if failed and (<Injection>note).error is None:
                 (<Injection>note).error = PgError("the statement failed", "XX000")
             (<Injection>note).finished(self)
-        return FORWARD if action == FORWARD else SWALLOW
+        return FORWARD if action == FORWARD or action == TOLD else SWALLOW
 
     cdef int error_reply(self, const char* body, Py_ssize_t size) except -1:
         cdef ReplyQueue queue = self.queue
@@ -199,6 +214,8 @@ cdef class Backend(Server):
         if queue.count == 0:
             return FORWARD
         self.erred = True
+        if queue.ring[queue.first].note != NULL and size < INSPECTED - HEADER:
+            self.retell(<object>queue.ring[queue.first].note, whole)
         if queue.ring[queue.first].action == CAPTURE:
             asked = <Injection>queue.ring[queue.first].note
             asked.error = error
@@ -216,10 +233,26 @@ cdef class Backend(Server):
                     (<Injection>note).error = error
                 else:
                     self.undo(note, <PyObject*>note == failed)
-        if action == REPLACE and self.borrower is not None:
-            note = dropped[len(dropped) - 1]
-            self.borrower.relay(PyBytes_AS_STRING(<bytes>note), PyBytes_GET_SIZE(<bytes>note))
-        return SWALLOW if action == CAPTURE or action == REPLACE else FORWARD
+        if action == REPLACE:
+            self.instead = dropped[len(dropped) - 1]
+        return SWALLOW if action == CAPTURE or self.instead is not None else FORWARD
+
+    cdef int retell(self, object note, bytes whole) except -1:
+        """An error in answer to what `note` stands for may use names that its client has not given."""
+        if isinstance(note, Preparing):
+            (<Preparing>note).failed(whole)
+            return 0
+        if isinstance(note, Naming):
+            note = (<Naming>note).renamed
+        if isinstance(note, Renamed):
+            self.instead = message(b'E', (<Renamed>note).retold(whole))
+        elif isinstance(note, Statement) and (<Statement>note).by_sql:
+            self.instead = message(b'E', retold_preparing(<Statement>note, whole))
+        elif isinstance(note, bytes) and <bytes>note in whole and self.borrower is not None:
+            name = self.borrower.called(<bytes>note)
+            if name is not None:
+                self.instead = message(b'E', whole.replace(<bytes>note, name))
+        return 0
 
     cdef int plan_changed(self, PyObject* note) except -1:
         """A Bind or Describe failed since the result of its statement has other columns now.
@@ -231,6 +264,10 @@ cdef class Backend(Server):
             return 0
         if isinstance(<object>note, Description):
             return self.context.statements.retire((<Description>note).statement)
+        if isinstance(<object>note, Renamed):
+            if len((<Renamed>(<object>note)).executed) == 1:
+                self.context.statements.retire((<Renamed>(<object>note)).executed[0])
+            return 0
         for statement in self.prepared:
             each = <Statement>statement
             if each.name == <object>note:
@@ -243,6 +280,8 @@ cdef class Backend(Server):
         if isinstance(note, Statement):
             statement = <Statement>note
             self.prepared.pop(statement, None)
+        elif isinstance(note, Closing):
+            self.prepared[(<Closing>note).statement] = None
         elif isinstance(note, Naming) and not (<Naming>note).closing and (<Naming>note).reply is None:
             self.prepared.pop((<Naming>note).statement, None)
         elif isinstance(note, Naming) and (<Naming>note).at_server:
@@ -257,7 +296,8 @@ cdef class Backend(Server):
         cdef str name = name_bytes.decode("utf-8", "surrogateescape")
         if self.reported.values.get(name) != value:
             self.reported = self.context.interned.changed(self.reported, {name: value})
-        if self.borrower is None or (queue.count and queue.ring[queue.first].action != FORWARD):
+        if self.borrower is None or (queue.count and queue.ring[queue.first].action != FORWARD
+                                     and queue.ring[queue.first].action != TOLD):
             return SWALLOW
         self.borrower.parameter_changed(name, value)
         return FORWARD

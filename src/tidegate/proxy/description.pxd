@@ -4,6 +4,9 @@ from tidegate.proxy.server cimport Injection, Server
 from tidegate.session.statements cimport Statement
 
 
+cdef int drop(Server server, Statement statement) except -1
+
+
 cdef class Description(Injection):
     """A statement is described: to its client, or to the proxy."""
     cdef Statement statement

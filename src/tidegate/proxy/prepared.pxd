@@ -3,11 +3,11 @@
 from tidegate.proxy.description cimport ShapeCheck
 from tidegate.proxy.simple cimport Simple
 from tidegate.session.facts cimport Facts
-from tidegate.session.statements cimport Naming, Statement
+from tidegate.session.statements cimport Meaning, Naming, Statement
 
 
 cdef class Prepared(Simple):
-    cdef dict portals  # name -> Statement, of those whose Execute drops statements or resets settings; or None
+    cdef dict portals  # of those whose Execute is more than the server's affair: name -> Statement, Meaning; or None
     cdef ShapeCheck checking  # under way, or None
     cdef bint executed  # something of this batch was passed on for execution
 
@@ -20,7 +20,13 @@ cdef class Prepared(Simple):
     cdef int force_failure(self, bytes response) except -1
     cdef int recheck(self, Statement statement) except -1
     cdef int use(self, Statement statement) except -1
-    cdef int bound(self, bytes portal, Statement statement) except -1
+    cdef Statement current(self, bytes name, Statement statement)
+    cdef int take_effect(self, Statement statement) except -1
+    cdef int bound(self, bytes portal, Statement statement, Meaning meaning) except -1
+    cdef bint renaming_under_way(self) except -1
+    cdef Meaning meant(self, Statement statement)
+    cdef int parse_meant(self, bytes name, Statement statement) except -1
+    cdef int execute_meant(self, Meaning meaning, const char* message, Py_ssize_t whole) except -1
     cdef int on_bind(self, const char* message, Py_ssize_t whole, Py_ssize_t available) except -1
     cdef int on_describe(self, const char* message, Py_ssize_t whole) except -1
     cdef int on_execute(self, const char* message, Py_ssize_t whole) except -1

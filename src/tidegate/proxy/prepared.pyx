@@ -11,11 +11,14 @@ and is answered here where nothing else is to be done: the servers' copies serve
 from cpython.bytes cimport PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 
 from tidegate.proxy.description cimport Description, ShapeCheck
+from tidegate.proxy.naming cimport Renamed
 from tidegate.proxy.outcome cimport DONE, STOP
 from tidegate.proxy.server cimport Server
 from tidegate.proxy.simple cimport Simple, restoring
-from tidegate.session.facts cimport DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, PLAIN, RESET_ALL, Facts
-from tidegate.session.statements cimport Naming, Statement, Unnamed
+from tidegate.session.facts cimport (
+    DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, NAMES, PLAIN, RESET_ALL, Facts,
+)
+from tidegate.session.statements cimport Meaning, Naming, Statement, Unnamed
 from tidegate.wire.postgres.integers cimport put32, string_end
 from tidegate.wire.postgres.messages cimport HEADER, command_complete, error_response, message as build
 from tidegate.wire.postgres.replies cimport (
@@ -41,7 +44,7 @@ cdef enum:
 
 cdef inline bint is_watched(Facts facts) noexcept:
     """Whether an Execute of this statement is more than the server's own affair."""
-    return facts.flags & (FORGETS | RESET_ALL) != 0 or facts.set_default is not None
+    return facts.flags & (FORGETS | RESET_ALL | NAMES) != 0 or facts.set_default is not None
 
 
 cdef inline Statement unkept():
@@ -65,9 +68,14 @@ cdef class Prepared(Simple):
             if queue.at(i).kind == SYNC and met:
                 self.unsure = True
                 return True
-            if queue.at(i).note != NULL and isinstance(<object>queue.at(i).note, Naming):
+            if queue.at(i).note == NULL:
+                continue
+            if isinstance(<object>queue.at(i).note, Naming):
                 naming = <Naming>queue.at(i).note
                 met = met or naming.name == name or naming.names is not None
+            elif queue.at(i).kind == QUERY and isinstance(<object>queue.at(i).note, Renamed):
+                met = self.unsure = True
+                return True
         return False
 
     cdef bint is_unnamed_unsure(self) except -1:
@@ -91,6 +99,22 @@ cdef class Prepared(Simple):
         else:
             self.unsettled.update(dict.fromkeys(naming.names))
         return self.server.queue.push(kind, FORWARD, naming)
+
+    cdef bint renaming_under_way(self) except -1:
+        """Whether a text is under way that changes the name space by SQL."""
+        raise NotImplementedError
+
+    cdef Meaning meant(self, Statement statement):
+        """What a statement that names another means now, which the server then has; None: wait."""
+        raise NotImplementedError
+
+    cdef int parse_meant(self, bytes name, Statement statement) except -1:
+        """Parse of a statement that names another."""
+        raise NotImplementedError
+
+    cdef int execute_meant(self, Meaning meaning, const char* message, Py_ssize_t whole) except -1:
+        """Execute of a portal whose statement names another."""
+        raise NotImplementedError
 
     cdef int on_parse(self, const char* message, Py_ssize_t whole, Py_ssize_t available) except -1:
         cdef const char* body = message + HEADER
@@ -130,6 +154,8 @@ cdef class Prepared(Simple):
                 f'prepared statement "{name.decode("utf-8", "replace")}" already exists',
                 Sqlstate.DUPLICATE_PREPARED_STATEMENT)))
         self.statements[name] = statement
+        if statement.facts.flags & NAMES:
+            return self.parse_meant(name, statement)
         if statement in self.server.prepared:
             return self.name_known(name, statement, message, name_end, whole)
         self.server.send_bytes(build(b'P', statement.name + b"\0" + statement.content))
@@ -148,6 +174,13 @@ cdef class Prepared(Simple):
         if self.server.queue.count == 0:
             return self.send_bytes(PARSE_COMPLETE)
         return self.push_naming(LOCAL, naming)
+
+    cdef bytes called(self, bytes name):
+        if self.statements is not None:
+            for own, statement in self.statements.items():
+                if (<Statement>statement).name == name:
+                    return own
+        return None
 
     cdef int statement_failed(self, object note, bint failed) except -1:
         """What should change the name space was void: undo it."""
@@ -177,6 +210,9 @@ cdef class Prepared(Simple):
         self.context.counters.queries += 1
         if self.heard is not None:
             self.hear(statement.content or b"(too long to be kept)")
+        return self.take_effect(statement)
+
+    cdef int take_effect(self, Statement statement) except -1:
         if statement.facts is not PLAIN:
             if statement.facts.pin is not None:
                 self.may_leave(statement.facts.pin, statement.content)
@@ -184,12 +220,12 @@ cdef class Prepared(Simple):
                 self.touch(statement.facts)
         return 0
 
-    cdef int bound(self, bytes portal, Statement statement) except -1:
+    cdef int bound(self, bytes portal, Statement statement, Meaning meaning) except -1:
         """Remember the portals whose Execute concerns the name space, or the session's defaults."""
         if statement is not None and is_watched(statement.facts):
             if self.portals is None:
                 self.portals = {}
-            self.portals[portal] = statement
+            self.portals[portal] = statement if meaning is None or meaning.target is None else meaning
         elif self.portals is not None:
             self.portals.pop(portal, None)
         return 0
@@ -200,7 +236,8 @@ cdef class Prepared(Simple):
         cdef Py_ssize_t portal_end = string_end(body, size)
         cdef Py_ssize_t name_end = -1
         cdef Py_ssize_t rest
-        cdef Statement statement = None
+        cdef Statement statement = None, wanted
+        cdef Meaning meaning = None
         cdef char head[HEADER]
         cdef bytes name = b""
         if portal_end >= 0:
@@ -212,12 +249,18 @@ cdef class Prepared(Simple):
         if name_end == 0:
             if self.is_unnamed_unsure():
                 return STOP
-            if self.unnamed is not None:
+            wanted = self.unnamed
+            if wanted is not None:
+                if wanted.facts.flags & NAMES:
+                    meaning = self.meant(wanted)
+                    if meaning is None:
+                        return STOP
+                    wanted = meaning.derived
                 self.use(self.unnamed)
                 if self.portals is not None or is_watched(self.unnamed.facts):
-                    self.bound(PyBytes_FromStringAndSize(body, portal_end), self.unnamed)
-            if self.server.unnamed is not self.unnamed:
-                self.server.ensure_unnamed(self.unnamed)
+                    self.bound(PyBytes_FromStringAndSize(body, portal_end), self.unnamed, meaning)
+            if self.server.unnamed is not wanted:
+                self.server.ensure_unnamed(wanted)
         else:
             name = PyBytes_FromStringAndSize(body + portal_end + 1, name_end)
             if self.is_unsure(name):
@@ -227,17 +270,21 @@ cdef class Prepared(Simple):
             self.server.send(message, available)
             return self.server.queue.push(BIND, FORWARD, None)
         if statement.generation != self.context.statements.generation or self.checking is not None:
-            if self.recheck(statement) == STOP:
+            statement = self.current(name, statement)
+            if statement is None:
                 return STOP
-            if statement.shape is None and statement not in self.server.prepared:
-                # Nobody relies on its columns, so it may as well be the one that others parse from now on.
-                statement = self.statements[name] = self.context.statements.fresh(statement)
-            elif statement.stale and statement not in self.server.prepared:
+            if statement.stale and statement not in self.server.prepared:
                 return self.force_failure(PLAN_CHANGED)
-        self.server.ensure(statement, self.settled_context())
+        if statement.facts.flags & NAMES:
+            meaning = self.meant(statement)
+            if meaning is None:
+                return STOP
         self.use(statement)
         if self.portals is not None or is_watched(statement.facts):
-            self.bound(PyBytes_FromStringAndSize(body, portal_end), statement)
+            self.bound(PyBytes_FromStringAndSize(body, portal_end), statement, meaning)
+        if meaning is not None:
+            statement = meaning.derived
+        self.server.ensure(statement, self.settled_context())
         rest = portal_end + 1 + name_end
         head[0] = b'B'
         put32(head + 1, <unsigned int>(whole - 1 - name_end + PyBytes_GET_SIZE(statement.name)))
@@ -246,6 +293,15 @@ cdef class Prepared(Simple):
         self.server.send_bytes(statement.name)
         self.server.send(body + rest, size - rest)
         return self.server.queue.push(BIND, FORWARD, statement.name)
+
+    cdef Statement current(self, bytes name, Statement statement):
+        """What a name of the client's stands for since the catalogue has changed; None: the server is being asked."""
+        if self.recheck(statement) == STOP:
+            return None
+        if statement.shape is None and statement not in self.server.prepared:
+            # Nobody relies on its columns, so it may as well be the one that others parse from now on.
+            statement = self.statements[name] = self.context.statements.fresh(statement)
+        return statement
 
     cdef int recheck(self, Statement statement) except -1:
         """Before a statement is parsed anew: is its result what clients were told? STOP: the server is being asked.
@@ -272,18 +328,19 @@ cdef class Prepared(Simple):
         check = self.checking = ShapeCheck.__new__(ShapeCheck)
         check.statement = statement
         check.generation = self.context.statements.generation
-        server.send_bytes(build(b'P', statement.name + b"\0" + statement.content))
-        server.send_bytes(build(b'D', b"S" + statement.name + b"\0") + SYNC_MESSAGE)
-        server.queue.push(PARSE, CAPTURE, check)
+        server.prepare(statement, context, check)
+        server.send_bytes(build(b'D', b"S" + statement.name + b"\0"))
         server.queue.push(DESCRIBE, CAPTURE, check)
+        server.note_prepared(statement)  # what makes room is closed within this batch
+        server.send_bytes(SYNC_MESSAGE)
         server.queue.push(SYNC, CAPTURE, check)
-        server.note_prepared(statement)
         self.unsure = True
         return STOP
 
     cdef int on_describe(self, const char* message, Py_ssize_t whole) except -1:
         cdef Statement statement
         cdef Description description
+        cdef Meaning meaning
         cdef bytes name
         if whole < HEADER + 2:
             raise PgError("invalid message format", Sqlstate.PROTOCOL_VIOLATION, "FATAL")
@@ -293,13 +350,24 @@ cdef class Prepared(Simple):
             if message[HEADER + 1] == 0:
                 if self.is_unnamed_unsure():
                     return STOP
-                if self.server.unnamed is not self.unnamed:
-                    self.server.ensure_unnamed(self.unnamed)
+                statement = self.unnamed
+                if statement is not None and statement.facts.flags & NAMES:
+                    meaning = self.meant(statement)
+                    if meaning is None:
+                        return STOP
+                    statement = meaning.derived
+                if self.server.unnamed is not statement:
+                    self.server.ensure_unnamed(statement)
             else:
                 name = PyBytes_FromStringAndSize(message + HEADER + 1, whole - HEADER - 2)
                 if self.is_unsure(name):
                     return STOP
                 statement = self.named(name)
+                if statement is not None and statement.facts.flags & NAMES:
+                    meaning = self.meant(statement)
+                    if meaning is None:
+                        return STOP
+                    statement = meaning.derived
                 if statement is not None:
                     self.server.ensure(statement, self.settled_context())
                     self.server.send_bytes(build(b'D', b"S" + statement.name + b"\0"))
@@ -312,12 +380,18 @@ cdef class Prepared(Simple):
     cdef int on_execute(self, const char* message, Py_ssize_t whole) except -1:
         cdef Statement statement = None
         cdef Naming naming = None
+        cdef object found
         if not self.need_server():
             return STOP
         if self.portals is not None:
             # Its name, a NUL, and the number of rows.
-            statement = self.portals.get(PyBytes_FromStringAndSize(message + HEADER, max(whole - HEADER - 5, 0)))
+            found = self.portals.get(PyBytes_FromStringAndSize(message + HEADER, max(whole - HEADER - 5, 0)))
+            if isinstance(found, Meaning):
+                return self.execute_meant(<Meaning>found, message, whole)
+            statement = found
         if statement is not None and statement.facts.flags & FORGETS:
+            if self.renaming_under_way():
+                return STOP
             naming = self.forgotten_by(statement)
             if naming is not None and not naming.at_server:
                 return self.forget(naming)

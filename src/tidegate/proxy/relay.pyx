@@ -10,8 +10,8 @@ from tidegate.proxy.client cimport DISCARD, PASS, RUNNING, SCAN
 from tidegate.proxy.context cimport HIGH_WATER, INSPECTED
 from tidegate.proxy.login cimport ClientLogin
 from tidegate.proxy.outcome cimport DONE, STOP
-from tidegate.proxy.prepared cimport Prepared
 from tidegate.proxy.server cimport Server
+from tidegate.proxy.sql_prepared cimport SqlPrepared
 from tidegate.session.scanner cimport Scanner
 from tidegate.wire.postgres.integers cimport get32
 from tidegate.wire.postgres.messages cimport HEADER, LARGEST, ready_for_query
@@ -42,7 +42,7 @@ for known_kind in (81, 80, 66, 68, 69, 67, 70, 83, 72, 88, 100, 99, 102):  # QPB
     KNOWN[known_kind] = 1
 
 
-cdef class Relay(Prepared):
+cdef class Relay(SqlPrepared):
     cdef Py_ssize_t process(self, const char* data, Py_ssize_t size) except -1:
         cdef Py_ssize_t pos = 0, length, whole, available
         cdef int type

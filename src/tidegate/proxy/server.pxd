@@ -25,6 +25,7 @@ cdef class Borrower(StreamOwner):
     cdef int progressed(self) except -1
     cdef int parameter_changed(self, str name, bytes value) except -1
     cdef int statement_failed(self, object note, bint failed) except -1
+    cdef bytes called(self, bytes name)
     cdef int copy_requested(self) except -1
     cdef int unread(self, size_t size) except -1
     cdef int server_lost(self, object error) except -1
@@ -91,7 +92,10 @@ cdef class Server(StreamOwner):
     cdef int ask(self, bytes sql, list arguments, Injection injection) except -1
     cdef int ensure(self, Statement statement, tuple context) except -1
     cdef int note_prepared(self, Statement statement) except -1
-    cdef int run_aside(self, list statements) except -1
+    cdef int ensure_apart(self, Statement statement, tuple context, Injection note) except -1
+    cdef int prepare(self, Statement statement, tuple context, Injection note) except -1
+    cdef int close_prepared(self, Statement statement) except -1
+    cdef int run_aside(self, list statements, Injection note=*, Statement prepared=*) except -1
     cdef int ensure_unnamed(self, Statement statement) except -1
     cdef int doubt_unnamed(self) except -1
     cdef int expect_unnamed(self, int action, Statement statement, Statement former) except -1

@@ -16,7 +16,7 @@ from tidegate.engine.held cimport keep_rest, let_go, read_behind
 from tidegate.engine.loop cimport EPOLLIN
 from tidegate.engine.stream cimport BROKEN, WOULD_BLOCK, Stream, StreamOwner, attach as attach_stream
 from tidegate.proxy.context cimport READS_A_TURN, Context
-from tidegate.session.statements cimport Statement, Unnamed
+from tidegate.session.statements cimport Closing, Statement, Unnamed
 from tidegate.wire.postgres.messages cimport (
     bind, close_statement, message, parse, query,
 )
@@ -30,7 +30,9 @@ from tidegate.wire.postgres import messages
 logger = logging.getLogger(__name__)
 
 cdef bytes TERMINATE = messages.TERMINATE
-cdef bytes BIND_AND_EXECUTE = bind(b"", b"") + message(b'E', b"\0\0\0\0\0")
+cdef bytes SYNC_MESSAGE = messages.SYNC
+# Through a portal of its own: the borrower may have bound the unnamed one already.
+cdef bytes RUN_ASIDE = bind(b"tidegate", b"") + message(b'E', b"tidegate\0\0\0\0\0") + message(b'C', b"Ptidegate\0")
 cdef bytes EXECUTE_AND_SYNC = message(b'E', b"\0\0\0\0\0") + messages.SYNC
 
 cdef class Borrower(StreamOwner):
@@ -65,6 +67,10 @@ cdef class Borrower(StreamOwner):
     cdef int statement_failed(self, object note, bint failed) except -1:
         """The Parse or Close that this note stood for was void."""
         return 0
+
+    cdef bytes called(self, bytes name):
+        """What the borrower calls the prepared statement of this name; None if nothing else."""
+        return None
 
     cdef int copy_requested(self) except -1:
         """The server waits for COPY data; unless `copying_in`, the borrower has sent all of it already."""
@@ -208,35 +214,66 @@ cdef class Server(StreamOwner):
                 del prepared[statement]
                 prepared[statement] = None
             return 0
+        self.prepare(statement, context, None)
+        return self.note_prepared(statement)
+
+    cdef int ensure_apart(self, Statement statement, tuple context, Injection note) except -1:
+        """The same ahead of a simple query: in a batch of its own, of whose end `note` is told."""
+        if statement in self.prepared:
+            return self.ensure(statement, context)
+        self.prepare(statement, context, note)
+        self.note_prepared(statement)
+        self.send_bytes(SYNC_MESSAGE)
+        return self.queue.push(SYNC, CAPTURE, note)
+
+    cdef int prepare(self, Statement statement, tuple context, Injection note) except -1:
+        """Have a statement parsed by the way it was first prepared; `note`: captures the replies, or None."""
         changed = context is not None and isinstance(statement.context, tuple) and statement.context != context
         if changed:
-            self.run_aside(context_change(context, statement.context))
-        self.send_bytes(message(b'P', statement.name + b"\0" + statement.content))
-        self.queue.push(PARSE, SWALLOW, statement)
+            self.run_aside(context_change(context, statement.context), note)
+        if statement.by_sql:
+            self.run_aside([statement.prepare_sql()], note, statement)
+        else:
+            self.send_bytes(message(b'P', statement.name + b"\0" + statement.content))
+            if note is None:
+                self.queue.push(PARSE, SWALLOW, statement)
+            else:
+                self.queue.push(PARSE, CAPTURE, note)
         if changed:
-            self.run_aside(context_change(statement.context, context))
-        return self.note_prepared(statement)
+            self.run_aside(context_change(statement.context, context), note)
+        return 0
 
     cdef int note_prepared(self, Statement statement) except -1:
         """The server has been sent a Parse of this: the least recently used statement makes room if it must."""
         cdef dict prepared = self.prepared
         self.context.counters.parses_server += 1
         prepared[statement] = None
-        if len(prepared) > self.max_prepared:
-            oldest = next(iter(prepared))
-            del prepared[oldest]
-            self.send_bytes(close_statement((<Statement>oldest).name))
-            self.queue.push(CLOSE, SWALLOW, None)
+        while len(prepared) > self.max_prepared:
+            self.close_prepared(<Statement>next(iter(prepared)))
         return 0
 
-    cdef int run_aside(self, list statements) except -1:
-        """Slip utility statements into the borrower's batch, within its transaction."""
+    cdef int close_prepared(self, Statement statement) except -1:
+        """Drop the server's copy of a statement."""
+        cdef Closing note = Closing.__new__(Closing)
+        note.statement = statement
+        del self.prepared[statement]
+        self.send_bytes(close_statement(statement.name))
+        return self.queue.push(CLOSE, SWALLOW, note)
+
+    cdef int run_aside(self, list statements, Injection note=None, Statement prepared=None) except -1:
+        """Slip utility statements into the borrower's batch, within its transaction.
+
+        `note` captures the replies; without one they are swallowed, and a failure is the borrower's. `prepared`: what
+        the statement prepares.
+        """
+        cdef int action = SWALLOW if note is None else CAPTURE
         for sql in statements:
             self.send_bytes(parse(b"", sql, b"\0\0"))
-            self.send_bytes(BIND_AND_EXECUTE)
-            self.queue.push(PARSE, SWALLOW, None)
-            self.queue.push(BIND, SWALLOW, None)
-            self.queue.push(EXECUTE, SWALLOW, None)
+            self.send_bytes(RUN_ASIDE)
+            self.queue.push(PARSE, action, note)
+            self.queue.push(BIND, action, note)
+            self.queue.push(EXECUTE, action, note if note is not None else prepared)
+            self.queue.push(CLOSE, action, note)
         return self.doubt_unnamed()
 
     cdef int ensure_unnamed(self, Statement statement) except -1:

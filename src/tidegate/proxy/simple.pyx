@@ -14,14 +14,14 @@ from tidegate.proxy.tracking cimport (
     Assigned, Deallocated, DeallocatedOne, ResetAll, Restored, inject_probe,
 )
 from tidegate.session.facts cimport (
-    DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, DISCARD_OTHER, FREES, PINS, PLAIN, RESET_ALL, RESHAPES, SINGLE, TOUCHES,
-    Facts,
+    DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, DISCARD_OTHER, FREES, NAMES, PINS, PLAIN, RESET_ALL, RESHAPES, SINGLE,
+    TOUCHES, Facts,
 )
 from tidegate.session.scanner cimport Scanner, scan
 from tidegate.session.statements cimport Statement
 from tidegate.wire.postgres.integers cimport string_end
 from tidegate.wire.postgres.messages cimport HEADER, command_complete, query, ready_for_query
-from tidegate.wire.postgres.replies cimport FORWARD, QUERY, SHORTEN
+from tidegate.wire.postgres.replies cimport FORWARD, QUERY, SHORTEN, TOLD
 from tidegate.errors import PgError, Sqlstate
 from tidegate.session.settings import IDENTITY, order_of_setting, set_sql
 
@@ -66,7 +66,9 @@ cdef class Simple(Borrowing):
         cdef Server server = self.server
         # Nothing of the client's own is open or under way: a statement on its own is a transaction of its own.
         cdef bint alone = server.status == b'I' and not server.queue.open_batch and server.queue.count <= 1 and (
-            server.queue.count == 0 or server.queue.ring[server.queue.first].action != FORWARD)
+            server.queue.count == 0 or server.queue.ring[server.queue.first].action not in (FORWARD, TOLD))
+        if facts is not PLAIN and facts.flags & NAMES:
+            return self.run_named(facts, message, whole)
         self.unnamed = server.unnamed = None
         self.parsed_unnamed = False
         self.context.counters.queries += 1
@@ -82,6 +84,10 @@ cdef class Simple(Borrowing):
         server.send(message, available)
         self.suspect(facts, PyBytes_FromStringAndSize(message + HEADER, whole - HEADER - 1), alone)
         return 0
+
+    cdef int run_named(self, Facts facts, const char* message, Py_ssize_t whole) except -1:
+        """Pass a Query on that names prepared statements."""
+        raise NotImplementedError
 
     cdef int suspect(self, Facts facts, bytes text, bint alone) except -1:
         """Expect the end of a statement that may change the session; see `tracking`."""

@@ -12,6 +12,7 @@ cdef struct HeadToken:
     int keyword                    # Keyword of an unquoted word
     bint exact                     # what is kept is all of it, and plain ASCII without a backslash
     unsigned char ch
+    Py_ssize_t end                 # offset in the text of the byte behind it
     int n
     unsigned char word[WORD_BYTES]
 
@@ -33,7 +34,7 @@ cdef enum DirectiveKind:
     D_DISCARD_OTHER
     D_DEALLOCATE                   # DEALLOCATE `name`
     D_DEALLOCATE_ALL
-    D_PREPARE
+    D_PREPARE                      # PREPARE of a statement
     D_PREPARE_TRANSACTION
 
 
@@ -42,6 +43,7 @@ cdef struct Directive:
     bint local                     # SET LOCAL
     bint to_default                # RESET x, SET x TO DEFAULT
     bint constant                  # SET x TO constants: the text alone tells the value
+    int place                      # index of the token that names a prepared statement, or 0
     int n
     unsigned char name[NAME_BYTES]
 

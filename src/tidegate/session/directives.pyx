@@ -165,6 +165,7 @@ cdef void read_deallocate(const Head *h, Directive *d) noexcept:
         d.kind = D_DEALLOCATE_ALL
     elif is_name(h, i):
         d.kind = D_DEALLOCATE
+        d.place = i
         append(d, h.token[i].word, h.token[i].n)
 
 
@@ -173,7 +174,7 @@ cdef void read_directive(const Head *h, Directive *d) noexcept:
     cdef int first = h.token[0].keyword
     d.kind = D_NOTHING
     d.local = d.to_default = d.constant = False
-    d.n = 0
+    d.n = d.place = 0
     if first == K_SET:
         read_set(h, d)
     elif first == K_RESET:
@@ -186,3 +187,5 @@ cdef void read_directive(const Head *h, Directive *d) noexcept:
         d.kind = D_PREPARE
         if keyword_at(h, 1) == K_TRANSACTION and h.n > 2 and h.token[2].kind in (T_STRING, T_OPAQUE):
             d.kind = D_PREPARE_TRANSACTION
+        elif is_name(h, 1):
+            d.place = 1

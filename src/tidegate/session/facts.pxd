@@ -15,6 +15,22 @@ cpdef enum ScanFlag:
     DDL = 2048              # changes the catalogue; for information
     RESHAPES = 4096         # ... with ALTER, CREATE, DROP: other statements' results may have other columns then
     FREES = 8192            # may give back what pins: CLOSE, an unlock (DROP RESHAPES; DISCARD has flags of its own)
+    NAMES = 16384           # names prepared statements, in `places`
+
+
+cpdef enum PlaceKind:
+    PREPARES = 1            # PREPARE name
+    EXECUTES = 2            # EXECUTE name, also behind EXPLAIN and CREATE TABLE ... AS
+    DROPS = 3               # DEALLOCATE name
+    DROPS_ALL = 4           # DEALLOCATE ALL, DISCARD ALL
+
+
+cdef class Place:
+    cdef readonly int kind              # PlaceKind
+    cdef readonly bytes name            # as PostgreSQL folds it; None: all
+    cdef readonly Py_ssize_t start
+    cdef readonly Py_ssize_t end
+    cdef readonly Py_ssize_t stop
 
 
 cdef class Facts:
@@ -25,6 +41,7 @@ cdef class Facts:
     cdef readonly bytes deallocate
     cdef readonly object set_default
     cdef readonly bint replayable
+    cdef readonly tuple places
 
 
 cdef Facts EMPTY            # no statement

@@ -1,4 +1,4 @@
-from enum import IntFlag
+from enum import IntEnum, IntFlag
 
 from tidegate.session.pins import PinReason
 
@@ -17,6 +17,33 @@ class ScanFlag(IntFlag):
     DDL = 2048
     RESHAPES = 4096
     FREES = 8192
+    NAMES = 16384
+
+class PlaceKind(IntEnum):
+    PREPARES = 1
+    EXECUTES = 2
+    DROPS = 3
+    DROPS_ALL = 4
+
+class Place:
+    """Where a text names a prepared statement: PREPARE, EXECUTE (on its own, behind EXPLAIN or AS), DEALLOCATE."""
+
+    def __init__(self, kind: int, name: bytes | None, start: int, end: int, stop: int) -> None: ...
+    @property
+    def kind(self) -> int:
+        """PlaceKind."""
+    @property
+    def name(self) -> bytes | None:
+        """As PostgreSQL folds it; None for DEALLOCATE ALL and DISCARD ALL."""
+    @property
+    def start(self) -> int:
+        """Offset in bytes of the name as it is spelled, its quotes included; -1 where there is none."""
+    @property
+    def end(self) -> int:
+        """Offset in bytes behind the name, or -1."""
+    @property
+    def stop(self) -> int:
+        """Of PREPARE: offset in bytes of the semicolon that ends the statement, or of the text's end; else -1."""
 
 class Facts:
     """What one text says. Never changed once made; texts that name nothing share instances."""
@@ -45,3 +72,6 @@ class Facts:
     @property
     def replayable(self) -> bool:
         """Whether the text is one SET whose result depends on nothing but the text."""
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Where the text names prepared statements, in order; () if it names none of its own (see NAMES)."""

@@ -11,11 +11,34 @@ cdef enum:
 cdef dict SHARED = {}
 
 
+cdef class Place:
+
+    def __init__(self, int kind, bytes name, Py_ssize_t start, Py_ssize_t end, Py_ssize_t stop):
+        self.kind = kind
+        self.name = name
+        self.start = start
+        self.end = end
+        self.stop = stop
+
+    def _values(self):
+        return self.kind, self.name, self.start, self.end, self.stop
+
+    def __eq__(self, other):
+        return isinstance(other, Place) and self._values() == other._values()
+
+    def __hash__(self):
+        return hash(self._values())
+
+    def __repr__(self):
+        return f"Place{self._values()}"
+
+
 cdef class Facts:
 
     def _values(self):
         return (
             self.statements, self.flags, self.touched, self.pin, self.deallocate, self.set_default, self.replayable,
+            self.places,
         )
 
     def __eq__(self, other):
@@ -27,7 +50,8 @@ cdef class Facts:
     def __repr__(self):
         return (
             f"Facts(statements={self.statements}, flags={self.flags:#x}, touched={self.touched}, pin={self.pin},"
-            f" deallocate={self.deallocate}, set_default={self.set_default}, replayable={self.replayable})"
+            f" deallocate={self.deallocate}, set_default={self.set_default}, replayable={self.replayable},"
+            f" places={self.places})"
         )
 
 
@@ -36,7 +60,7 @@ cdef Facts make_facts(int statements, unsigned int flags):
     cdef Facts facts = Facts.__new__(Facts)
     facts.statements = statements
     facts.flags = flags
-    facts.touched = ()
+    facts.touched = facts.places = ()
     return facts
 
 

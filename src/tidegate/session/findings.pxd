@@ -11,6 +11,7 @@ cdef class Findings:
     cdef bytes deallocate
     cdef str set_default
     cdef bint replayable
+    cdef list places                # None itself while there is none
 
     cdef void reset(self) noexcept
     cdef int lead(self, int keyword) except -1
@@ -19,6 +20,7 @@ cdef class Findings:
     cdef int setting(self, const Directive *d, bint odd_path) except -1
     cdef int touch(self, str name) except -1
     cdef int touch_unknown(self) except -1
+    cdef int place(self, int kind, bytes name, Py_ssize_t start, Py_ssize_t end, Py_ssize_t stop) except -1
     cdef int pin(self, object reason) except -1
     cdef Facts result(self)
 

@@ -5,12 +5,12 @@ pin reason, and the settings that are special. Refuses to read text: scanner.pyx
 """
 
 from tidegate.session.directives cimport (
-    D_AUTHORIZATION, D_CHARACTERISTICS, D_DEALLOCATE, D_DEALLOCATE_ALL, D_DISCARD_ALL, D_DISCARD_OTHER, D_PREPARE,
+    D_AUTHORIZATION, D_CHARACTERISTICS, D_DEALLOCATE, D_DEALLOCATE_ALL, D_DISCARD_ALL, D_DISCARD_OTHER,
     D_PREPARE_TRANSACTION, D_RESET_ALL, D_SETTING, D_UNKNOWN_SETTING, Directive,
 )
 from tidegate.session.facts cimport (
-    BEGINS, COPIES, DDL, DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, DISCARD_OTHER, ENDS, FREES, PINS, RESET_ALL,
-    RESHAPES, SINGLE, TOUCHES, Facts, make_facts, shared_facts,
+    BEGINS, COPIES, DDL, DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, DISCARD_OTHER, ENDS, FREES, NAMES, PINS, RESET_ALL,
+    RESHAPES, SINGLE, TOUCHES, Facts, Place, make_facts, shared_facts,
 )
 from tidegate.session.keywords cimport (
     K_ABORT, K_ADVISORY_LOCK, K_ADVISORY_UNLOCK, K_ALTER, K_BEGIN, K_CALL, K_CLOSE, K_COPY, K_COUNT, K_CREATE, K_DDL, K_DO, K_LISTEN, K_LOAD,
@@ -40,7 +40,6 @@ cdef dict DIRECTIVE_FACTS = {
     D_DEALLOCATE_ALL: (DEALLOCATE_ALL, None),
     D_DISCARD_ALL: (DISCARD_ALL, None),
     D_DISCARD_OTHER: (DISCARD_OTHER, None),
-    D_PREPARE: (0, PinReason.SQL_PREPARE),
     D_PREPARE_TRANSACTION: (ENDS, None),
     D_RESET_ALL: (RESET_ALL, None),
 }
@@ -93,7 +92,7 @@ cdef class Findings:
         """Makes ready for the next text."""
         self.statements = 0
         self.flags = 0
-        self.touched = None
+        self.touched = self.places = None
         self.reason = self.deallocate = self.set_default = None
         self.replayable = False
 
@@ -159,6 +158,15 @@ cdef class Findings:
         self.flags |= TOUCHES
         return self.pin(PinReason.DYNAMIC_SET)
 
+    cdef int place(self, int kind, bytes name, Py_ssize_t start, Py_ssize_t end, Py_ssize_t stop) except -1:
+        """Here a prepared statement is named, or all of them are dropped."""
+        if self.places is None:
+            self.places = []
+        self.places.append(Place(kind, name, start, end, stop))
+        if name is not None:
+            self.flags |= NAMES
+        return 0
+
     cdef int pin(self, object reason) except -1:
         if self.reason is None:
             self.reason = reason
@@ -169,7 +177,7 @@ cdef class Findings:
         cdef bint single = self.statements == 1
         if single:
             self.flags |= SINGLE
-        if self.touched is None and self.reason is None and self.deallocate is None:
+        if self.touched is None and self.reason is None and not self.flags & (NAMES | DEALLOCATE_ONE):
             return shared_facts(self.statements, self.flags)
         facts = make_facts(self.statements, self.flags)
         if self.touched is not None:
@@ -179,6 +187,8 @@ cdef class Findings:
             facts.flags |= PINS
             facts.pin = self.reason
         facts.deallocate = self.deallocate
+        if self.flags & NAMES:
+            facts.places = tuple(self.places)
         if single:
             facts.set_default = self.set_default
             facts.replayable = self.replayable and self.reason is None

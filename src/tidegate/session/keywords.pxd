@@ -20,6 +20,8 @@ cdef enum Keyword:
     K_DEFAULT
     K_DISCARD
     K_DO
+    K_EXECUTE
+    K_EXPLAIN
     K_FROM
     K_HOLD
     K_INSERT            # INSERT MERGE

@@ -26,6 +26,8 @@ cdef dict WORDS = {
     K_DEFAULT: b"default",
     K_DISCARD: b"discard",
     K_DO: b"do",
+    K_EXECUTE: b"execute",
+    K_EXPLAIN: b"explain",
     K_FROM: b"from",
     K_HOLD: b"hold",
     K_INSERT: b"insert merge",

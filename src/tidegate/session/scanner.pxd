@@ -1,12 +1,15 @@
 """The scanner of SQL texts; see scanner.pyx."""
 
-from tidegate.session.directives cimport Directive, Head
+from tidegate.session.directives cimport Directive, Head, HeadToken
 from tidegate.session.facts cimport Facts
 from tidegate.session.findings cimport Findings
 from tidegate.session.lexis cimport Tokenizer
+from tidegate.session.places cimport Seeker
 
 cdef class Scanner:
     cdef Tokenizer tokenizer
+    cdef const unsigned char *chunk
+    cdef Py_ssize_t base            # offset of the chunk in the text
     cdef Head head
     cdef Directive directive
     cdef Findings found
@@ -14,7 +17,8 @@ cdef class Scanner:
     # of the statement
     cdef bint started
     cdef int lead                   # its first keyword, K_NONE for any other token
-    cdef bint keeps_head
+    cdef int attends                # Attention: what more than keywords is read of it
+    cdef Seeker seeker
     cdef bint updates               # UPDATE has been seen
     cdef bint odd_path              # a SET mentions pg_temp, or a literal that may hide it
     cdef int previous               # keyword of the token before this one
@@ -28,8 +32,12 @@ cdef class Scanner:
 
     cdef int token(self, int kind) except -1
     cdef int start_statement(self, int keyword) except -1
-    cdef int end_statement(self) except -1
+    cdef int end_statement(self, Py_ssize_t stop) except -1
+    cdef Py_ssize_t offset(self) noexcept
+    cdef int attend(self, int kind, int keyword) except -1
     cdef void keep_token(self, int kind, int keyword) noexcept
+    cdef int place_in_head(self, const HeadToken *token, Py_ssize_t stop) except -1
+    cdef int place_named(self, int kind) except -1
     cdef int keyword_seen(self, int keyword) except -1
     cdef int set_config_token(self, int kind) except -1
     cdef bint hides_pg_temp(self, int kind) noexcept

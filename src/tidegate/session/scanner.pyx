@@ -7,24 +7,30 @@ hides in functions, views and triggers cannot be seen here.
 
 Algorithm: tokens come from tokens.pyx, one at a time, at the cost of a table look-up for each word. The first keyword
 of a statement tells what it is. SET, RESET, DISCARD, DEALLOCATE and PREPARE are kept and read at their end by
-directives.pyx. In all others only single words count, wherever they stand (pg_advisory_lock, set_config, CREATE TEMP):
+directives.pyx; places.pyx seeks the name that an EXECUTE has. In all others only single words count, wherever they stand (pg_advisory_lock, set_config, CREATE TEMP):
 expressions are not parsed. Every `;` ends a statement, also within BEGIN ATOMIC ... END and parentheses, so the
 number of statements may be too high, never too low. What is found goes to findings.pyx, which makes the `Facts`.
 """
 
 from libc.string cimport memcpy
 
-from tidegate.session.directives cimport HEAD_TOKENS, HeadToken, read_directive
-from tidegate.session.facts cimport DDL, Facts
+from tidegate.session.directives cimport (
+    D_DEALLOCATE_ALL, D_DISCARD_ALL, D_PREPARE, HEAD_TOKENS, HeadToken, read_directive,
+)
+from tidegate.session.facts cimport DDL, DROPS, DROPS_ALL, EXECUTES, PREPARES, Facts
 from tidegate.session.findings cimport Findings, canonical_name
 from tidegate.session.keywords cimport (
-    K_CREATE, K_DEALLOCATE, K_DECLARE, K_DISCARD, K_FIRST_NAME, K_HOLD, K_INSERT, K_INTO, K_LOCAL, K_NONE,
+    K_COUNT, K_CREATE, K_DEALLOCATE, K_DECLARE, K_DISCARD, K_EXECUTE, K_EXPLAIN, K_FIRST_NAME, K_HOLD, K_INSERT,
+    K_INTO, K_LOCAL, K_NONE,
     K_PG_SETTINGS, K_PG_TEMP, K_PREPARE, K_REPLACE, K_RESET, K_SET, K_SET_CONFIG, K_SET_LIMIT, K_TEMP, K_UPDATE,
     K_WITH, find_keyword,
 )
 from tidegate.session.lexis cimport (
-    T_CHAR, T_END, T_MORE, T_OPAQUE, T_QUOTED, T_SEMICOLON, T_STRING, T_UNICODE, T_WORD, TRAIL_ANY, TRAIL_NONE,
+    S_AMPERSAND, T_CHAR, T_END, T_MORE, T_OPAQUE, T_QUOTED, T_SEMICOLON, T_STRING, T_UNICODE, T_WORD, TRAIL_ANY, TRAIL_NONE,
     TRAIL_SJIS,
+)
+from tidegate.session.places cimport (
+    SEEK_EXPLAINED, SEEK_NAME, SEEK_NOTHING, SEEK_TABLE, seek_name, spelled_length,
 )
 from tidegate.session.tokens cimport next_token, tokenizer_reset
 
@@ -41,6 +47,20 @@ cdef enum CallState:                # how much of set_config('name', value, is_l
     C_OPEN                          # set_config(
     C_SETTING                       # set_config('name'
     C_VALUE                         # set_config('search_path',
+
+
+cdef enum Attention:
+    A_NONE
+    A_HEAD                          # its first tokens are kept
+    A_SEEK                          # for the name of a prepared statement
+
+cdef int ATTENTION[K_COUNT]         # by first keyword
+for lead in (K_SET, K_RESET, K_DISCARD, K_DEALLOCATE, K_PREPARE):
+    ATTENTION[<int>lead] = A_HEAD
+cdef int SEEKING[K_COUNT]           # by first keyword: what comes next, for A_SEEK
+for lead, state in ((K_EXECUTE, SEEK_NAME), (K_EXPLAIN, SEEK_EXPLAINED), (K_CREATE, SEEK_TABLE)):
+    ATTENTION[<int>lead] = A_SEEK
+    SEEKING[<int>lead] = state
 
 
 cdef inline bint is_readable(const unsigned char *p, int n) noexcept:
@@ -64,6 +84,7 @@ cdef class Scanner:
         tokenizer_reset(&self.tokenizer, scs_on, trail)
         self.found.reset()
         self.started = False
+        self.base = 0
 
     def push(self, bytes chunk):
         self.feed(chunk, len(chunk))
@@ -74,20 +95,22 @@ cdef class Scanner:
     cdef int feed(self, const char *text, Py_ssize_t n) except -1:
         """Reads the next n bytes of the text; they need not stay where they are."""
         cdef int kind
-        self.tokenizer.p = <const unsigned char *>text
+        self.tokenizer.p = self.chunk = <const unsigned char *>text
         self.tokenizer.end = self.tokenizer.p + n
         while True:
             kind = next_token(&self.tokenizer)
             if kind == T_MORE or kind == T_END:
+                self.base += n
                 return 0
             self.token(kind)
 
     cdef Facts finish(self):
         """Ends the text. Only `reset` may follow."""
+        cdef Py_ssize_t stop = self.base
         self.tokenizer.final = True
         self.feed(b"\n", 1)
         if self.started:
-            self.end_statement()
+            self.end_statement(stop)
         if self.tokenizer.tag_cut:
             self.found.pin(PinReason.OVERSIZED_STATEMENT)
         return self.found.result()
@@ -100,11 +123,11 @@ cdef class Scanner:
                 if kind == T_QUOTED and keyword < K_FIRST_NAME:
                     keyword = K_NONE
         elif kind == T_SEMICOLON:
-            return self.end_statement() if self.started else 0
+            return self.end_statement(self.offset() - 1) if self.started else 0
         if not self.started:
             self.start_statement(keyword)
-        if self.keeps_head:
-            self.keep_token(kind, keyword)
+        if self.attends:
+            self.attend(kind, keyword)
         if self.call != C_NONE:
             self.set_config_token(kind)
         if keyword != K_NONE:
@@ -123,18 +146,60 @@ cdef class Scanner:
         self.previous = self.before = K_NONE
         self.call = C_NONE
         self.updates = self.odd_path = False
-        self.keeps_head = keyword in (K_SET, K_RESET, K_DISCARD, K_DEALLOCATE, K_PREPARE)
+        self.attends = ATTENTION[keyword]
+        self.seeker.state = SEEK_NOTHING        # the keyword itself is not sought in
         self.head.n = 0
         self.head.cut = False
         return self.found.lead(keyword)
 
-    cdef int end_statement(self) except -1:
+    cdef int end_statement(self, Py_ssize_t stop) except -1:
+        """stop: the offset at which it ends."""
         self.started = False
         if self.call != C_NONE:
             self.set_config_token(T_SEMICOLON)
-        if self.keeps_head:
+        if self.attends == A_HEAD:
             read_directive(&self.head, &self.directive)
             self.found.directive(&self.directive, self.odd_path)
+            if self.directive.kind == D_DEALLOCATE_ALL or self.directive.kind == D_DISCARD_ALL:
+                self.found.place(DROPS_ALL, None, -1, -1, -1)
+            elif self.directive.place:
+                self.place_in_head(&self.head.token[self.directive.place], stop)
+        return 0
+
+    cdef int place_in_head(self, const HeadToken *token, Py_ssize_t stop) except -1:
+        """The token is the name in a PREPARE or DEALLOCATE that ends at `stop`."""
+        cdef int kind = PREPARES if self.directive.kind == D_PREPARE else DROPS
+        if token.exact and token.n:
+            return self.found.place(
+                kind, token.word[:token.n], token.end - spelled_length(token.kind, token.word, token.n), token.end,
+                stop)
+        if kind == PREPARES:
+            self.found.pin(PinReason.SQL_PREPARE)
+        return self.found.place(kind, None, -1, -1, -1)
+
+    cdef Py_ssize_t offset(self) noexcept:
+        """Of the byte behind the present token; of words, literals and all else that is told by what follows."""
+        return self.base + (self.tokenizer.p - self.chunk)
+
+    cdef int attend(self, int kind, int keyword) except -1:
+        if self.attends == A_HEAD:
+            self.keep_token(kind, keyword)
+        elif self.seeker.state == SEEK_NOTHING:
+            self.seeker.state = SEEKING[self.lead]      # the first token
+            self.seeker.depth = 0
+        else:
+            if seek_name(&self.seeker, kind, keyword, &self.tokenizer):
+                self.place_named(kind)
+            if self.seeker.state == SEEK_NOTHING:
+                self.attends = A_NONE
+        return 0
+
+    cdef int place_named(self, int kind) except -1:
+        """The token is the name in an EXECUTE."""
+        cdef const unsigned char *word = self.tokenizer.word
+        cdef int n = self.tokenizer.word_len
+        if n and is_readable(word, n):
+            self.found.place(EXECUTES, word[:n], self.offset() - spelled_length(kind, word, n), self.offset(), -1)
         return 0
 
     cdef void keep_token(self, int kind, int keyword) noexcept:
@@ -149,12 +214,14 @@ cdef class Scanner:
         token.kind = kind
         token.keyword = keyword
         token.ch = self.tokenizer.ch
+        token.end = self.offset()
         token.n = 0
         token.exact = kind != T_UNICODE
         if kind == T_WORD or kind == T_QUOTED:
             token.n = self.tokenizer.word_len
             memcpy(token.word, self.tokenizer.word, token.n)
-            token.exact = not self.tokenizer.word_cut and is_readable(token.word, token.n)
+            token.exact = (not self.tokenizer.word_cut and self.tokenizer.state != S_AMPERSAND
+                           and is_readable(token.word, token.n))
         elif kind == T_STRING:
             token.exact = not self.tokenizer.text_cut and is_readable(self.tokenizer.text, self.tokenizer.text_len)
 

@@ -1,17 +1,21 @@
 """A prepared statement by content, and the registry in which equal ones are one object."""
 
-from tidegate.session.facts cimport Facts
+from tidegate.session.facts cimport Facts, Place
 
 
 cdef class Statement:
-    cdef readonly bytes content  # the client's Parse message behind the name: text NUL types
+    cdef readonly bytes content  # behind the name: of a Parse message (text NUL types), or of the text of a PREPARE
+    cdef readonly bint by_sql  # it was prepared by PREPARE, and is so at other servers, too
+    cdef readonly Py_ssize_t lead  # characters of the text up to the end of the name, in the PREPARE that was met first
     cdef readonly object context  # what the meaning of the text depends on
     cdef readonly bytes name  # at the server
     cdef readonly Facts facts
     cdef tuple key  # in the registry
     cdef long long generation  # of the catalogue, as far as it was seen to change, when this was last known to be right
     cdef bint stale  # its result has other columns now than clients were told
-    cdef bytes shape  # of its result, as clients were told: messages.row_shape(); None if they were not
+    cdef readonly bytes shape  # of its result, as clients were told: messages.row_shape(); None if they were not
+
+    cdef bytes prepare_sql(self)
 
 
 cdef class Unnamed:
@@ -27,6 +31,8 @@ cdef class Statements:
     cdef long long generation
 
     cdef Statement find(self, bytes content, Py_ssize_t text_size, object context, bint scs_on, int trail)
+    cdef Statement find_sql(self, bytes content, Py_ssize_t lead, object context, bint scs_on, int trail)
+    cdef Statement enter(self, tuple key)
     cdef Statement fresh(self, Statement statement)
     cdef int renew(self) except -1
     cdef int retire(self, Statement statement) except -1
@@ -42,3 +48,17 @@ cdef class Naming:
     cdef readonly dict names  # all that were there before, where all are dropped; or None
     cdef readonly bint at_server  # the server drops its own, too:
     cdef dict dropped  # these, which it has still if nothing comes of it
+    cdef readonly object renamed  # proxy.naming.Renamed: how an error is told to the client, or None
+
+
+cdef class Closing:
+    """The Close of a statement at a server, until that has answered."""
+    cdef Statement statement
+
+
+cdef class Meaning:
+    """What a statement that names another (EXECUTE, PREPARE) means for one client, now."""
+    cdef Place place
+    cdef Statement statement  # the client's
+    cdef Statement derived  # the same with the server's name in it; the client's own, if it has no such name
+    cdef Statement target  # what is named, or None

@@ -1,6 +1,7 @@
 """Prepared statements, named by content.
 
-Owns the identity of a statement: its text, its parameter types, and the settings that its parsing depends on. Two
+Owns the identity of a statement: its text, its parameter types, and the settings that its parsing depends on. What SQL's
+PREPARE makes is identified by the text behind the name, which holds the types. Two
 clients that prepare the same share one `Statement`, and one server-side name, whatever each calls it; two tenants with
 one text and two search_paths never do, nor do two of which one came before a change of the catalogue and one after. Refuses to know at which server a statement is prepared.
 
@@ -11,6 +12,7 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING
 from cpython.object cimport PyObject
 
+from tidegate.session.facts cimport PINS, PLAIN, SINGLE, TOUCHES, Facts, Place, make_facts
 from tidegate.session.lexis cimport TRAIL_NONE
 from tidegate.session.scanner cimport scan
 
@@ -21,11 +23,27 @@ NAME_PREFIX = b"tidegate_"
 
 cdef enum:
     SMALLEST_SWEEP = 1024
+    BY_SQL = 64  # in the number at the end of a key, beside how its text is scanned
+
+
+cdef Facts facts_of_body(Facts whole):
+    """What a statement does when it is executed; `whole`: of the PREPARE that makes it."""
+    cdef Facts facts
+    if not whole.touched and whole.pin is None:
+        return PLAIN
+    facts = make_facts(1, SINGLE | whole.flags & (TOUCHES | PINS))
+    facts.touched = whole.touched
+    facts.pin = whole.pin
+    return facts
 
 
 cdef class Statement:
     def __repr__(self):
         return f"<Statement {self.name.decode()} {self.content[:40]!r}>"
+
+    cdef bytes prepare_sql(self):
+        """The PREPARE that makes it at a server; only for those that are made `by_sql`."""
+        return b'PREPARE "' + self.name + b'"' + self.content
 
 
 cdef class Statements:
@@ -43,7 +61,24 @@ cdef class Statements:
 
         `scs_on` and `trail` are how its client's texts are to be scanned: a server's own defaults may set them, too.
         """
-        cdef tuple key = (content, context, trail << 1 | scs_on)
+        cdef Statement statement = self.enter((content, context, trail << 1 | scs_on))
+        if statement.facts is None:
+            statement.facts = scan(PyBytes_AS_STRING(content), text_size, scs_on, trail)
+        return statement
+
+    cdef Statement find_sql(self, bytes content, Py_ssize_t lead, object context, bint scs_on, int trail):
+        """The one statement that PREPAREs make of which this is the text behind the name; see Statement.lead."""
+        cdef Statement statement = self.enter((content, context, trail << 1 | scs_on | BY_SQL))
+        cdef bytes whole
+        if statement.facts is None:
+            statement.by_sql = True
+            statement.lead = lead
+            whole = statement.prepare_sql()
+            statement.facts = facts_of_body(scan(PyBytes_AS_STRING(whole), len(whole), scs_on, trail))
+        return statement
+
+    cdef Statement enter(self, tuple key):
+        """The statement of this key; a new one has no facts yet."""
         cdef object found = self.known.get(key)
         cdef Statement statement
         if found is not None and (<Statement>found).generation == self.generation:
@@ -54,10 +89,8 @@ cdef class Statements:
         statement = Statement.__new__(Statement)
         statement.key = key
         statement.generation = self.generation
-        statement.content = content
-        statement.context = context
+        statement.content, statement.context, _ = key
         statement.name = NAME_PREFIX + b"%x" % self.serial
-        statement.facts = scan(PyBytes_AS_STRING(content), text_size, scs_on, trail)
         self.known[key] = statement
         return statement
 
@@ -65,10 +98,17 @@ cdef class Statements:
         """find() for Python callers."""
         return self.find(text + b"\0" + types, len(text), context, True, trail)
 
+    def sql_statement(self, bytes content, object context=None, int trail=TRAIL_NONE):
+        """find_sql() for Python callers."""
+        return self.find_sql(content, 0, context, True, trail)
+
     cdef Statement fresh(self, Statement statement):
         """The statement that a Parse of the same content makes now."""
         cdef int mode = statement.key[2]
-        return self.find(statement.content, statement.content.index(b"\0"), statement.context, mode & 1, mode >> 1)
+        cdef int trail = (mode & ~BY_SQL) >> 1
+        if statement.by_sql:
+            return self.find_sql(statement.content, statement.lead, statement.context, mode & 1, trail)
+        return self.find(statement.content, statement.content.index(b"\0"), statement.context, mode & 1, trail)
 
     cdef int renew(self) except -1:
         """The catalogue has changed: who parses from now on gets a new plan, as directly."""
@@ -106,10 +146,19 @@ cdef class Unnamed:
 
 cdef class Naming:
     def __init__(self, bytes name, Statement statement, bint closing, bytes reply=None, dict names=None,
-                 bint at_server=False):
+                 bint at_server=False, object renamed=None):
         self.name = name
         self.statement = statement
         self.closing = closing
         self.reply = reply
         self.names = names
         self.at_server = at_server
+        self.renamed = renamed
+
+
+cdef class Closing:
+    pass
+
+
+cdef class Meaning:
+    pass

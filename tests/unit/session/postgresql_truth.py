@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pglast
 from pglast import ast, enums
 
-from tidegate.session.facts import ScanFlag
+from tidegate.session.facts import PlaceKind, ScanFlag
 from tidegate.session.pins import PinReason
 
 ADVISORY_LOCKS = {"pg_advisory_lock", "pg_advisory_lock_shared", "pg_try_advisory_lock", "pg_try_advisory_lock_shared"}
@@ -22,7 +22,6 @@ CLOSES = {
     enums.TransactionStmtKind.TRANS_STMT_PREPARE,
 }
 PINNING_STATEMENTS = {
-    ast.PrepareStmt: PinReason.SQL_PREPARE,
     ast.DoStmt: PinReason.DO_BLOCK,
     ast.ListenStmt: PinReason.LISTEN,
     ast.CallStmt: PinReason.CALL,
@@ -41,6 +40,7 @@ class Truth:
         self.flags = 0
         self.set_default: str | None = None
         self.constant = False
+        self.named: list[tuple[PlaceKind, str | None]] = []
         for statement in statements:
             assert statement.stmt is not None
             self._statement(statement.stmt)
@@ -48,6 +48,7 @@ class Truth:
                 self._node(node)
 
     def _statement(self, node: ast.Node) -> None:
+        self._names(node)
         if type(node) in PINNING_STATEMENTS:
             self.pins.add(PINNING_STATEMENTS[type(node)])
         elif isinstance(node, ast.VariableSetStmt):
@@ -63,6 +64,21 @@ class Truth:
             self.flags |= ScanFlag.BEGINS if node.kind in OPENS else ScanFlag.ENDS if node.kind in CLOSES else 0
         elif isinstance(node, ast.CopyStmt):
             self.flags |= ScanFlag.COPIES
+
+    def _names(self, node: ast.Node) -> None:
+        """The prepared statements that a statement names, in `named`."""
+        if isinstance(node, ast.PrepareStmt):
+            self.named.append((PlaceKind.PREPARES, node.name))
+        elif isinstance(node, ast.ExecuteStmt):
+            self.named.append((PlaceKind.EXECUTES, node.name))
+        elif isinstance(node, ast.ExplainStmt | ast.CreateTableAsStmt) and node.query is not None:
+            self._names(node.query)
+        elif isinstance(node, ast.DeallocateStmt) and not node.isall:
+            self.named.append((PlaceKind.DROPS, node.name))
+        elif isinstance(node, ast.DeallocateStmt) or (
+            isinstance(node, ast.DiscardStmt) and node.target == enums.DiscardMode.DISCARD_ALL
+        ):
+            self.named.append((PlaceKind.DROPS_ALL, None))
 
     def _variable(self, node: ast.VariableSetStmt) -> None:
         kinds = enums.VariableSetKind

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tidegate.session.facts import ScanFlag
+from tidegate.session.facts import Place, PlaceKind, ScanFlag
 from tidegate.session.pins import PinReason
 
 TOUCHES, SINGLE = ScanFlag.TOUCHES, ScanFlag.SINGLE
@@ -23,11 +23,13 @@ class Example:
     replayable: bool = False
     scs: bool = True
     trail: str = "UTF8"
+    places: tuple[Place, ...] = ()
 
     @property
     def all_flags(self) -> int:
         flags = self.flags | (ScanFlag.SINGLE if self.statements == 1 else 0)
         flags |= TOUCHES if self.touched else 0
+        flags |= ScanFlag.NAMES if any(place.name is not None for place in self.places) else 0
         return flags | (ScanFlag.PINS if self.pin else 0)
 
 
@@ -41,6 +43,36 @@ def _default(text: bytes, *touched: str) -> Example:
 
 def _pin(text: bytes, reason: PinReason, flags: int = 0) -> Example:
     return Example(text, pin=reason, flags=flags)
+
+
+def _folded(name: bytes) -> bytes:
+    return name[1:-1].replace(b'""', b'"') if name.startswith(b'"') else name.lower()
+
+
+def _prepares(
+    head: bytes,
+    name: bytes,
+    body: bytes,
+    rest: bytes = b"",
+    touched: tuple[str, ...] = (),
+    pin: PinReason | None = None,
+) -> Example:
+    end = len(head) + len(name)
+    place = Place(PlaceKind.PREPARES, _folded(name), len(head), end, end + len(body))
+    return Example(head + name + body + rest, touched, pin, places=(place,))
+
+
+def _executes(
+    head: bytes, name: bytes, rest: bytes, touched: tuple[str, ...] = (), pin: PinReason | None = None, flags: int = 0
+) -> Example:
+    place = Place(PlaceKind.EXECUTES, _folded(name), len(head), len(head) + len(name), -1)
+    return Example(head + name + rest, touched, pin, flags, places=(place,))
+
+
+def _drops(head: bytes, spelled: bytes, name: bytes) -> Example:
+    end = len(head) + len(spelled)
+    place = Place(PlaceKind.DROPS, name, len(head), end, end)
+    return Example(head + spelled, flags=ScanFlag.DEALLOCATE_ONE, deallocate=name, places=(place,))
 
 
 SETTINGS = [
@@ -177,9 +209,10 @@ PINS = [
     _pin(b'SELECT "pg_try_advisory_lock_shared"(1)', PinReason.ADVISORY_LOCK),
     _pin(b"SELECT 'a' 'b', pg_advisory_lock(1)", PinReason.ADVISORY_LOCK),
     _pin(b"SELECT 1pg_advisory_lock(1)", PinReason.ADVISORY_LOCK),
-    _pin(b"PREPARE p AS SELECT 1", PinReason.SQL_PREPARE),
-    _pin(b"PREPARE transaction AS SELECT 1", PinReason.SQL_PREPARE),
-    _pin(b"PREPARE transaction (int) AS SELECT 1", PinReason.SQL_PREPARE),
+    _pin("PREPARE pr\u00e9 AS SELECT 1".encode(), PinReason.SQL_PREPARE),
+    _pin(b"PREPARE " + b"n" * 64 + b" AS SELECT 1", PinReason.SQL_PREPARE),
+    _pin(b'PREPARE "a\\b" AS SELECT 1', PinReason.SQL_PREPARE),
+    _pin(b'PREPARE U&"n" AS SELECT 1', PinReason.UNICODE_IDENTIFIER),
     _pin(b"DO $$BEGIN END$$", PinReason.DO_BLOCK),
     _pin(b"CALL p(1)", PinReason.CALL),
     _pin(b"LOAD 'auto_explain'", PinReason.LOAD),
@@ -234,14 +267,11 @@ QUIET = [
     Example(b"SELECT a$b$ ||'$b$; LISTEN x'"),
     Example(b"UNLISTEN *"),
     Example(b"NOTIFY x"),
-    Example(b"EXECUTE p(1)"),
     Example(b"SHOW search_path"),
     Example(b"INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING"),
     Example(b"SELECT nextval('s'), currval('s')"),
-    Example(b"EXPLAIN EXECUTE p"),
     Example(b"ALTER ROLE r SET x = 1", flags=CHANGES),
     Example(b"CREATE FUNCTION f() RETURNS int SET search_path = a, pg_temp AS $$SELECT setseed(1)$$", flags=CHANGES),
-    Example(b"CREATE TABLE t AS EXECUTE p", flags=CHANGES),
     Example(b"DROP TABLE temp", flags=CHANGES),
     Example(b"TRUNCATE t", flags=ScanFlag.DDL),
     Example(b"COPY t FROM STDIN", flags=ScanFlag.COPIES),
@@ -255,10 +285,51 @@ QUIET = [
     Example(b"DISCARD PLANS", flags=ScanFlag.DISCARD_OTHER),
     Example(b"DEALLOCATE ALL", flags=ScanFlag.DEALLOCATE_ALL),
     Example(b"DEALLOCATE PREPARE ALL", flags=ScanFlag.DEALLOCATE_ALL),
-    Example(b"DEALLOCATE Foo", flags=ScanFlag.DEALLOCATE_ONE, deallocate=b"foo"),
-    Example(b'DEALLOCATE PREPARE "F""oo"', flags=ScanFlag.DEALLOCATE_ONE, deallocate=b'F"oo'),
-    Example(b'DEALLOCATE "all"', flags=ScanFlag.DEALLOCATE_ONE, deallocate=b"all"),
-    Example(b"DEALLOCATE prepare", flags=ScanFlag.DEALLOCATE_ONE, deallocate=b"prepare"),
 ]
 
-STATEMENTS = [*SETTINGS, *PINS, *QUIET]
+NAMING = [
+    _prepares(b"PREPARE ", b"p", b" AS SELECT 1"),
+    _prepares(b"PREPARE ", b"transaction", b" AS SELECT 1"),
+    _prepares(b"/* x */ prepare--\n", b"Transaction", b"(int) AS SELECT $1 ", b"; "),
+    _prepares(b"PREPARE ", b'"F""oo"', b"AS SELECT ';' -- end"),
+    _prepares(b"PREPARE ", b"p", b" AS SELECT E'\\';' $$;$$ /* ; */", b";;"),
+    _prepares(b"PREPARE ", b"p", b" AS SELECT set_config('work_mem', '7MB', false)", touched=("work_mem",)),
+    _prepares(b"PREPARE ", b"p", b" AS SELECT pg_advisory_lock(1)", pin=PinReason.ADVISORY_LOCK),
+    _executes(b"EXECUTE ", b"p", b"(1)"),
+    _executes(b"EXECUTE", b'"P p"', b""),
+    _executes(b"execute/**/", b"P", b"(set_config('work_mem', '7MB', false));", touched=("work_mem",)),
+    _executes("/* \u00e9 */EXECUTE ".encode(), b"p", "('\u00e9')".encode()),
+    _executes(b"EXPLAIN EXECUTE ", b"p", b""),
+    _executes(b"EXPLAIN (ANALYZE, COSTS (off)) EXECUTE ", b"p", b"((1))"),
+    _executes(b"EXPLAIN ANALYSE VERBOSE EXECUTE ", b"p", b"(1)"),
+    _executes(b"EXPLAIN CREATE TABLE t AS EXECUTE ", b"p", b""),
+    _executes(b"CREATE TABLE t AS EXECUTE ", b"p", b"", flags=CHANGES),
+    _executes(b'CREATE UNLOGGED TABLE IF NOT EXISTS a.t ("as", b) AS EXECUTE ', b"p", b"(1)", flags=CHANGES),
+    _executes(b"CREATE TEMP TABLE t AS EXECUTE ", b"p", b"", flags=CHANGES, pin=PinReason.TEMP_OBJECT),
+    Example(b"EXECUTE u&1"),
+    Example("EXECUTE pr\u00e9".encode()),
+    Example(b"EXECUTE " + b"n" * 64),
+    Example(b"CREATE TABLE t AS SELECT 1 AS execute FROM t", flags=CHANGES),
+    Example(b"CREATE SEQUENCE s AS execute START 1", flags=CHANGES),
+    Example(b"CREATE TRIGGER t BEFORE INSERT ON t EXECUTE FUNCTION f()", flags=CHANGES),
+    Example(b"GRANT EXECUTE ON FUNCTION f TO r", flags=ScanFlag.DDL),
+    _drops(b"DEALLOCATE ", b"Foo", b"foo"),
+    _drops(b"DEALLOCATE PREPARE ", b'"F""oo"', b'F"oo'),
+    _drops(b"DEALLOCATE ", b'"all"', b"all"),
+    _drops(b"DEALLOCATE ", b"prepare", b"prepare"),
+    Example("DEALLOCATE pr\u00e9".encode(), flags=ScanFlag.DEALLOCATE_ONE, deallocate="pr\u00e9".encode()),
+    Example(
+        b"PREPARE a AS SELECT 1; EXECUTE a; DEALLOCATE a; DISCARD ALL; SELECT 1",
+        flags=ScanFlag.DEALLOCATE_ONE | ScanFlag.DISCARD_ALL,
+        statements=5,
+        deallocate=b"a",
+        places=(
+            Place(PlaceKind.PREPARES, b"a", 8, 9, 21),
+            Place(PlaceKind.EXECUTES, b"a", 31, 32, -1),
+            Place(PlaceKind.DROPS, b"a", 45, 46, 46),
+            Place(PlaceKind.DROPS_ALL, None, -1, -1, -1),
+        ),
+    ),
+]
+
+STATEMENTS = [*SETTINGS, *PINS, *QUIET, *NAMING]

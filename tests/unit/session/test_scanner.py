@@ -32,6 +32,7 @@ def test_facts(example: Example) -> None:
     assert facts.deallocate == example.deallocate
     assert facts.set_default == example.set_default
     assert facts.replayable is example.replayable
+    assert facts.places == example.places
 
 
 @every_example

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tests.unit.session.lexical_examples import LEXICAL
 from tests.unit.session.postgresql_truth import Truth
 from tests.unit.session.scanner_examples import STATEMENTS
+from tidegate.session.facts import Facts, Place, PlaceKind
 from tidegate.session.scanner import scan_text
 
 
@@ -33,7 +34,50 @@ def judge(text: str) -> bool:
         assert facts.set_default == truth.set_default
     assert single or (facts.set_default is None and not facts.replayable)
     assert truth.constant or not facts.replayable
+    judge_places(text.encode(), facts, truth)
     return True
+
+
+def judge_places(text: bytes, facts: Facts, truth: Truth) -> None:
+    """The names of prepared statements and where they stand are right, or not told: never wrong."""
+    if not facts.places:
+        assert PlaceKind.PREPARES not in {kind for kind, _ in truth.named} or facts.pin is not None
+        return
+    steps = [(kind, name) for kind, name in truth.named if kind != PlaceKind.EXECUTES]
+    found = [place for place in facts.places if place.kind != PlaceKind.EXECUTES]
+    assert [place.kind for place in found] == [kind for kind, _ in steps]
+    for place, (kind, name) in zip(found, steps, strict=True):
+        if place.name is not None:
+            assert place.name.decode() == name
+        assert place.name is not None or kind != PlaceKind.PREPARES or facts.pin is not None
+    names = [name for kind, name in truth.named if kind == PlaceKind.EXECUTES]
+    for place in facts.places:
+        if place.kind == PlaceKind.EXECUTES:
+            assert place.name is not None
+            while names.pop(0) != place.name.decode():
+                pass
+    exchanged = Truth(exchange_names(text, facts.places).decode())
+    named = iter(truth.named)
+    for kind, name in exchanged.named:
+        kind_before, name_before = next(named)
+        assert kind == kind_before
+        assert name == name_before or (name or "").startswith("tidegate ")
+    told = [place for place in facts.places if place.name is not None]
+    assert [name for _, name in exchanged.named if (name or "").startswith("tidegate ")] == [
+        f"tidegate {number}" for number in range(len(told))
+    ]
+    for place in told:
+        if place.kind == PlaceKind.PREPARES:
+            alone = Truth('PREPARE "x"' + text[place.end : place.stop].decode())
+            assert alone.named == [(PlaceKind.PREPARES, "x")]
+
+
+def exchange_names(text: bytes, places: tuple[Place, ...]) -> bytes:
+    """The text with `tidegate 0`, `tidegate 1`, ... in place of the names that were told."""
+    told = [place for place in places if place.name is not None]
+    for number, place in reversed(list(enumerate(told))):
+        text = text[: place.start] + b'"tidegate %d"' % number + text[place.end :]
+    return text
 
 
 # Spelling: {n} a name, {s} a setting, {l} a string literal, {e} an expression, {v} a value of a setting.
@@ -49,7 +93,16 @@ TEMPLATES = [
     "RESET SESSION AUTHORIZATION", "RESET ALL", "RESET TRANSACTION ISOLATION LEVEL", "DISCARD ALL", "DISCARD TEMP",
     "DISCARD PLANS", "DEALLOCATE {s}", "DEALLOCATE PREPARE {s}", "DEALLOCATE ALL", "DEALLOCATE PREPARE ALL",
     "PREPARE {s} AS SELECT {e}", "PREPARE {s} ( int , text ) AS SELECT {e}", "PREPARE TRANSACTION {l}",
-    "EXECUTE {s} ( {e} )", "SELECT {e} , {e}", "SELECT {e} AS {s} FROM {n} {s} WHERE {e} = {e}", "VALUES ( {e} , {e} )",
+    "EXECUTE {s} ( {e} )", "EXECUTE {s}", "EXECUTE {s} ( ( {e} ) , ( SELECT ( {e} ) ) )", "DEALLOCATE {n}",
+    "PREPARE {n} ( numeric ( 10 , 2 ) , text [ ] ) AS INSERT INTO {n} VALUES ( {e} )", "PREPARE {n} AS TABLE {n}",
+    "EXPLAIN EXECUTE {n} ( {e} )", "EXPLAIN ANALYZE VERBOSE EXECUTE {s}", "EXPLAIN VERBOSE EXECUTE {n}",
+    "EXPLAIN ( ANALYZE , COSTS off ) EXECUTE {s} ( {e} )", "EXPLAIN CREATE TABLE {n} AS EXECUTE {s} ( {e} )",
+    "CREATE UNLOGGED TABLE IF NOT EXISTS {n} . {n} ( {n} , {s} ) AS EXECUTE {n} ( {e} ) WITH NO DATA",
+    "CREATE TABLE {n} USING {n} WITH ( {s} = 1 ) ON COMMIT DROP TABLESPACE {n} AS EXECUTE {s}",
+    "CREATE TABLE {n} AS SELECT {e} AS execute FROM {n} AS execute", "CREATE SEQUENCE {n} AS execute INCREMENT 1",
+    "CREATE TABLE {n} ( {n} int GENERATED ALWAYS AS ( {e} ) STORED )", "CREATE VIEW {n} AS SELECT {e} AS execute",
+    "CREATE TRIGGER {n} BEFORE INSERT ON {n} EXECUTE FUNCTION {s} ( )", "GRANT EXECUTE ON FUNCTION {n} TO {n}",
+    "SELECT {e} , {e}", "SELECT {e} AS {s} FROM {n} {s} WHERE {e} = {e}", "VALUES ( {e} , {e} )",
     "TABLE {n}", "WITH {n} AS ( SELECT {e} ) SELECT {e} FROM {n}", "( SELECT {e} ) UNION SELECT {e}",
     "SELECT {e} INTO TEMP {s} FROM {n}", "SELECT {e} INTO LOCAL TEMPORARY TABLE {n}", "SELECT {e} INTO pg_temp . {n}",
     "INSERT INTO {s} VALUES ( {e} )", "UPDATE {n} SET {s} = {e} WHERE {e}", "DELETE FROM {n} WHERE {e} = {e}",

@@ -21,6 +21,7 @@ cdef enum Action:
     CAPTURE = 2
     REPLACE = 3  # swallow, but in place of an error forward the bytes in `note`
     SHORTEN = 4  # forward, but keep ParameterStatus and ReadyForQuery back: more of the same answer follows
+    TOLD = 5  # forward, and tell `note` of each CommandComplete
 
 
 cdef struct Expected:
