@@ -12,6 +12,7 @@ from tidegate.proxy.login cimport ClientLogin
 from tidegate.proxy.outcome cimport DONE, STOP
 from tidegate.proxy.server cimport Server
 from tidegate.proxy.sql_prepared cimport SqlPrepared
+from tidegate.session.facts cimport NAMES, Facts
 from tidegate.session.scanner cimport Scanner
 from tidegate.wire.postgres.integers cimport get32
 from tidegate.wire.postgres.messages cimport HEADER, LARGEST, ready_for_query
@@ -89,13 +90,20 @@ cdef class Relay(SqlPrepared):
             # The last byte is the NUL behind the text.
             (<Scanner>self.scanner).feed(data, take if self.body_left else take - 1)
             if self.body_left == 0:
-                self.touch((<Scanner>self.scanner).finish())
+                self.scanned((<Scanner>self.scanner).finish())
                 self.scanner = None
         if self.body_mode != DISCARD and self.server is not None:
             self.server.send(data, take)
             if self.server.stream.out_len > HIGH_WATER:
                 self.slow_server = True
         return take
+
+    cdef int scanned(self, Facts facts) except -1:
+        """A Query was passed on in pieces, and this is what it was."""
+        if facts.flags & NAMES:
+            # Its PREPAREs are known to this server alone, and by the client's names.
+            self.pin_down(PinReason.OVERSIZED_STATEMENT, b"")
+        return self.touch(facts)
 
     cdef int request(self, int type, const char* message, Py_ssize_t whole, Py_ssize_t available) except -1:
         """One message, of which `available` bytes of `whole` are here."""

@@ -28,6 +28,8 @@ from tidegate.session.settings import IDENTITY, order_of_setting, set_sql
 cdef bytes IDLE = ready_for_query(b'I')
 
 cdef enum:
+    LONGEST_NAMED = 16777216  # bytes of a Query that is held as a whole, for the prepared statements that it names
+    LOOKED_AT = 65536  # bytes of its beginning in which it is seen to do so
     SHOWN = 200  # bytes of a statement that an audit names
     CHANGES = TOUCHES | RESET_ALL | DISCARD_ALL | DEALLOCATE_ONE | DEALLOCATE_ALL | PINS | RESHAPES | FREES | DISCARD_OTHER
 
@@ -45,7 +47,7 @@ cdef class Simple(Borrowing):
         if whole < HEADER + 1:
             raise PgError("invalid message format", Sqlstate.PROTOCOL_VIOLATION, "FATAL")
         if available < whole:
-            if not self.need_server():
+            if (whole <= LONGEST_NAMED and self.names_early(message, available)) or not self.need_server():
                 return STOP
             scanner = Scanner.__new__(Scanner)
             scanner.reset(self.scs_on, self.trail)
@@ -60,6 +62,13 @@ cdef class Simple(Borrowing):
         if not self.need_server():
             return STOP
         return self.run_query(facts, message, whole, available)
+
+    cdef bint names_early(self, const char* message, Py_ssize_t available) except -1:
+        """Whether the beginning of a Query names prepared statements: then its rest is waited for."""
+        cdef Scanner scanner = Scanner.__new__(Scanner)
+        scanner.reset(self.scs_on, self.trail)
+        scanner.feed(message + HEADER, min(available, LOOKED_AT) - HEADER)
+        return scanner.names_so_far()
 
     cdef int run_query(self, Facts facts, const char* message, Py_ssize_t whole, Py_ssize_t available) except -1:
         """Pass a Query on; whatever it may change is noted behind it."""

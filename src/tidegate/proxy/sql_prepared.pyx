@@ -81,8 +81,14 @@ cdef class SqlPrepared(Prepared):
         return False
 
     cdef bint wait_for_names(self, tuple places) except -1:
-        """Whether it is still open what the names mean: the answer to what may have changed them is on its way."""
+        """Whether it is still open what the names mean: the answer to what may have changed them is on its way.
+
+        Or what is set, on which the meaning of what is prepared depends.
+        """
         cdef Place place
+        if self.probes:
+            self.unsure = True
+            return True
         if self.renaming_under_way():
             return True
         for place in places:

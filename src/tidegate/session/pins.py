@@ -51,7 +51,7 @@ class PinReason(StrEnum):
     )
     SQL_PREPARE = (
         "sql_prepare",
-        "PREPARE stores a statement under a name in the server session.",
+        "PREPARE stores a statement in the server session, under a name that can't be read exactly from its text.",
         True,
     )
     DYNAMIC_SET = (

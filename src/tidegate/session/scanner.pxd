@@ -29,6 +29,7 @@ cdef class Scanner:
     cdef void reset(self, bint scs_on, int trail) noexcept
     cdef int feed(self, const char *text, Py_ssize_t n) except -1
     cdef Facts finish(self)
+    cdef bint names_so_far(self) noexcept
 
     cdef int token(self, int kind) except -1
     cdef int start_statement(self, int keyword) except -1

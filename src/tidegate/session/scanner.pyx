@@ -17,7 +17,7 @@ from libc.string cimport memcpy
 from tidegate.session.directives cimport (
     D_DEALLOCATE_ALL, D_DISCARD_ALL, D_PREPARE, HEAD_TOKENS, HeadToken, read_directive,
 )
-from tidegate.session.facts cimport DDL, DROPS, DROPS_ALL, EXECUTES, PREPARES, Facts
+from tidegate.session.facts cimport DDL, DROPS, DROPS_ALL, EXECUTES, NAMES, PREPARES, Facts
 from tidegate.session.findings cimport Findings, canonical_name
 from tidegate.session.keywords cimport (
     K_COUNT, K_CREATE, K_DEALLOCATE, K_DECLARE, K_DISCARD, K_EXECUTE, K_EXPLAIN, K_FIRST_NAME, K_HOLD, K_INSERT,
@@ -114,6 +114,10 @@ cdef class Scanner:
         if self.tokenizer.tag_cut:
             self.found.pin(PinReason.OVERSIZED_STATEMENT)
         return self.found.result()
+
+    cdef bint names_so_far(self) noexcept:
+        """Whether what has been read names a prepared statement, or is the start of a PREPARE or DEALLOCATE."""
+        return self.found.flags & NAMES != 0 or (self.started and self.lead in (K_PREPARE, K_DEALLOCATE))
 
     cdef int token(self, int kind) except -1:
         cdef int keyword = K_NONE

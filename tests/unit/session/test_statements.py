@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 
+from tidegate.session.pins import PinReason
 from tidegate.session.scanner import trail_bytes
 from tidegate.session.statements import Statements
 
@@ -37,6 +38,28 @@ def test_a_text_that_is_scanned_otherwise_is_another_statement() -> None:
     assert plain is not paired
     assert "work_mem" in paired.facts.touched
     assert "work_mem" not in plain.facts.touched
+
+
+def test_what_sql_prepares_is_known_by_the_text_behind_its_name() -> None:
+    known = Statements()
+    statement = known.sql_statement(b" (int) AS SELECT $1", CONTEXT)
+    assert known.sql_statement(b" (int) AS SELECT $1", CONTEXT) is statement
+    assert statement.by_sql
+    others = [
+        known.sql_statement(b" (text) AS SELECT $1", CONTEXT),
+        known.sql_statement(b" (int) AS SELECT $1", (b"tenant", None)),
+        known.statement(b" (int) AS SELECT $1", context=CONTEXT),
+    ]
+    assert len({statement, *others}) == 4
+
+
+def test_what_sql_prepares_has_the_facts_of_its_execution() -> None:
+    known = Statements()
+    assert known.sql_statement(b" AS SELECT 1").facts is known.statement(b"SELECT 1").facts
+    setting = known.sql_statement(b" AS SELECT set_config('work_mem', '7MB', false)").facts
+    assert setting.touched == ("work_mem",)
+    assert not setting.places
+    assert known.sql_statement(b" AS SELECT pg_advisory_lock(1)").facts.pin is PinReason.ADVISORY_LOCK
 
 
 def test_an_unknown_context_is_equal_to_no_other() -> None:
