@@ -26,7 +26,8 @@ SQL_PARTS = (
     "SELECT ", "SET ", "LOCAL ", "SESSION ", "search_path ", "TO ", "= ", "DEFAULT", "'a''b'", "E'\\'", "U&'\\0041'",
     "$$", "$tag$",
     "/*", "*/", "--\n", "\n", ";", '"q""q"', 'U&"\\0061"', "set_config(", "'app.x'", ",", ")", "DISCARD ALL",
-    "DEALLOCATE ", "ALL", "PREPARE x AS ", "EXECUTE x(", "EXPLAIN ", "AS ", "CREATE ", "TEMP ", "TABLE t", "RESET ", "ROLE ", "pg_temp.", "LISTEN x",
+    "EXECUTE x(", "EXPLAIN ", "AS ", "DEALLOCATE ", "ALL", "PREPARE x AS ", "CREATE ", "TEMP ", "TABLE t", "RESET ",
+    "ROLE ", "pg_temp.", "LISTEN x",
     "pg_advisory_lock(1)", "DECLARE c CURSOR WITH HOLD FOR ", "DO ", "TIME ZONE ", "INTERVAL '1' HOUR", "N'x'", "B'1'",
     "1e10", "$1", "::text", "\\", "'", '"', "é", "COPY t FROM STDIN", "BEGIN;", "COMMIT", "UPDATE pg_settings ",
 )  # fmt: skip

@@ -9,6 +9,7 @@ cdef class Backend(Server):
     cdef bytes instead  # what is told in place of an error
 
     cdef int relay_instead(self) except -1
+    cdef int missing(self, bytes whole) except -1
     cdef int retell(self, object note, bytes whole) except -1
     cdef int relay_run(self, const char* data, Py_ssize_t start, Py_ssize_t end) except -1
     cdef Py_ssize_t log_in(self, const char* data, Py_ssize_t size) except -1

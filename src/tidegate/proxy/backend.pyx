@@ -209,6 +209,8 @@ cdef class Backend(Server):
         cdef PyObject* failed
         if error.sqlstate == Sqlstate.FEATURE_NOT_SUPPORTED and PLAN_CHANGED in whole and queue.count:
             self.plan_changed(queue.ring[queue.first].note)
+        elif error.sqlstate == Sqlstate.INVALID_STATEMENT_NAME:
+            self.missing(whole)
         if error.severity in ("FATAL", "PANIC"):
             self.dying = error
         if queue.count == 0:
@@ -272,6 +274,13 @@ cdef class Backend(Server):
             each = <Statement>statement
             if each.name == <object>note:
                 return self.context.statements.retire(each)
+        return 0
+
+    cdef int missing(self, bytes whole) except -1:
+        """A statement is not here, though it should be: a function has dropped it. Who uses it next brings it."""
+        for statement in list(self.prepared):
+            if b'"' + (<Statement>statement).name + b'"' in whole:
+                del self.prepared[statement]
         return 0
 
     cdef int undo(self, object note, bint failed) except -1:

@@ -132,6 +132,19 @@ def test_a_client_that_vanishes_amid_its_texts(small: tuple[Proxy, Side]) -> Non
             assert other.value("EXECUTE b") == "2"
 
 
+def test_what_a_block_has_dropped_comes_back(small: tuple[Proxy, Side]) -> None:
+    """No text says so; the first use fails, and tells."""
+    _, side = small
+    with side.login() as client:
+        client.query("PREPARE mine AS SELECT 'mine'")
+        client.ask(m.parse("SELECT 'parsed'", "parsed"), m.sync())
+        client.query("DO $$ BEGIN EXECUTE 'DEALLOCATE ALL'; END $$")
+        for text, name, expected in (("EXECUTE mine", "mine", "mine"), ("EXECUTE parsed", "parsed", "parsed")):
+            with pytest.raises(ServerError, match=f'26000.*"{name}"'):
+                client.query(text)
+            assert client.value(text) == expected
+
+
 def test_room_that_was_not_made(small: tuple[Proxy, Side]) -> None:
     """A statement that makes room is closed within a batch; where that fails before, the server still has it."""
     _, side = small
