@@ -12,7 +12,7 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING
 from cpython.object cimport PyObject
 
-from tidegate.session.facts cimport PINS, PLAIN, SINGLE, TOUCHES, Facts, Place, make_facts
+from tidegate.session.facts cimport PINS, PLAIN, SINGLE, TOUCHES, Facts, make_facts
 from tidegate.session.lexis cimport TRAIL_NONE
 from tidegate.session.scanner cimport scan
 
