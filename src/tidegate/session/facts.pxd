@@ -16,6 +16,7 @@ cpdef enum ScanFlag:
     RESHAPES = 4096         # ... with ALTER, CREATE, DROP: other statements' results may have other columns then
     FREES = 8192            # may give back what pins: CLOSE, an unlock (DROP RESHAPES; DISCARD has flags of its own)
     NAMES = 16384           # names prepared statements, in `places`
+    MAKES_CODE = 32768      # CREATE FUNCTION, PROCEDURE, EXTENSION: what the new functions change is not known yet
 
 
 cpdef enum PlaceKind:

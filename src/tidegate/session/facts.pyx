@@ -5,6 +5,7 @@ Owns the flags, the immutable `Facts` and the instances that are shared. Refuses
 
 cdef enum:
     SHARED_STATEMENTS = 8       # texts of more statements than this are rare: their facts are not kept
+    FLAG_BITS = 24
 
 # By statements and flags: the facts of BEGIN, of COMMIT, of INSERT; INSERT and of all texts with no more to say.
 # Bounded: few of the flags occur without a name or a reason.
@@ -78,7 +79,7 @@ cdef Facts shared_facts(int statements, unsigned int flags):
         return EMPTY
     if statements > SHARED_STATEMENTS:
         return make_facts(statements, flags)
-    key = <unsigned int>statements << 16 | flags
+    key = <unsigned int>statements << FLAG_BITS | flags
     facts = SHARED.get(key)
     if facts is None:
         facts = SHARED[key] = make_facts(statements, flags)

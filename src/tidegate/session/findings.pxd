@@ -2,6 +2,7 @@
 
 from tidegate.session.directives cimport Directive
 from tidegate.session.facts cimport Facts
+from tidegate.session.names cimport Effect
 
 cdef class Findings:
     cdef int statements
@@ -21,6 +22,7 @@ cdef class Findings:
     cdef int touch(self, str name) except -1
     cdef int touch_unknown(self) except -1
     cdef int place(self, int kind, bytes name, Py_ssize_t start, Py_ssize_t end, Py_ssize_t stop) except -1
+    cdef int hidden(self, Effect effect) except -1
     cdef int pin(self, object reason) except -1
     cdef Facts result(self)
 

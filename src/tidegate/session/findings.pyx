@@ -16,6 +16,7 @@ from tidegate.session.keywords cimport (
     K_ABORT, K_ADVISORY_LOCK, K_ADVISORY_UNLOCK, K_ALTER, K_BEGIN, K_CALL, K_CLOSE, K_COPY, K_COUNT, K_CREATE, K_DDL, K_DO, K_LISTEN, K_LOAD,
     K_RUNS_TEXT, K_SESSION_FUNCTION, K_SETSEED,
 )
+from tidegate.session.names cimport Effect
 
 from tidegate.session.pins import PinReason
 
@@ -166,6 +167,14 @@ cdef class Findings:
         if name is not None:
             self.flags |= NAMES
         return 0
+    cdef int hidden(self, Effect effect) except -1:
+        """A name was used behind which something may change."""
+        self.flags |= effect.flags
+        for name in effect.touched:
+            self.touch(name)
+        if effect.pin is PinReason.DYNAMIC_SET:
+            return self.touch_unknown()
+        return self.pin(effect.pin) if effect.pin is not None else 0
 
     cdef int pin(self, object reason) except -1:
         if self.reason is None:

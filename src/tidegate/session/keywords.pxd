@@ -22,7 +22,9 @@ cdef enum Keyword:
     K_DO
     K_EXECUTE
     K_EXPLAIN
+    K_EXTENSION
     K_FROM
+    K_FUNCTION          # FUNCTION PROCEDURE
     K_HOLD
     K_INSERT            # INSERT MERGE
     K_INTO

@@ -1,4 +1,5 @@
 from tidegate.session.facts import Facts
+from tidegate.session.names import NameSet
 
 class Scanner:
     """Reads one SQL text in chunks of any size, without keeping it."""
@@ -9,10 +10,13 @@ class Scanner:
     def facts(self) -> Facts:
         """Ends the text. Nothing may be pushed after it."""
 
-def scan_text(text: bytes, standard_conforming_strings: bool = True, trail: int = 0) -> Facts:
+def scan_text(
+    text: bytes, standard_conforming_strings: bool = True, trail: int = 0, names: NameSet | None = None
+) -> Facts:
     """Reads a whole text, as the client sends it: in its encoding, without the closing zero byte.
 
-    standard_conforming_strings is the session's value; trail is trail_bytes() of its client_encoding.
+    standard_conforming_strings is the session's value; trail is trail_bytes() of its client_encoding; names are those
+    behind which something hides in its database.
     """
 
 def trail_bytes(client_encoding: str) -> int:

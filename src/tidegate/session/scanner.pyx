@@ -3,7 +3,7 @@
 Owns the reading of statements: which settings they may touch, what pins the session, what they are.
 Refuses to keep state between texts, to run or rewrite them, and to look into functions' bodies. It may report what
 does not happen (a function only named, a statement that fails); it never misses what a statement itself says. What
-hides in functions, views and triggers cannot be seen here.
+hides in functions, views and triggers is known by name: names.pyx.
 
 Algorithm: tokens come from tokens.pyx, one at a time, at the cost of a table look-up for each word. The first keyword
 of a statement tells what it is. SET, RESET, DISCARD, DEALLOCATE and PREPARE are kept and read at their end by
@@ -17,18 +17,18 @@ from libc.string cimport memcpy
 from tidegate.session.directives cimport (
     D_DEALLOCATE_ALL, D_DISCARD_ALL, D_PREPARE, HEAD_TOKENS, HeadToken, read_directive,
 )
-from tidegate.session.facts cimport DDL, DROPS, DROPS_ALL, EXECUTES, NAMES, PREPARES, Facts
+from tidegate.session.facts cimport DDL, DROPS, DROPS_ALL, EXECUTES, MAKES_CODE, NAMES, PREPARES, Facts
 from tidegate.session.findings cimport Findings, canonical_name
 from tidegate.session.keywords cimport (
-    K_COUNT, K_CREATE, K_DEALLOCATE, K_DECLARE, K_DISCARD, K_EXECUTE, K_EXPLAIN, K_FIRST_NAME, K_HOLD, K_INSERT,
-    K_INTO, K_LOCAL, K_NONE,
-    K_PG_SETTINGS, K_PG_TEMP, K_PREPARE, K_REPLACE, K_RESET, K_SET, K_SET_CONFIG, K_SET_LIMIT, K_TEMP, K_UPDATE,
-    K_WITH, find_keyword,
+    K_ABORT, K_ALTER, K_BEGIN, K_COUNT, K_CREATE, K_DEALLOCATE, K_DECLARE, K_DISCARD, K_EXECUTE, K_EXPLAIN, K_EXTENSION,
+    K_FIRST_NAME, K_FUNCTION, K_HOLD, K_INSERT, K_INTO, K_LOCAL, K_NONE, K_PG_SETTINGS, K_PG_TEMP, K_PREPARE, K_REPLACE,
+    K_RESET, K_SET, K_SET_CONFIG, K_SET_LIMIT, K_TEMP, K_UPDATE, K_WITH, find_keyword,
 )
 from tidegate.session.lexis cimport (
     S_AMPERSAND, T_CHAR, T_END, T_MORE, T_OPAQUE, T_QUOTED, T_SEMICOLON, T_STRING, T_UNICODE, T_WORD, TRAIL_ANY, TRAIL_NONE,
     TRAIL_SJIS,
 )
+from tidegate.session.names cimport Effect, NameSet
 from tidegate.session.places cimport (
     SEEK_EXPLAINED, SEEK_NAME, SEEK_NOTHING, SEEK_TABLE, seek_name, spelled_length,
 )
@@ -79,8 +79,10 @@ cdef class Scanner:
         self.found = Findings()
         self.reset(standard_conforming_strings, trail)
 
-    cdef void reset(self, bint scs_on, int trail) noexcept:
-        """Makes ready for the next text."""
+    cdef void reset(self, bint scs_on, int trail, NameSet names=None) noexcept:
+        """Makes ready for the next text. names: what hides in the client's database, None for nothing."""
+        self.names = names
+        self.operators_len = 0
         tokenizer_reset(&self.tokenizer, scs_on, trail)
         self.found.reset()
         self.started = False
@@ -111,6 +113,8 @@ cdef class Scanner:
         self.feed(b"\n", 1)
         if self.started:
             self.end_statement(stop)
+        if self.names is not None:
+            self.hidden_everywhere()
         if self.tokenizer.tag_cut:
             self.found.pin(PinReason.OVERSIZED_STATEMENT)
         return self.found.result()
@@ -142,7 +146,7 @@ cdef class Scanner:
             self.found.pin(PinReason.UNICODE_IDENTIFIER)
         self.before = self.previous
         self.previous = keyword
-        return 0
+        return self.name_seen(kind) if self.names is not None else 0
 
     cdef int start_statement(self, int keyword) except -1:
         self.started = True
@@ -154,11 +158,14 @@ cdef class Scanner:
         self.seeker.state = SEEK_NOTHING        # the keyword itself is not sought in
         self.head.n = 0
         self.head.cut = False
+        self.uses_code = self.found.flags & MAKES_CODE and keyword != K_ABORT and keyword != K_BEGIN
         return self.found.lead(keyword)
 
     cdef int end_statement(self, Py_ssize_t stop) except -1:
         """stop: the offset at which it ends."""
         self.started = False
+        if self.uses_code:
+            self.found.touch_unknown()
         if self.call != C_NONE:
             self.set_config_token(T_SEMICOLON)
         if self.attends == A_HEAD:
@@ -247,6 +254,13 @@ cdef class Scanner:
                 self.previous == K_INTO and self.before != K_INSERT
             ):
                 self.found.pin(PinReason.TEMP_OBJECT)
+        elif keyword == K_FUNCTION:
+            if self.previous == K_CREATE or self.previous == K_REPLACE:
+                self.found.flags |= MAKES_CODE
+                self.uses_code = False
+        elif keyword == K_EXTENSION:
+            if self.previous == K_CREATE or self.previous == K_ALTER:
+                self.found.flags |= MAKES_CODE
         elif keyword == K_INTO:
             if self.previous != K_INSERT:
                 self.found.flags |= DDL                             # SELECT INTO makes a table
@@ -254,6 +268,42 @@ cdef class Scanner:
             self.updates = True
         elif keyword == K_HOLD and self.lead == K_DECLARE and self.previous == K_WITH:
             self.found.pin(PinReason.HOLD_CURSOR)
+        return 0
+
+    cdef int name_seen(self, int kind) except -1:
+        """Any token, where there are names to be looked for."""
+        cdef Effect effect
+        if kind == T_CHAR and self.names.symbols and is_operator(self.tokenizer.ch):
+            if self.operators_len < OPERATOR_BYTES:
+                self.operators[self.operators_len] = self.tokenizer.ch
+                self.operators_len += 1
+            return 0
+        if self.operators_len:
+            self.operators_seen()
+        if (kind == T_WORD or kind == T_QUOTED) and self.tokenizer.word_len:
+            effect = self.names.find(self.tokenizer.word, self.tokenizer.word_len)
+            if effect is not None:
+                self.found.hidden(effect)
+        return 0
+
+    cdef int operators_seen(self) except -1:
+        """A run of operator characters has ended. It may be several operators: any within it counts."""
+        cdef bytes run = self.operators[:self.operators_len]
+        cdef bint cut = self.operators_len == OPERATOR_BYTES
+        self.operators_len = 0
+        for symbol, effect in self.names.symbols:
+            if cut or symbol in run:
+                self.found.hidden(<Effect>effect)
+        return 0
+
+    cdef int hidden_everywhere(self) except -1:
+        """At the text's end: what any statement reaches, and what any change of the catalogue does (event triggers)."""
+        if self.operators_len:
+            self.operators_seen()
+        if self.names.always is not None and self.found.statements:
+            self.found.hidden(self.names.always)
+        if self.names.on_ddl is not None and self.found.flags & DDL:
+            self.found.hidden(self.names.on_ddl)
         return 0
 
     cdef int set_config_token(self, int kind) except -1:
@@ -298,14 +348,14 @@ cdef class Scanner:
 cdef Scanner THE_SCANNER = Scanner()
 
 
-cdef Facts scan(const char *text, Py_ssize_t n, bint scs_on, int trail=TRAIL_NONE):
-    """Reads a whole text. scs_on: the client's standard_conforming_strings; trail: see trail_bytes."""
+cdef Facts scan(const char *text, Py_ssize_t n, bint scs_on, int trail=TRAIL_NONE, NameSet names=None):
+    """Reads a whole text. scs_on: the client's standard_conforming_strings; trail: see trail_bytes; names: see reset."""
     cdef Scanner scanner = THE_SCANNER
     if scanner.busy:                # entered again, by a finalizer that ran in the middle
         scanner = Scanner()
     scanner.busy = True
     try:
-        scanner.reset(scs_on, trail)
+        scanner.reset(scs_on, trail, names)
         scanner.feed(text, n)
         return scanner.finish()
     finally:
@@ -316,5 +366,5 @@ def trail_bytes(str client_encoding):
     return ENCODINGS_WITH_TRAIL_BYTES.get(client_encoding, TRAIL_NONE)
 
 
-def scan_text(bytes text, bint standard_conforming_strings=True, int trail=TRAIL_NONE):
-    return scan(text, len(text), standard_conforming_strings, trail)
+def scan_text(bytes text, bint standard_conforming_strings=True, int trail=TRAIL_NONE, NameSet names=None):
+    return scan(text, len(text), standard_conforming_strings, trail, names)

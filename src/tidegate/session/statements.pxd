@@ -1,6 +1,7 @@
 """A prepared statement by content, and the registry in which equal ones are one object."""
 
 from tidegate.session.facts cimport Facts, Place
+from tidegate.session.names cimport NameSet
 
 
 cdef class Statement:
@@ -10,6 +11,7 @@ cdef class Statement:
     cdef readonly object context  # what the meaning of the text depends on
     cdef readonly bytes name  # at the server
     cdef readonly Facts facts
+    cdef NameSet names  # of hidden changes, by which it was judged
     cdef tuple key  # in the registry
     cdef long long generation  # of the catalogue, as far as it was seen to change, when this was last known to be right
     cdef bint stale  # its result has other columns now than clients were told
@@ -33,6 +35,8 @@ cdef class Statements:
     cdef Statement find(self, bytes content, Py_ssize_t text_size, object context, bint scs_on, int trail)
     cdef Statement find_sql(self, bytes content, Py_ssize_t lead, object context, bint scs_on, int trail)
     cdef Statement enter(self, tuple key)
+    cdef Facts read(self, Statement statement, NameSet names)
+    cdef int judge(self, Statement statement, NameSet names) except -1
     cdef Statement fresh(self, Statement statement)
     cdef int renew(self) except -1
     cdef int retire(self, Statement statement) except -1

@@ -1,9 +1,10 @@
 """Prepared statements, named by content.
 
-Owns the identity of a statement: its text, its parameter types, and the settings that its parsing depends on. What SQL's
-PREPARE makes is identified by the text behind the name, which holds the types. Two
-clients that prepare the same share one `Statement`, and one server-side name, whatever each calls it; two tenants with
-one text and two search_paths never do, nor do two of which one came before a change of the catalogue and one after. Refuses to know at which server a statement is prepared.
+Owns the identity of a statement: its text, its parameter types, and the settings that its parsing depends on. What
+SQL's PREPARE makes is identified by the text behind the name, which holds the types. Two clients that prepare the same
+share one `Statement`, and one server-side name, whatever each calls it; two tenants with one text and two search_paths
+never do, nor do two of which one came before a change of the catalogue and one after. Refuses to know at which server a
+statement is prepared.
 
 Statements live as long as a client or a server refers to one: the registry is swept when it has doubled.
 """
@@ -12,8 +13,9 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING
 from cpython.object cimport PyObject
 
-from tidegate.session.facts cimport PINS, PLAIN, SINGLE, TOUCHES, Facts, make_facts
+from tidegate.session.facts cimport FREES, PINS, PLAIN, SINGLE, TOUCHES, Facts, make_facts
 from tidegate.session.lexis cimport TRAIL_NONE
+from tidegate.session.names cimport NameSet
 from tidegate.session.scanner cimport scan
 
 cdef extern from "Python.h":
@@ -29,9 +31,10 @@ cdef enum:
 cdef Facts facts_of_body(Facts whole):
     """What a statement does when it is executed; `whole`: of the PREPARE that makes it."""
     cdef Facts facts
-    if not whole.touched and whole.pin is None:
+    cdef unsigned int flags = whole.flags & (TOUCHES | PINS | FREES)
+    if not flags:
         return PLAIN
-    facts = make_facts(1, SINGLE | whole.flags & (TOUCHES | PINS))
+    facts = make_facts(1, SINGLE | flags)
     facts.touched = whole.touched
     facts.pin = whole.pin
     return facts
@@ -69,12 +72,10 @@ cdef class Statements:
     cdef Statement find_sql(self, bytes content, Py_ssize_t lead, object context, bint scs_on, int trail):
         """The one statement that PREPAREs make of which this is the text behind the name; see Statement.lead."""
         cdef Statement statement = self.enter((content, context, trail << 1 | scs_on | BY_SQL))
-        cdef bytes whole
         if statement.facts is None:
             statement.by_sql = True
             statement.lead = lead
-            whole = statement.prepare_sql()
-            statement.facts = facts_of_body(scan(PyBytes_AS_STRING(whole), len(whole), scs_on, trail))
+            statement.facts = self.read(statement, None)
         return statement
 
     cdef Statement enter(self, tuple key):
@@ -101,6 +102,23 @@ cdef class Statements:
     def sql_statement(self, bytes content, object context=None, int trail=TRAIL_NONE):
         """find_sql() for Python callers."""
         return self.find_sql(content, 0, context, True, trail)
+
+    cdef int judge(self, Statement statement, NameSet names) except -1:
+        """Read a statement's text once more: other things hide behind its names than when it was last read."""
+        statement.names = names
+        if statement.content is not None:
+            statement.facts = self.read(statement, names)
+        return 0
+
+    cdef Facts read(self, Statement statement, NameSet names):
+        cdef int mode = statement.key[2]
+        cdef int trail = (mode & ~BY_SQL) >> 1
+        cdef bytes text
+        if statement.by_sql:
+            text = statement.prepare_sql()
+            return facts_of_body(scan(PyBytes_AS_STRING(text), len(text), mode & 1, trail, names))
+        text = statement.content
+        return scan(PyBytes_AS_STRING(text), text.index(b"\0"), mode & 1, trail, names)
 
     cdef Statement fresh(self, Statement statement):
         """The statement that a Parse of the same content makes now."""

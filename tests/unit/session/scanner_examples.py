@@ -7,6 +7,7 @@ from tidegate.session.pins import PinReason
 
 TOUCHES, SINGLE = ScanFlag.TOUCHES, ScanFlag.SINGLE
 CHANGES = ScanFlag.DDL | ScanFlag.RESHAPES
+MAKES = CHANGES | ScanFlag.MAKES_CODE
 
 
 @dataclass(frozen=True)
@@ -186,10 +187,10 @@ PINS = [
             b"OR REPLACE TEMP VIEW v AS SELECT 1",
             b"TEMP RECURSIVE VIEW v(a) AS SELECT 1",
             b"TABLE pg_temp.t()",
-            b'FUNCTION "pg_temp" . f() RETURNS int',
             b"VIEW PG_TEMP_3.v AS SELECT 1",
         )
     ),
+    _pin(b'CREATE FUNCTION "pg_temp" . f() RETURNS int', PinReason.TEMP_OBJECT, MAKES),
     _pin(b"SELECT 1 INTO TEMP t", PinReason.TEMP_OBJECT, ScanFlag.DDL),
     _pin(b"SELECT 1 INTO LOCAL TEMPORARY TABLE t", PinReason.TEMP_OBJECT, ScanFlag.DDL),
     _pin(b"SELECT 1 INTO TABLE pg_temp.t", PinReason.TEMP_OBJECT, ScanFlag.DDL),
@@ -271,7 +272,14 @@ QUIET = [
     Example(b"INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING"),
     Example(b"SELECT nextval('s'), currval('s')"),
     Example(b"ALTER ROLE r SET x = 1", flags=CHANGES),
-    Example(b"CREATE FUNCTION f() RETURNS int SET search_path = a, pg_temp AS $$SELECT setseed(1)$$", flags=CHANGES),
+    Example(b"CREATE FUNCTION f() RETURNS int SET search_path = a, pg_temp AS $$SELECT setseed(1)$$", flags=MAKES),
+    Example(b"CREATE OR REPLACE PROCEDURE p() LANGUAGE sql AS ''; COMMIT", flags=MAKES | ScanFlag.ENDS, statements=2),
+    Example(b"CREATE EXTENSION hstore", flags=MAKES),
+    Example(b"ALTER EXTENSION hstore UPDATE", flags=MAKES),
+    Example(b"CREATE TRIGGER t AFTER INSERT ON t EXECUTE FUNCTION f()", flags=CHANGES),
+    Example(b"SELECT function, procedure FROM extension", flags=ScanFlag(0)),
+    Example(b"CREATE FUNCTION f() AS ''; CREATE FUNCTION g() AS ''", flags=MAKES, statements=2),
+    Example(b"CREATE FUNCTION f() AS ''; SELECT f()", (), PinReason.DYNAMIC_SET, MAKES | ScanFlag.TOUCHES, 2),
     Example(b"DROP TABLE temp", flags=CHANGES),
     Example(b"TRUNCATE t", flags=ScanFlag.DDL),
     Example(b"COPY t FROM STDIN", flags=ScanFlag.COPIES),
