@@ -262,6 +262,15 @@ class TargetConfig:
             "how long a verifier is trusted without asking the database again", unit="seconds", least=0, most=86_400
         ),
     )
+    catalogue_refresh: float = field(
+        default=60.0,
+        metadata=about(
+            "how often to look for new functions and triggers made past the proxy; 0 = never",
+            unit="seconds",
+            least=0,
+            most=86_400,
+        ),
+    )
     open_burst: int = field(
         default=8,
         metadata=about(

@@ -6,6 +6,9 @@ from tidegate.session.facts cimport Facts
 from tidegate.session.statements cimport Statement
 
 
+cdef Facts UNKNOWN  # of a statement that may change anything
+
+
 cdef class Borrowing(Pinning):
     cdef list heard  # statements of this transaction, if it may be audited
     cdef bint reshapes  # a statement of this transaction changes the catalogue
@@ -15,6 +18,11 @@ cdef class Borrowing(Pinning):
     cdef int outfit(self, Server server) except -1
     cdef int rebase(self, initial) except -1
     cdef int maybe_release(self) except -1
+    cdef int foresee(self, Facts facts, const char* text, Py_ssize_t size) except -1
+    cdef int make_wary(self, Facts facts) except -1
+    cdef int doubt(self, const char* text, Py_ssize_t size) except -1
+    cdef bint judge(self) except -1
+    cdef int resume_release(self) except -1
     cdef int touch(self, Facts facts) except -1
     cdef int probe(self) except -1
     cdef bint is_audited(self) except -1

@@ -19,7 +19,10 @@ from tidegate.proxy.client cimport ARRIVING, DISCARD, ENTERING, RUNNING, WAITING
 from tidegate.proxy.pinning cimport Pinning
 from tidegate.proxy.server cimport READY, Server
 from tidegate.proxy.tracking cimport Probe, Replay, Validation, inject_probe
-from tidegate.session.facts cimport DDL, DISCARD_ALL, PLAIN, RESET_ALL, RESHAPES, TOUCHES, Facts
+from tidegate.session.facts cimport (
+    BEGINS, DDL, DISCARD_ALL, ENDS, MAKES_CODE, PINS, PLAIN, RESET_ALL, RESHAPES, SINGLE, TOUCHES, Facts, make_facts,
+)
+from tidegate.session.scanner cimport scan
 from tidegate.session.statements cimport Statement
 from tidegate.wire.postgres.integers cimport get32
 from tidegate.wire.postgres.messages cimport error_response, ready_for_query
@@ -33,6 +36,11 @@ cdef bytes IDLE = ready_for_query(b'I')
 cdef enum:
     HEARD = 50  # statements of a transaction that an audit names
     SHOWN = 200  # bytes of each
+    DOUBTS_KEPT = 64  # texts
+    DOUBT_SIZE = 16384  # bytes of one
+
+UNKNOWN = make_facts(1, SINGLE | PINS)
+UNKNOWN.pin = PinReason.UNREAD_CODE
 
 cdef class Borrowing(Pinning):
     cdef bint need_server(self) except -1:
@@ -154,6 +162,55 @@ cdef class Borrowing(Pinning):
         server.lender.take_back(server)
         return 0
 
+    cdef int foresee(self, Facts facts, const char* text, Py_ssize_t size) except -1:
+        """Before a statement goes out, where `facts` or the catalogue's state say that its text does not say all."""
+        if self.wary and not (facts.flags & SINGLE and facts.flags & (BEGINS | ENDS | MAKES_CODE)):
+            self.may_leave(PinReason.UNREAD_CODE, text[:min(size, SHOWN)])  # it may use what this transaction has made
+        elif self.catalogue.changing:
+            self.doubt(text, size)
+        return self.make_wary(facts)
+
+    cdef int make_wary(self, Facts facts) except -1:
+        """Such a statement runs: does the catalogue say something else behind it?"""
+        if facts.flags & MAKES_CODE or (
+                facts.flags & RESHAPES and facts.flags & (TOUCHES | PINS) and facts.pin is not PinReason.TEMP_OBJECT):
+            self.wary = True
+            if self.touched is None:
+                self.touched = set()
+        if facts.pin is not None and (facts.pin.anything or facts.pin is PinReason.DYNAMIC_SET):
+            self.catalogue.doubted()
+        return 0
+
+    cdef int doubt(self, const char* text, Py_ssize_t size) except -1:
+        """Judge this text once more before the server is given back: others have changed what its names may mean."""
+        if self.pin is not None:
+            return 0
+        if size > DOUBT_SIZE or (self.doubts is not None and len(self.doubts) >= DOUBTS_KEPT):
+            return self.touch(UNKNOWN)
+        if self.doubts is None:
+            self.doubts = []
+        self.doubts.append(text[:size])
+        if self.touched is None:
+            self.touched = set()
+        return 0
+
+    cdef bint judge(self) except -1:
+        """Whether all that ran has been judged by the names that hold now; if not, `resume_release` comes."""
+        cdef bytes text
+        if self.catalogue.changing:
+            self.catalogue.wait(self)
+            return False
+        doubts, self.doubts = self.doubts, None
+        for text in doubts:
+            self.touch(scan(text, len(text), self.scs_on, self.trail, self.catalogue.names))
+        return True
+
+    cdef int resume_release(self) except -1:
+        """The catalogue is known again."""
+        if self.server is not None and self.phase == RUNNING:
+            self.maybe_release()
+        return 0
+
     cdef int touch(self, Facts facts) except -1:
         """A statement in whatever surroundings: what it may have changed is asked for when the transaction ends."""
         if facts is PLAIN or facts is None:
@@ -183,7 +240,14 @@ cdef class Borrowing(Pinning):
         return 0
 
     cdef int probe(self) except -1:
-        cdef bint full = self.anything, reset = self.reset_touched
+        cdef bint full, reset
+        if self.wary:
+            self.wary = False
+            self.catalogue.changed()
+        if self.doubts is not None and not self.judge():
+            return 0
+        full = self.anything
+        reset = self.reset_touched
         names = self.touched
         if self.reshapes:
             self.reshapes = False

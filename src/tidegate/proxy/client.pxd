@@ -3,6 +3,7 @@
 from tidegate.engine.held cimport Held
 from tidegate.engine.stream cimport Stream
 from tidegate.proxy.context cimport Context
+from tidegate.proxy.knowledge cimport Knowledge
 from tidegate.proxy.server cimport Borrower, Lender
 from tidegate.session.statements cimport Statement
 
@@ -41,6 +42,7 @@ cdef class Client(Borrower):
     cdef public object counted_in  # pool.client_limit.ClientLimit, or None before it was let in
     cdef public Door door
     cdef public object pool  # pool.Pool
+    cdef public Knowledge catalogue  # of its database: what hides there
     cdef public object ticket  # its place in the queue
     cdef readonly ClientPhase phase
     cdef public object settings  # session.settings.Settings: what it has set
@@ -52,6 +54,8 @@ cdef class Client(Borrower):
     cdef dict statements  # name -> Statement, or None
     cdef Statement unnamed
     cdef bint parsed_unnamed  # in this batch
+    cdef list doubts  # texts of this transaction that are to be judged again, or None
+    cdef bint wary  # this transaction has made functions, or what uses suspicious ones
     cdef set touched  # names of settings that a statement of this transaction may have changed, or None
     cdef public object pin  # PinReason, or None
     cdef public unsigned int ident  # in this worker; the low part of its BackendKeyData pid

@@ -17,6 +17,7 @@ from tidegate.engine.loop cimport EPOLLIN
 from tidegate.engine.stream cimport BROKEN, WOULD_BLOCK, Stream, attach
 from tidegate.proxy.cleanup cimport Cleanup
 from tidegate.proxy.context cimport HIGH_WATER, READS_A_TURN, Context
+from tidegate.proxy.knowledge cimport NOTHING
 from tidegate.proxy.server cimport Borrower, Lender, Server
 from tidegate.wire.postgres.messages cimport error_response, parameter_status
 from tidegate.errors import CloseReason, PgError, Sqlstate
@@ -70,6 +71,7 @@ cdef class Client(Borrower):
         self.context = context
         self.gate = gate
         self.settings = self.defaults = self.given = self.seen = context.nothing
+        self.catalogue = NOTHING
         self.since = self.active_at = context.loop.now
         return 0
 

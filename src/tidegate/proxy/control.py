@@ -102,7 +102,16 @@ class Reclaim:
     slots: tuple[OrphanSlot, ...]
 
 
-# From a worker to the supervisor (and from there to the other workers: Learnt)
+# From a worker to the supervisor (and from there to the other workers: Learnt, CatalogueChanged)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogueChanged:
+    """A transaction has ended that may have changed what hides in a database."""
+
+    target: int
+    """Its number in the shared budget."""
+    database: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +159,19 @@ class Stopped:
 
 
 Message = (
-    Boot | Configure | Stats | Stop | Reclaim | Ready | Configured | StatsReply | Told | Learnt | Reclaimed | Stopped
+    Boot
+    | Configure
+    | Stats
+    | Stop
+    | Reclaim
+    | Ready
+    | Configured
+    | StatsReply
+    | Told
+    | Learnt
+    | CatalogueChanged
+    | Reclaimed
+    | Stopped
 )
 
 TYPES: dict[str, type[Message]] = {
@@ -164,6 +185,7 @@ TYPES: dict[str, type[Message]] = {
     "stats_reply": StatsReply,
     "told": Told,
     "learnt": Learnt,
+    "catalogue_changed": CatalogueChanged,
     "reclaimed": Reclaimed,
     "stopped": Stopped,
 }

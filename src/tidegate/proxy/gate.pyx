@@ -250,6 +250,7 @@ cdef class Gate(Entrance):
         tail[9 + size] = b'Z'
         put32(tail + 10 + size, 5)
         tail[14 + size] = b'I'
+        client.catalogue = self.target.catalogues.of(client.pool.key[0])
         client.send_bytes(<bytes>greeting.messages)
         client.send(tail, KEY_AND_READY + size)
         if self.context.verbose:

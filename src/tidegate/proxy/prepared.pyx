@@ -8,15 +8,16 @@ Parse go ahead of it, in the same write. What empties the name space (DEALLOCATE
 and is answered here where nothing else is to be done: the servers' copies serve others.
 """
 
-from cpython.bytes cimport PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 
+from tidegate.proxy.borrowing cimport UNKNOWN
 from tidegate.proxy.description cimport Description, ShapeCheck
 from tidegate.proxy.naming cimport Renamed
 from tidegate.proxy.outcome cimport DONE, STOP
 from tidegate.proxy.server cimport Server
 from tidegate.proxy.simple cimport Simple, restoring
 from tidegate.session.facts cimport (
-    DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, NAMES, PLAIN, RESET_ALL, Facts,
+    DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, NAMES, PINS, PLAIN, RESET_ALL, RESHAPES, Facts,
 )
 from tidegate.session.statements cimport Meaning, Naming, Statement, Unnamed
 from tidegate.wire.postgres.integers cimport put32, string_end
@@ -213,12 +214,22 @@ cdef class Prepared(Simple):
         return self.take_effect(statement)
 
     cdef int take_effect(self, Statement statement) except -1:
+        if statement.names is not self.catalogue.names:
+            self.context.statements.judge(statement, self.catalogue.names)
+        if self.wary or self.catalogue.changing or statement.facts.flags & (PINS | RESHAPES):
+            self.foresee_prepared(statement)
         if statement.facts is not PLAIN:
             if statement.facts.pin is not None:
                 self.may_leave(statement.facts.pin, statement.content)
             if not statement.facts.flags & DISCARD_ALL:
                 self.touch(statement.facts)
         return 0
+
+    cdef int foresee_prepared(self, Statement statement) except -1:
+        cdef bytes text = statement.text()
+        if text is None:
+            return self.touch(UNKNOWN)
+        return self.foresee(statement.facts, PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
 
     cdef int bound(self, bytes portal, Statement statement, Meaning meaning) except -1:
         """Remember the portals whose Execute concerns the name space, or the session's defaults."""

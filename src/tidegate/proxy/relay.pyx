@@ -6,6 +6,7 @@ prepared (`prepared`), to read replies (`server`) and SQL (`simple`, `session.sc
 
 from libc.string cimport memset
 
+from tidegate.proxy.borrowing cimport UNKNOWN
 from tidegate.proxy.client cimport DISCARD, PASS, RUNNING, SCAN
 from tidegate.proxy.context cimport HIGH_WATER, INSPECTED
 from tidegate.proxy.login cimport ClientLogin
@@ -103,6 +104,9 @@ cdef class Relay(SqlPrepared):
         if facts.flags & NAMES:
             # Its PREPAREs are known to this server alone, and by the client's names.
             self.pin_down(PinReason.OVERSIZED_STATEMENT, b"")
+        if self.wary or self.catalogue.changing:
+            self.touch(UNKNOWN)
+        self.make_wary(facts)
         return self.touch(facts)
 
     cdef int request(self, int type, const char* message, Py_ssize_t whole, Py_ssize_t available) except -1:

@@ -50,13 +50,14 @@ cdef class Simple(Borrowing):
             if (whole <= LONGEST_NAMED and self.names_early(message, available)) or not self.need_server():
                 return STOP
             scanner = Scanner.__new__(Scanner)
-            scanner.reset(self.scs_on, self.trail)
+            scanner.reset(self.scs_on, self.trail, self.catalogue.names)
             scanner.feed(message + HEADER, available - HEADER)
             self.scanner = scanner
             self.body_mode = SCAN
             return self.run_query(PLAIN, message, whole, available)
         size = string_end(message + HEADER, whole - HEADER)
-        facts = scan(message + HEADER, size if size >= 0 else whole - HEADER, self.scs_on, self.trail)
+        facts = scan(message + HEADER, size if size >= 0 else whole - HEADER, self.scs_on, self.trail,
+                     self.catalogue.names)
         if facts is not PLAIN and self.server is None and self.answer_here(facts):
             return DONE
         if not self.need_server():
@@ -83,6 +84,8 @@ cdef class Simple(Borrowing):
         self.context.counters.queries += 1
         if self.heard is not None:
             self.hear(PyBytes_FromStringAndSize(message + HEADER, min(available - HEADER, SHOWN)))
+        if self.wary or self.catalogue.changing or facts.flags & (PINS | RESHAPES):
+            self.foresee(facts, message + HEADER, min(available, whole - 1) - HEADER)
         if not facts.flags & CHANGES and facts.pin is None:
             server.send(message, available)
             return server.queue.push(QUERY, FORWARD, None)

@@ -15,13 +15,13 @@ Whatever is not to be known beforehand is the server's to say: the name of a PRE
 as one that exists, an unknown name as it is. What it says of names and positions is told in the client's.
 """
 
-from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 
 from tidegate.proxy.naming cimport Preparing, Renamed, characters
 from tidegate.proxy.outcome cimport DONE, STOP
 from tidegate.proxy.prepared cimport Prepared
 from tidegate.proxy.server cimport Server
-from tidegate.session.facts cimport DROPS, DROPS_ALL, EXECUTES, PREPARES, SINGLE, Facts, Place
+from tidegate.session.facts cimport DROPS, DROPS_ALL, EXECUTES, PINS, PREPARES, RESHAPES, SINGLE, Facts, Place
 from tidegate.session.statements cimport Meaning, Naming, Statement
 from tidegate.wire.postgres.messages cimport HEADER, command_complete, message as build, query, ready_for_query
 from tidegate.wire.postgres.replies cimport CAPTURE, EXECUTE, FORWARD, PARSE, QUERY, TOLD, ReplyQueue
@@ -63,8 +63,10 @@ cdef class SqlPrepared(Prepared):
             self.take_effect(statement)
         if not single or first.kind != PREPARES:
             # What a PREPARE holds counts when it is executed.
+            if self.wary or self.catalogue.changing or facts.flags & (PINS | RESHAPES):
+                self.foresee(facts, PyBytes_AS_STRING(note.text), PyBytes_GET_SIZE(note.text))
             if facts.pin is not None:
-                self.pin_down(facts.pin, note.text)
+                self.may_leave(facts.pin, note.text)
             self.touch(facts)
         return 0
 

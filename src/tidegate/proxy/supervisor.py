@@ -32,6 +32,7 @@ from tidegate.proxy.admin import AdminSocket, Answer
 from tidegate.proxy.boot import Boot
 from tidegate.proxy.child import DEFAULT_COMMAND, Command
 from tidegate.proxy.control import (
+    CatalogueChanged,
     Configure,
     Configured,
     Message,
@@ -297,6 +298,8 @@ class Supervisor:
             if message.target in self._targets.values():  # else a reload has just removed it
                 self._knowledge.add(message)
                 self._crew.send_others(worker, message)
+        elif isinstance(message, CatalogueChanged):
+            self._crew.send_others(worker, message)
         elif isinstance(message, Told):
             self._totals.told(worker, message.totals)
 

@@ -4,6 +4,7 @@ from tidegate.auth.scram_keys cimport ScramKeys
 from tidegate.pool.governor cimport Governor
 from tidegate.pool.pool cimport Pool
 from tidegate.pool.slot cimport Slot, Ticket
+from tidegate.proxy.catalogue cimport Catalogues
 from tidegate.proxy.client cimport Client, Door
 from tidegate.proxy.context cimport Context
 from tidegate.proxy.lookout cimport Lookout
@@ -30,12 +31,14 @@ cdef class Target(Door):
     cdef double asked_at
     cdef Resting resting
     cdef Lookout lookout
+    cdef readonly Catalogues catalogues
     cdef bint shared  # with other workers
     cdef public int own  # connections of the proxy's own
     cdef int limit_seen  # that the governor's share of idle servers was worked out from
 
     cdef int lending  # clients that are being lent a server right now, each by the one before
 
+    cpdef int resume(self, Server server) except -1
     cdef int make_harmless(self, Server server) except -1
     cpdef Pool pool(self, tuple key, object proxy)
     cpdef PoolInfo info(self, tuple key)

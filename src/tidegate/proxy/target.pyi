@@ -7,6 +7,7 @@ from tidegate.pool.limits import PoolKey
 from tidegate.pool.pool import Pool
 from tidegate.pool.shared_budget import SharedBudget
 from tidegate.proxy.address import Address
+from tidegate.proxy.catalogue import Catalogues
 from tidegate.proxy.context import Context
 from tidegate.proxy.poolinfo import PoolInfo
 from tidegate.proxy.relay import Relay
@@ -26,6 +27,8 @@ class Target:
     def proxies(self) -> dict[PoolKey, ProxyConfig]: ...
     @property
     def servers(self) -> set[Server]: ...
+    @property
+    def catalogues(self) -> Catalogues: ...
     def __init__(
         self,
         context: Context,

@@ -16,6 +16,7 @@ from tidegate.pool.governor cimport Governor
 from tidegate.pool.pool cimport Pool
 from tidegate.pool.slot cimport Slot, Ticket
 from tidegate.proxy.backend cimport Backend
+from tidegate.proxy.catalogue cimport Catalogues
 from tidegate.proxy.client cimport ENTERING, WAITING, Client, Door
 from tidegate.proxy.context cimport Context
 from tidegate.proxy.lookout cimport Lookout
@@ -79,6 +80,7 @@ cdef class Target(Door):
         self.credentials = {}
         self.servers = set()
         self.resting = Resting(self)
+        self.catalogues = Catalogues(self)
         self.own = worker.config.workers
         self.shared = worker.config.workers > 1
         if config.max_connections is not None:
@@ -146,6 +148,7 @@ cdef class Target(Door):
         """The client's proxy has another pool for it now."""
         proxy = client.gate.proxy
         client.pool = self.pool(self.key_of(client.pool.key[0], client.pool.key[1], proxy), proxy)
+        client.catalogue = self.catalogues.of(client.pool.key[0])
         client.elsewhere = False
         client.moved = True
 
@@ -210,6 +213,9 @@ cdef class Target(Door):
         return self.note_backend(server)
 
     cdef int ready(self, Server server) except -1:
+        return 0 if self.catalogues.detains(server) else self.resume(server)
+
+    cpdef int resume(self, Server server) except -1:
         cdef double now = self.context.loop.now
         about = server.login.about
         key = server.slot.pool.key
@@ -240,6 +246,8 @@ cdef class Target(Door):
             return self.close_server(slot, CloseReason.SERVER_UNCLEAN)
         if server.applied is not self.context.nothing and server.applied.hazard:
             self.make_harmless(server)
+            return self.context.to_servers.flush()
+        if self.catalogues.wanting and self.catalogues.take(server):
             return self.context.to_servers.flush()
         if self.lending < DEEPEST:
             ticket = self.governor.pass_on(slot, now)
@@ -278,6 +286,7 @@ cdef class Target(Door):
         cdef double now = self.context.loop.now
         cdef Slot slot = <Slot>server.slot
         self.servers.discard(server)
+        self.catalogues.lost(server)
         if slot.state != CLOSING_STATE:  # else close_server has counted it
             self.count_closed(server, CloseReason.SERVER_LOGIN_FAILED if server.login is not None
                               else CloseReason.SERVER_UNCLEAN if server.tainted else CloseReason.SERVER_LOST)

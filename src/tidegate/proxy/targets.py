@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from tidegate.config.model import TargetConfig
 from tidegate.pool.shared_budget import SharedBudget
 from tidegate.proxy.address import Address
-from tidegate.proxy.control import Message
+from tidegate.proxy.control import CatalogueChanged, Message
 from tidegate.proxy.learnt import Learnt
 from tidegate.proxy.reclaim import Reclaimer
 from tidegate.proxy.rolereader import RoleReader
@@ -114,6 +114,12 @@ class Targets:
             if target.number == told.target:
                 target.info(told.pool).learnt(told)
 
+    def catalogue_changed(self, told: CatalogueChanged) -> None:
+        """Another worker has seen a change of what hides in a database."""
+        for target in self:
+            if target.number == told.target:
+                target.catalogues.told(told.database)
+
     # --- what hangs on a target --------------------------------------------------------------------------------------
 
     def roles_of(self, target: Target) -> RoleReader:
@@ -169,6 +175,7 @@ class Targets:
             self.past.update(target.stats())
         for target in self:
             drop_unreachable(target.servers)
+            target.catalogues.check(now)
         for reader in self._every_reader():
             reader.check(now)
         for reader, until in self._replaced:

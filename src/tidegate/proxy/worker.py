@@ -29,6 +29,7 @@ from tidegate.proxy.cancel import Cancels
 from tidegate.proxy.channel import Channel
 from tidegate.proxy.context import Context
 from tidegate.proxy.control import (
+    CatalogueChanged,
     Configure,
     Configured,
     Decoder,
@@ -181,6 +182,8 @@ class Worker:
             self._stop(message)
         elif isinstance(message, Learnt):
             self.targets.learnt(message)
+        elif isinstance(message, CatalogueChanged):
+            self.targets.catalogue_changed(message)
         elif isinstance(message, Reclaim):
             reclaimer = self.targets.reclaimer(message.target)
             if reclaimer is not None:

@@ -10,7 +10,7 @@ class Body:
         """Settings that it may change, as in Facts."""
     @property
     def reasons(self) -> frozenset[PinReason]:
-        """All of them; DYNAMIC_SET where it runs text that is not known."""
+        """All of them; UNREAD_CODE where it runs text that is not known."""
     @property
     def flags(self) -> int:
         """ScanFlag bits."""

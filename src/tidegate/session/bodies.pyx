@@ -64,7 +64,7 @@ cdef class BodyScanner(Scanner):
                 word = self.tokenizer.word[:self.tokenizer.word_len]
                 opens = word in OPENING
                 if word == b"execute":
-                    self.found.touch_unknown()
+                    self.found.pin(PinReason.UNREAD_CODE)
         Scanner.token(self, kind)
         if (opens or (angle and self.angle)) and self.started:
             self.end_statement()

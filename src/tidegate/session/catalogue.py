@@ -92,7 +92,7 @@ EVERY_STATEMENT = 0
 CHANGE_OF_CATALOGUE = 1
 """A node: what reaches it is reached by DDL."""
 
-_SEVEREST = (PinReason.LOAD, PinReason.SETSEED, PinReason.SESSION_FUNCTION, PinReason.DYNAMIC_SET)
+_SEVEREST = (PinReason.LOAD, PinReason.SETSEED, PinReason.SESSION_FUNCTION, PinReason.DYNAMIC_SET, PinReason.UNREAD_CODE)
 _NOT_READ = frozenset((PinReason.DO_BLOCK, PinReason.CALL, PinReason.UNICODE_IDENTIFIER, PinReason.OVERSIZED_STATEMENT))
 _DEALLOCATES = ScanFlag.DEALLOCATE_ONE | ScanFlag.DEALLOCATE_ALL
 _RESETS = ScanFlag.RESET_ALL | ScanFlag.DISCARD_ALL
@@ -123,14 +123,14 @@ class Change:
         """As the scanner takes it: the severest reason, and not more settings than can be asked for."""
         reasons = set(self.reasons)
         if len(self.touched) > MOST_SETTINGS:
-            reasons.add(PinReason.DYNAMIC_SET)
+            reasons.add(PinReason.UNREAD_CODE)
         pin = next((one for one in _SEVEREST if one in reasons), min(reasons, default=None))
         touched = sorted(self.touched) if len(self.touched) <= MOST_SETTINGS else ()
         return Effect(tuple(touched), pin, self.flags & ScanFlag.MAKES_CODE)
 
 
 NO_CHANGE = Change()
-UNKNOWN = Change(reasons=frozenset((PinReason.DYNAMIC_SET,)))
+UNKNOWN = Change(reasons=frozenset((PinReason.UNREAD_CODE,)))
 
 
 class Function(NamedTuple):
@@ -391,9 +391,9 @@ def _of_text(text: bytes) -> Change:
 
 def _of_body(body: Body) -> Change:
     """What a body may do to the session that runs it."""
-    reasons = {PinReason.DYNAMIC_SET if one in _NOT_READ else one for one in body.reasons}
+    reasons = {PinReason.UNREAD_CODE if one in _NOT_READ else one for one in body.reasons}
     if body.flags & _DEALLOCATES:
         reasons.add(PinReason.SQL_PREPARE)
     if body.flags & _RESETS:
-        reasons.add(PinReason.DYNAMIC_SET)
+        reasons.add(PinReason.UNREAD_CODE)
     return Change(frozenset(body.touched), frozenset(reasons), body.flags & ScanFlag.MAKES_CODE)

@@ -28,8 +28,10 @@ from tidegate.session.settings import told
 
 Row = Sequence[bytes | None]
 
-PAGE = 200
+PAGE = 100
 """Functions in one answer."""
+FUNCTIONS_A_SLICE = 20
+"""Functions that are read between two pauses: a millisecond or so."""
 LONGEST = 131_072
 """Bytes of a function's source that are fetched; a longer one is taken to do anything."""
 EDGES_A_ROW = 500
@@ -231,7 +233,9 @@ def read(major: int, fingerprint: bytes | None) -> Generator[bytes | None, list[
     hidden = Hidden(builtins)
     after = 0
     while rows := (yield find_functions(major, after, trees)):
-        for row in rows:
+        for count, row in enumerate(rows):
+            if count and count % FUNCTIONS_A_SLICE == 0:
+                yield None
             after = _number(row, 0)
             source = told(row[3])
             hidden.add_function(

@@ -48,7 +48,7 @@ cdef dict DIRECTIVE_FACTS = {
 # Name anywhere -> pin reason.
 cdef dict NAME_PINS = {
     K_ADVISORY_LOCK: PinReason.ADVISORY_LOCK,
-    K_RUNS_TEXT: PinReason.DYNAMIC_SET,
+    K_RUNS_TEXT: PinReason.UNREAD_CODE,
     K_SESSION_FUNCTION: PinReason.SESSION_FUNCTION,
     K_SETSEED: PinReason.SETSEED,
 }
@@ -167,6 +167,7 @@ cdef class Findings:
         if name is not None:
             self.flags |= NAMES
         return 0
+
     cdef int hidden(self, Effect effect) except -1:
         """A name was used behind which something may change."""
         self.flags |= effect.flags
@@ -177,7 +178,7 @@ cdef class Findings:
         return self.pin(effect.pin) if effect.pin is not None else 0
 
     cdef int pin(self, object reason) except -1:
-        if self.reason is None:
+        if reason is not None and (self.reason is None or reason.weight > self.reason.weight):
             self.reason = reason
         return 0
 

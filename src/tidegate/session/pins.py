@@ -29,6 +29,11 @@ class PinReason(StrEnum):
         member.anything = anything
         return member
 
+    @property
+    def weight(self) -> int:
+        """Which of several reasons of one text counts: what can't be proved, then what may have done anything."""
+        return 2 if not self.provable else int(self.anything)
+
     TEMP_OBJECT = (
         "temp_object",
         "A temporary table, view, sequence or function lives in the server session that made it.",
@@ -56,7 +61,7 @@ class PinReason(StrEnum):
     )
     DYNAMIC_SET = (
         "dynamic_set",
-        "A setting may have changed and the text does not say which: its name, or the SQL that sets it, is computed.",
+        "A setting may have changed whose name is computed.",
     )
     DO_BLOCK = (
         "do_block",
@@ -67,6 +72,13 @@ class PinReason(StrEnum):
     CALL = (
         "call",
         "A procedure can change any session state, and its body is not read.",
+        True,
+        True,
+    )
+    UNREAD_CODE = (
+        "unread_code",
+        "Code runs that can't be read (EXECUTE in a function, another language than SQL and PL/pgSQL, a function that "
+        "is new): it may change any session state.",
         True,
         True,
     )

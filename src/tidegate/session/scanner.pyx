@@ -165,7 +165,7 @@ cdef class Scanner:
         """stop: the offset at which it ends."""
         self.started = False
         if self.uses_code:
-            self.found.touch_unknown()
+            self.found.pin(PinReason.UNREAD_CODE)
         if self.call != C_NONE:
             self.set_config_token(T_SEMICOLON)
         if self.attends == A_HEAD:
@@ -244,7 +244,7 @@ cdef class Scanner:
                 self.odd_path = True
             elif keyword == K_PG_SETTINGS:
                 if self.updates:
-                    self.found.pin(PinReason.DYNAMIC_SET)
+                    self.found.pin(PinReason.UNREAD_CODE)
             elif keyword == K_SET_LIMIT:
                 self.found.touch("pg_trgm.similarity_threshold")    # a function of pg_trgm that sets it
             else:

@@ -17,6 +17,7 @@ cdef class Statement:
     cdef bint stale  # its result has other columns now than clients were told
     cdef readonly bytes shape  # of its result, as clients were told: messages.row_shape(); None if they were not
 
+    cdef bytes text(self)
     cdef bytes prepare_sql(self)
 
 

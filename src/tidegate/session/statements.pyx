@@ -44,6 +44,12 @@ cdef class Statement:
     def __repr__(self):
         return f"<Statement {self.name.decode()} {self.content[:40]!r}>"
 
+    cdef bytes text(self):
+        """What a server is given to read; None if it was too long to be kept."""
+        if self.content is None:
+            return None
+        return self.prepare_sql() if self.by_sql else self.content[:self.content.index(b"\0")]
+
     cdef bytes prepare_sql(self):
         """The PREPARE that makes it at a server; only for those that are made `by_sql`."""
         return b'PREPARE "' + self.name + b'"' + self.content
@@ -112,13 +118,9 @@ cdef class Statements:
 
     cdef Facts read(self, Statement statement, NameSet names):
         cdef int mode = statement.key[2]
-        cdef int trail = (mode & ~BY_SQL) >> 1
-        cdef bytes text
-        if statement.by_sql:
-            text = statement.prepare_sql()
-            return facts_of_body(scan(PyBytes_AS_STRING(text), len(text), mode & 1, trail, names))
-        text = statement.content
-        return scan(PyBytes_AS_STRING(text), text.index(b"\0"), mode & 1, trail, names)
+        cdef bytes text = statement.text()
+        cdef Facts facts = scan(PyBytes_AS_STRING(text), len(text), mode & 1, (mode & ~BY_SQL) >> 1, names)
+        return facts_of_body(facts) if statement.by_sql else facts
 
     cdef Statement fresh(self, Statement statement):
         """The statement that a Parse of the same content makes now."""

@@ -13,6 +13,7 @@ from tidegate.proxy import control
 from tidegate.proxy.boot import Boot, Listener
 from tidegate.proxy.control import (
     TYPES,
+    CatalogueChanged,
     Configure,
     Configured,
     ControlError,
@@ -76,6 +77,7 @@ MESSAGES: list[Message] = [
     StatsReply(round=2, stats={"clients": 1, "pools": [{"pool": "a", "servers": 2}]}),
     LEARNT,
     Told(totals={"logins": 3, "borrow_wait_seconds": 0.25}),
+    CatalogueChanged(target=3, database="gr\u00f6\u00dfe\udcff"),
     Reclaimed(round=3, target="main", slots=(1, 2)),
     Stopped(),
 ]
