@@ -9,13 +9,14 @@ import pytest
 from tests.support.postgres import Postgres, available_majors
 from tests.support.wire import RawClient
 from tidegate.demo.postgres import PASSWORD, SUPERUSER
-from tidegate.session.catalogue_queries import Reading, Row, read
+from tidegate.session.catalogue_queries import Memory, Reading, Row, read
 from tidegate.session.names import NameSet
 from tidegate.session.pins import PinReason
 from tidegate.session.scanner import scan_text
 
 TENANT = ("app.tenant",)
 DYNAMIC = PinReason.DYNAMIC_SET
+FUNCTION_COLUMNS = 7
 
 ENTER = """CREATE FUNCTION enter(tenant text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN PERFORM set_config('app.tenant', tenant, false); RETURN tenant; END $$;"""
@@ -215,3 +216,38 @@ def test_bodies_after_the_standard(server: Postgres, database: str, name: str) -
 
 def test_nothing_hides_in_a_fresh_database(server: Postgres, database: str) -> None:
     assert reading(server, database) == Reading(reading(server, database).fingerprint, False, None, 0)
+
+
+def test_only_what_has_changed_is_read_again(server: Postgres, database: str) -> None:
+    memory: Memory = {}
+    fetched: list[int] = []
+    with RawClient(server.host, server.port) as client:
+        client.login(SUPERUSER, database, PASSWORD)
+
+        def ask(sql: bytes) -> list[Row]:
+            found = [list(row) for row in client.query(sql.decode())]
+            fetched.append(sum(len(row) == FUNCTION_COLUMNS for row in found))
+            return found
+
+        def again(known: Reading | None = None) -> tuple[Reading, int]:
+            fetched.clear()
+            found = carry_out(read(server.major, known and known.fingerprint, memory), ask)
+            return found, sum(fetched)
+
+        for number in range(250):
+            client.query(f"CREATE FUNCTION f{number}() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+        first, read_first = again()
+        assert (first.names, first.functions, read_first) == (None, 250, 250)
+        same, read_then = again(first)
+        assert same.unchanged
+        assert read_then == 0
+        client.query(ENTER)
+        client.query("CREATE OR REPLACE FUNCTION f7() RETURNS int LANGUAGE sql AS 'SELECT length(enter(''a''))'")
+        client.query("DROP FUNCTION f8()")
+        changed, read_then = again(first)
+        assert (changed.functions, read_then) == (250, 2)
+        assert changed.names is not None
+        assert {name for name in (b"enter", b"f7", b"f8", b"f9") if changed.names.get(name)} == {b"enter", b"f7"}
+        client.query("DROP FUNCTION enter(text)")
+        gone, read_then = again(changed)
+        assert (gone.names, gone.functions, read_then) == (None, 249, 0)

@@ -10,6 +10,7 @@ cdef class Catalogue(Knowledge):
     cdef readonly str database
     cdef bint known  # it has been read once
     cdef bytes fingerprint
+    cdef dict memory  # of its functions, as catalogue_queries.read() keeps them
     cdef double checked_at  # seconds, loop clock: when the last reading began
     cdef double began_at
     cdef bint due  # another reading is to begin

@@ -24,7 +24,9 @@ from tidegate.pool.slot import SlotState
 from tidegate.proxy.control import CatalogueChanged
 from tidegate.session.catalogue import everything_unknown
 from tidegate.session.catalogue_queries import read
+from tidegate.wire.postgres import messages
 
+cdef bytes FLUSH = messages.FLUSH
 cdef int IDLE_STATE = int(SlotState.IDLE)
 
 cdef enum:
@@ -62,6 +64,7 @@ cdef class Catalogue(Knowledge):
         self.database = database
         self.detained = []
         self.waiting = []
+        self.memory = {}
         self.due = True
 
     # --- why it is read -------------------------------------------------------------------------------------------
@@ -76,8 +79,9 @@ cdef class Catalogue(Knowledge):
 
     def told(self):
         """Another worker has seen a change, or this one."""
+        self.due = True
         if self.known:
-            self.due = self.changing = True
+            self.changing = True
             self.all.wanting = True
             self.all.context.loop.call_later(0, self.find)
 
@@ -121,7 +125,7 @@ cdef class Catalogue(Knowledge):
         if self.steps is None:
             self.due = False
             self.began_at = self.all.context.loop.now
-            self.steps = read(major_of(server), self.fingerprint)
+            self.steps = read(major_of(server), self.fingerprint, self.memory)
             self.wanted = next(self.steps)
         question = Question()
         question.catalogue = self
@@ -146,7 +150,7 @@ cdef class Catalogue(Knowledge):
             self.wanted = self.steps.send(rows)
         except StopIteration as end:
             return self.done(end.value)
-        except ValueError as problem:
+        except (ValueError, IndexError) as problem:
             return self.failed(PgError(f"the catalogue was not understood: {problem}", Sqlstate.PROTOCOL_VIOLATION))
         if self.wanted is None:
             self.all.context.loop.call_later(0, self.resume)
@@ -218,7 +222,7 @@ cdef class Catalogue(Knowledge):
         cdef Server server
         if self.steps is not None or not self.known:
             return
-        if self.due and self.changing:
+        if self.due:
             return self.find()
         self.changing = False
         detained, self.detained = self.detained, []
@@ -268,7 +272,8 @@ cdef class Catalogues:
         elif one.known:
             return False
         one.detained.append(server)
-        one.offer(server)
+        if not one.offer(server):
+            server.send_bytes(FLUSH)  # until its next use it is outside the database's idle_session_timeout
         return True
 
     cdef bint take(self, Server server) except -1:

@@ -327,6 +327,10 @@ cdef class Client(Borrower):
         cdef Server server = self.server
         if self.ticket is not None:
             self.door.abandon(self)
+        if self.wary:
+            self.wary = False
+            self.catalogue.changed()
+            self.catalogue.doubted()  # what it has sent may still run
         if server is not None:
             server.detach()
             Cleanup(self.context, self.is_dirty(), self.closes_server or self.amid_message()).take_over(server)

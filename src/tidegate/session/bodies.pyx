@@ -21,6 +21,11 @@ from tidegate.session.pins import PinReason
 # Words behind which a statement may begin.
 cdef frozenset OPENING = frozenset((b"begin", b"then", b"else", b"loop", b"atomic"))
 
+cdef enum:
+    RUNS_KEPT = 4096
+
+cdef dict RUNS = {}  # sets of operators: many functions use the same
+
 
 cdef class Body:
     cdef readonly tuple touched
@@ -101,4 +106,6 @@ def read_body(bytes text, bint words=True):
     body.reasons = frozenset(reasons)
     body.words = array("Q", seen if words else ())
     body.runs = frozenset(runs)
+    if len(RUNS) < RUNS_KEPT:
+        body.runs = RUNS.setdefault(body.runs, body.runs)
     return body

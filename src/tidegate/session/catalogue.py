@@ -154,12 +154,13 @@ class Builtin(NamedTuple):
     """What a function LANGUAGE internal calls it."""
 
 
-@dataclass(slots=True)
-class _Read:
-    """What is kept of a function."""
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is kept of a function: what it may change by itself, and what it uses."""
 
     oid: int
     name: bytes
+    change: Change
     ddl: bool
     words: array[int]
     runs: frozenset[bytes]
@@ -170,7 +171,7 @@ class Hidden:
     """Collects what the catalogue says of one database, and works out the names."""
 
     builtins: Mapping[int, Builtin] = field(default_factory=dict)
-    functions: list[_Read] = field(default_factory=list)
+    functions: list[Known] = field(default_factory=list)
     changes: dict[int, Change] = field(default_factory=dict)
     """By node: what has been found so far."""
     edges: dict[int, list[int]] = field(default_factory=dict)
@@ -179,12 +180,11 @@ class Hidden:
     """Of functions, relations and types."""
     symbols: dict[int, bytes] = field(default_factory=dict)
     """Of operators that have to be written in order to be used."""
-    _interned: dict[frozenset[bytes], frozenset[bytes]] = field(default_factory=dict)
 
     # --- what the catalogue says --------------------------------------------------------------------------------------
 
-    def add_function(self, function: Function) -> None:
-        """Read one function."""
+    def add_function(self, function: Function) -> Known:
+        """Read one function; what it comes to may be given to another `Hidden` by add_known()."""
         body = None
         if function.language in (b"sql", b"plpgsql") and function.source is not None:
             body = read_body(function.source)
@@ -193,19 +193,23 @@ class Hidden:
             change = self._of_foreign(function)
         if function.tree:
             change |= self.of_tree(function.tree)
-        at = node(PG_PROC, function.oid)
-        self.names[at] = function.name
-        self._add(at, change)
-        runs = body.runs if body is not None else frozenset()
-        self.functions.append(
-            _Read(
-                function.oid,
-                function.name,
-                bool(body is not None and body.flags & ScanFlag.DDL),
-                body.words if body is not None else array("Q"),
-                self._interned.setdefault(runs, runs),
-            )
+        known = Known(
+            function.oid,
+            function.name,
+            change,
+            bool(body is not None and body.flags & ScanFlag.DDL),
+            body.words if body is not None else array("Q"),
+            body.runs if body is not None else frozenset(),
         )
+        self.add_known(known)
+        return known
+
+    def add_known(self, known: Known) -> None:
+        """A function that was read before."""
+        at = node(PG_PROC, known.oid)
+        self.names[at] = known.name
+        self._add(at, known.change)
+        self.functions.append(known)
 
     def _of_foreign(self, function: Function) -> Change:
         """A function whose source is not SQL."""
@@ -396,4 +400,4 @@ def _of_body(body: Body) -> Change:
         reasons.add(PinReason.SQL_PREPARE)
     if body.flags & _RESETS:
         reasons.add(PinReason.UNREAD_CODE)
-    return Change(frozenset(body.touched), frozenset(reasons), body.flags & ScanFlag.MAKES_CODE)
+    return Change(frozenset(body.touched), frozenset(reasons), body.flags & ScanFlag.MAKES_CODE) or NO_CHANGE

@@ -21,12 +21,15 @@ from tidegate.session.catalogue import (
     Builtin,
     Function,
     Hidden,
+    Known,
     node,
 )
 from tidegate.session.names import NameSet
 from tidegate.session.settings import told
 
 Row = Sequence[bytes | None]
+Memory = dict[int, tuple[bytes, Known]]
+"""By oid: which transaction wrote a function, and what it comes to."""
 
 PAGE = 100
 """Functions in one answer."""
@@ -34,6 +37,8 @@ FUNCTIONS_A_SLICE = 20
 """Functions that are read between two pauses: a millisecond or so."""
 LONGEST = 131_072
 """Bytes of a function's source that are fetched; a longer one is taken to do anything."""
+MOST_KEPT = 20_000
+"""Functions of which is kept what a reading made of them, about a kilobyte each."""
 EDGES_A_ROW = 500
 STANDARD_BODIES = 14
 """The major version from which functions may have a parsed body (pg_proc.prosqlbody)."""
@@ -87,6 +92,7 @@ FINGERPRINT = _sql(
 )
 """One value that differs when anything changes of what is read below."""
 
+BUILTIN_COLUMNS = 3
 FIND_BUILTINS = _sql(
     f"SELECT oid,proname,prosrc FROM f:pg_proc WHERE pronamespace == 11 AND NOT oid >>= USER"
     f" AND proname == ANY('{{{','.join(BUILTINS)}}}'::name[])"
@@ -168,17 +174,27 @@ FIND_NAMES = _sql(
 )
 
 
-def find_functions(major: int, after: int, trees: str) -> bytes:
-    """A page of functions, by oid. `trees`: the pattern of trees that matter."""
+LIST_FUNCTIONS = _sql(
+    "SELECT f:string_agg(f:concat_ws(' ',e.oid,e.xmin),' ') FROM"
+    f" (SELECT p.oid,p.xmin::text,f:row_number() OVER () // {EDGES_A_ROW} part FROM f:pg_proc p"
+    " WHERE p.oid >>= USER AND p.pronamespace <> f:pg_my_temp_schema()"
+    " AND NOT f:pg_is_other_temp_schema(p.pronamespace)) e GROUP BY e.part"
+)
+"""Which functions there are, and which transactions wrote them: most are known from the last reading."""
+
+BEGINNING = b";".join((FINGERPRINT, FIND_BUILTINS, LIST_FUNCTIONS))
+"""These go together: a login waits for the answers."""
+
+
+def find_functions(major: int, oids: Iterable[int], trees: str) -> bytes:
+    """Some functions. `trees`: the pattern of trees that matter."""
     own = "p.prosqlbody::text," if major >= STANDARD_BODIES else ""
     tree = f"f:concat({own}p.proargdefaults::text)"
     return _sql(
         f"SELECT p.oid,{_bytes('p.proname')},l.lanname,"
         f"CASE WHEN f:octet_length(p.prosrc) >> {LONGEST} THEN NULL ELSE {_bytes('p.prosrc')} END,"
-        f"{_bytes('p.probin')},CASE WHEN {tree} ~ '{trees}' THEN {_bytes(tree)} END"
-        " FROM f:pg_proc p JOIN f:pg_language l ON l.oid == p.prolang"
-        f" WHERE p.oid >>= USER AND p.oid >> {after} AND p.pronamespace <> f:pg_my_temp_schema()"
-        f" AND NOT f:pg_is_other_temp_schema(p.pronamespace) ORDER BY p.oid USING OPERATOR(f:<) LIMIT {PAGE}"
+        f"{_bytes('p.probin')},CASE WHEN {tree} ~ '{trees}' THEN {_bytes(tree)} END,p.xmin::text"
+        f" FROM f:pg_proc p JOIN f:pg_language l ON l.oid == p.prolang WHERE p.oid == {_among(oids)}"
     )
 
 
@@ -218,30 +234,29 @@ class Reading:
     functions: int = 0
 
 
-def read(major: int, fingerprint: bytes | None) -> Generator[bytes | None, list[Row], Reading]:
+def read(
+    major: int, fingerprint: bytes | None, memory: Memory | None = None
+) -> Generator[bytes | None, list[Row], Reading]:
     """Yields SQL whose rows it wants sent, or None for a pause. `fingerprint`: of the last reading, or None.
 
-    ValueError if the answers are not of the shape that is expected.
+    `memory` holds what earlier readings have made of each function, and gets what this one does. ValueError if the
+    answers are not of the shape that is expected.
     """
-    rows = yield FINGERPRINT
-    state = _text(rows[0], 0)
-    if state == fingerprint:
-        return Reading(state, True)
-    rows = yield FIND_BUILTINS
-    builtins = {number: Builtin(number, _text(row, 1), _text(row, 2)) for row in rows for number in (_number(row, 0),)}
+    memory = {} if memory is None else memory
+    if fingerprint is not None:
+        rows = yield FINGERPRINT
+        if _text(rows[0], 0) == fingerprint:
+            return Reading(fingerprint, True)
+    first, *rows = yield BEGINNING
+    state = _text(first, 0)
+    builtins = {
+        _number(row, 0): Builtin(_number(row, 0), _text(row, 1), _text(row, 2))
+        for row in rows
+        if len(row) == BUILTIN_COLUMNS
+    }
     trees = _pattern(builtins.values())
     hidden = Hidden(builtins)
-    after = 0
-    while rows := (yield find_functions(major, after, trees)):
-        for count, row in enumerate(rows):
-            if count and count % FUNCTIONS_A_SLICE == 0:
-                yield None
-            after = _number(row, 0)
-            source = told(row[3])
-            hidden.add_function(
-                Function(after, told(row[1]) or b"", row[2] or b"", source, told(row[4]) or b"", told(row[5]) or b"")
-            )
-        yield None
+    yield from _read_functions(hidden, major, trees, memory, [row for row in rows if len(row) != BUILTIN_COLUMNS])
     for row in (yield find_uses(trees, [one for one in builtins if builtins[one].name != b"pg_settings"])):
         _add_use(hidden, row)
     if not hidden.suspicious:
@@ -256,6 +271,37 @@ def read(major: int, fingerprint: bytes | None) -> Generator[bytes | None, list[
     for _ in hidden.work():
         yield None
     return Reading(state, False, hidden.name_set(), len(hidden.functions))
+
+
+def _read_functions(
+    hidden: Hidden, major: int, trees: str, memory: Memory, listed: list[Row]
+) -> Generator[bytes | None, list[Row], None]:
+    """Read those that are new; what is known of the others goes over as it is."""
+    present: dict[int, bytes] = {}
+    for row in listed:
+        numbers = iter(_text(row, 0).split())
+        present.update((int(oid), xmin) for oid, xmin in zip(numbers, numbers, strict=True))
+        yield None
+    for oid in [oid for oid, (xmin, _) in memory.items() if present.get(oid) != xmin]:
+        del memory[oid]
+    for count, (_, known) in enumerate(memory.values()):
+        hidden.add_known(known)
+        if count % EDGES_A_ROW == EDGES_A_ROW - 1:
+            yield None
+    missing = [oid for oid in present if oid not in memory]
+    for start in range(0, len(missing), PAGE):
+        for count, row in enumerate((yield find_functions(major, missing[start : start + PAGE], trees))):
+            if count and count % FUNCTIONS_A_SLICE == 0:
+                yield None
+            known = hidden.add_function(
+                Function(
+                    _number(row, 0), told(row[1]) or b"", _text(row, 2), told(row[3]), told(row[4]) or b"",
+                    told(row[5]) or b"",
+                )
+            )  # fmt: skip
+            if len(memory) < MOST_KEPT:
+                memory[known.oid] = (_text(row, 6), known)
+        yield None
 
 
 def _add_use(hidden: Hidden, row: Row) -> None:

@@ -335,3 +335,36 @@ def test_function_call_by_oid(own: Side, side: Side) -> None:
 
     assert record(side, play) == record(own, play)
     nobody_else_sees(side)
+
+
+def test_maker_leaves_at_once(postgres: Postgres, database: str) -> None:
+    with Proxy(postgres, target={"max_connections": SERVERS, "catalogue_refresh": 0}) as proxy:
+        side = Side("proxied", proxy.host, proxy.port, USER, USER, USER, SERVERS)
+        with side.login() as user:
+            user.query("SELECT 1")
+            maker = side.login()
+            maker.send(m.query("SELECT pg_sleep(0.2);" + ENTER.format(name="orphan", how="")))
+            maker.reset()
+            time.sleep(3)  # two looks, a second apart
+            user.query("SELECT orphan('acme')")
+            for _ in range(5):
+                with all_servers_held(Side("proxied", proxy.host, proxy.port, USER, USER, USER, 2)) as others:
+                    assert [other.value(TENANT) in (None, "") for other in others] == [True, True]
+                    assert user.value(TENANT) == "acme"
+            user.query("DROP FUNCTION orphan(text)")
+
+
+def test_where_the_catalogue_can_not_be_read_anything_may_hide(postgres: Postgres) -> None:
+    postgres.add_role("shut_out")
+    postgres.sql("CREATE DATABASE shut_out")
+    postgres.sql("REVOKE SELECT ON pg_proc FROM PUBLIC", database="shut_out")
+    with Proxy(postgres, target={"max_connections": SERVERS}) as proxy:
+        side = Side("proxied", proxy.host, proxy.port, "shut_out", "shut_out", "shut_out", SERVERS)
+        with side.login() as client:
+            client.query("SELECT set_config('app.tenant', 'acme', false)")
+            assert client.value("SELECT 1") == "1"
+            assert proxy.stats()["pins"] == 1
+        with side.login() as client:
+            assert client.value(TENANT) in (None, "")
+        assert "cannot read what hides in database shut_out" in proxy.stderr()
+        assert "(dynamic_set): SELECT set_config" in proxy.stderr()
