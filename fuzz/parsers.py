@@ -16,10 +16,14 @@ from tidegate.auth.scram_errors import ScramFailure, ScramMalformed
 from tidegate.auth.scram_keys import ScramKeys
 from tidegate.errors import PgError
 from tidegate.proxy.opening import ServerLogin
-from tidegate.session.facts import Facts
+from tidegate.session.bodies import Body, read_body
+from tidegate.session.facts import Facts, ScanFlag
+from tidegate.session.names import Effect, NameSet
+from tidegate.session.pins import PinReason
 from tidegate.session.scanner import Scanner, scan_text
 from tidegate.wire.postgres import messages, options, startup
 
+NAMES = NameSet({b"enter": Effect(("app.tenant",))}, {b"@>@": Effect(flags=ScanFlag.MAKES_CODE)})
 KEYS = ScramKeys.from_password("secret", b"0123456789abcdef", 1)
 NONCE = b"A" * 24
 SQL_PARTS = (
@@ -29,6 +33,7 @@ SQL_PARTS = (
     "EXECUTE x(", "EXPLAIN ", "AS ", "DEALLOCATE ", "ALL", "PREPARE x AS ", "CREATE ", "TEMP ", "TABLE t", "RESET ",
     "ROLE ", "pg_temp.", "LISTEN x",
     "pg_advisory_lock(1)", "DECLARE c CURSOR WITH HOLD FOR ", "DO ", "TIME ZONE ", "INTERVAL '1' HOUR", "N'x'", "B'1'",
+    "enter(", "@>@", "THEN ", "BEGIN ", "LOOP ", "EXECUTE ", "<<a>> ", "CREATE FUNCTION f() AS ",
     "1e10", "$1", "::text", "\\", "'", '"', "é", "COPY t FROM STDIN", "BEGIN;", "COMMIT", "UPDATE pg_settings ",
 )  # fmt: skip
 
@@ -51,7 +56,18 @@ def try_sql(data: bytes) -> set[object]:
     pieces = scanner.facts()
     if described(whole) != described(pieces):
         raise Finding(f"{text!r} in pieces of {size}: {described(pieces)}, but {described(whole)} as a whole")
-    return {described(whole)[0], len(text).bit_length()}
+    named = scan_text(text, scs_on, trail, NAMES)
+    body = read_body(text)
+    if whole.flags & ~named.flags or not set(whole.touched) <= {*named.touched}:
+        raise Finding(f"{text!r} with names: {described(named)}, but {described(whole)} without")
+    if session < 2 and (not set(whole.touched) <= {*body.touched} or (whole.pin is not None and not says(body, whole))):
+        raise Finding(f"{text!r} as a body: {body.touched}, {body.reasons}, but {described(whole)} by itself")
+    return {described(whole)[0], len(text).bit_length(), bool(body.reasons)}
+
+
+def says(body: Body, facts: Facts) -> bool:
+    """Whether a body's reasons have the one that its text has by itself; CALL is left to the procedure's name."""
+    return facts.pin is PinReason.CALL or facts.pin in body.reasons
 
 
 def described(facts: Facts) -> tuple[object, ...]:

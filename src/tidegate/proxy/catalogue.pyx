@@ -23,7 +23,7 @@ from tidegate.errors import PgError, Sqlstate
 from tidegate.pool.slot import SlotState
 from tidegate.proxy.control import CatalogueChanged
 from tidegate.session.catalogue import everything_unknown
-from tidegate.session.catalogue_queries import read
+from tidegate.session.catalogue_queries import major_version, read
 from tidegate.wire.postgres import messages
 
 cdef bytes FLUSH = messages.FLUSH
@@ -42,12 +42,6 @@ cdef class Question(Injection):
         if self.catalogue.asked is server:
             self.catalogue.answered(server, self.rows, self.error)
         return 0
-
-
-cdef int major_of(Server server) except -1:
-    """The server's major version."""
-    digits = server.reported.values.get("server_version", b"").split(b".")[0].split(b" ")[0]
-    return int(digits) if digits.isdigit() else 0
 
 
 cdef inline bint is_free(Server server) noexcept:
@@ -125,7 +119,8 @@ cdef class Catalogue(Knowledge):
         if self.steps is None:
             self.due = False
             self.began_at = self.all.context.loop.now
-            self.steps = read(major_of(server), self.fingerprint, self.memory)
+            self.steps = read(
+                major_version(server.reported.values.get("server_version", b"")), self.fingerprint, self.memory)
             self.wanted = next(self.steps)
         question = Question()
         question.catalogue = self

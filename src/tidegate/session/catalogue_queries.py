@@ -10,6 +10,7 @@ proxy is ever busy with many at once.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Generator, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -114,6 +115,12 @@ _PAIRS = (
 )  # fmt: skip
 
 
+def major_version(spelled: bytes) -> int:
+    """Of server_version ('17.2', '18beta1', '15.4 (Debian ...)'); 0 if it says none."""
+    digits = re.match(rb"[0-9]+", spelled)
+    return int(digits[0]) if digits else 0
+
+
 def _among(oids: Iterable[int]) -> str:
     return f"ANY('{{{','.join(map(str, oids))}}}'::oid[])"
 
@@ -191,7 +198,7 @@ def find_functions(major: int, oids: Iterable[int], trees: str) -> bytes:
     own = "p.prosqlbody::text," if major >= STANDARD_BODIES else ""
     tree = f"f:concat({own}p.proargdefaults::text)"
     return _sql(
-        f"SELECT p.oid,{_bytes('p.proname')},l.lanname,"
+        f"SELECT p.oid,{_bytes('p.proname')},{_bytes('l.lanname')},"
         f"CASE WHEN f:octet_length(p.prosrc) >> {LONGEST} THEN NULL ELSE {_bytes('p.prosrc')} END,"
         f"{_bytes('p.probin')},CASE WHEN {tree} ~ '{trees}' THEN {_bytes(tree)} END,p.xmin::text"
         f" FROM f:pg_proc p JOIN f:pg_language l ON l.oid == p.prolang WHERE p.oid == {_among(oids)}"
@@ -295,7 +302,7 @@ def _read_functions(
                 yield None
             known = hidden.add_function(
                 Function(
-                    _number(row, 0), told(row[1]) or b"", _text(row, 2), told(row[3]), told(row[4]) or b"",
+                    _number(row, 0), told(row[1]) or b"", told(row[2]) or b"", told(row[3]), told(row[4]) or b"",
                     told(row[5]) or b"",
                 )
             )  # fmt: skip

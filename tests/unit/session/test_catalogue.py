@@ -24,6 +24,7 @@ from tidegate.session.catalogue import (
     everything_unknown,
     node,
 )
+from tidegate.session.catalogue_queries import major_version
 from tidegate.session.names import NameSet
 from tidegate.session.pins import PinReason
 from tidegate.session.stateless import is_stateless
@@ -303,3 +304,11 @@ def test_closure_is_what_a_plain_search_finds(calls: list[tuple[int, int]], sour
     while more := {a for a, b in calls if b in reached} - reached:
         reached |= more
     assert {number for number in range(13) if touched(names, f"f{number}") is not None} == reached
+
+
+@pytest.mark.parametrize(
+    ("spelled", "major"),
+    [(b"17.2", 17), (b"18beta1", 18), (b"16devel", 16), (b"15.4 (Debian 15.4-1)", 15), (b"", 0), (b"?", 0)],
+)
+def test_major_version(spelled: bytes, major: int) -> None:
+    assert major_version(spelled) == major
