@@ -22,6 +22,7 @@ cdef class Catalogue(Knowledge):
     cdef list detained  # servers that are lent when it is known
     cdef list waiting  # clients
 
+    cdef int check(self, double now, double period, Server idle) except -1
     cdef bint is_overdue(self, double now, double period) noexcept
     cdef bint wants(self) noexcept
     cdef bint offer(self, Server server) except -1

@@ -50,6 +50,12 @@ cdef inline bint is_free(Server server) noexcept:
             and not server.queue.open_batch and not server.tainted and not server.tunnel)
 
 
+cdef inline bint is_idle(Server server) noexcept:
+    """In the pool; who borrows it meanwhile has his statement queued behind a question."""
+    return (server.borrower is None and (<Slot>server.slot).state == IDLE_STATE and is_free(server)
+            and not server.dedicated)
+
+
 cdef class Catalogue(Knowledge):
     """One database. A reading goes through `due`, `steps` and `wanted` or `asked` in turn."""
 
@@ -90,15 +96,16 @@ cdef class Catalogue(Knowledge):
             self.offer(client.server)
         return 0
 
-    def check(self, double now, double period):
-        """Called every second: is it time to read again?"""
+    cdef int check(self, double now, double period, Server idle) except -1:
+        """Called every second while the database has servers: is it time to read again? `idle`: one of them, or None."""
         if self.soon and not self.due and self.steps is None:
             self.soon -= 1
             self.due = True
         if self.is_overdue(now, period):
             self.due = True
         if self.wants():
-            self.find_server()
+            return self.find_server() if idle is None else self.ask(idle)
+        return 0
 
     cdef bint is_overdue(self, double now, double period) noexcept:
         if self.failures >= FAILURES and (period == 0 or period > RETRY):
@@ -175,8 +182,7 @@ cdef class Catalogue(Knowledge):
             if client.server is not None and is_free(client.server):
                 return self.ask(client.server)
         for server in self.all.target.servers:
-            if (server.borrower is None and (<Slot>server.slot).state == IDLE_STATE and is_free(server)
-                    and not server.dedicated and server.slot.pool.key[0] == self.database):
+            if is_idle(server) and server.slot.pool.key[0] == self.database:
                 return self.ask(server)
         return 0
 
@@ -294,9 +300,17 @@ cdef class Catalogues:
     def check(self, double now):
         """Called every second."""
         cdef Catalogue one
+        cdef Server server
         cdef double period = self.target.config.catalogue_refresh
         cdef bint wanting = False
-        for one in list(self.known.values()):
-            one.check(now, period)
-            wanting = wanting or one.wants()
+        cdef dict idle = {}
+        for server in self.target.servers:
+            database = server.slot.pool.key[0]
+            if is_idle(server) or database not in idle:
+                idle[database] = server if is_idle(server) else None
+        for database, server in idle.items():
+            one = self.known.get(database)
+            if one is not None:
+                one.check(now, period, server)
+                wanting = wanting or one.wants()
         self.wanting = wanting
