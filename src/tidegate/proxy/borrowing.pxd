@@ -22,6 +22,7 @@ cdef class Borrowing(Pinning):
     cdef int make_wary(self, Facts facts) except -1
     cdef int doubt(self, const char* text, Py_ssize_t size) except -1
     cdef bint judge(self) except -1
+    cdef int judge_texts(self) except -1
     cdef int resume_release(self) except -1
     cdef int touch(self, Facts facts) except -1
     cdef int probe(self) except -1

@@ -36,11 +36,12 @@ cdef bytes IDLE = ready_for_query(b'I')
 cdef enum:
     HEARD = 50  # statements of a transaction that an audit names
     SHOWN = 200  # bytes of each
-    DOUBTS_KEPT = 64  # texts
+    DOUBTS_KEPT = 64  # texts that differ
     DOUBT_SIZE = 16384  # bytes of one
 
 UNKNOWN = make_facts(1, SINGLE | PINS)
 UNKNOWN.pin = PinReason.UNREAD_CODE
+
 
 cdef class Borrowing(Pinning):
     cdef bint need_server(self) except -1:
@@ -185,31 +186,42 @@ cdef class Borrowing(Pinning):
         """Judge this text once more before the server is given back: others have changed what its names may mean."""
         if self.pin is not None:
             return 0
-        if size > DOUBT_SIZE or (self.doubts is not None and len(self.doubts) >= DOUBTS_KEPT):
-            return self.touch(UNKNOWN)
         if self.doubts is None:
             self.doubts = []
-        self.doubts.append(text[:size])
+        if size > DOUBT_SIZE:
+            return self.touch(UNKNOWN)
+        if text[:size] not in self.doubts:
+            if len(self.doubts) == DOUBTS_KEPT:
+                return self.touch(UNKNOWN)
+            self.doubts.append(text[:size])
         if self.touched is None:
             self.touched = set()
         return 0
 
     cdef bint judge(self) except -1:
         """Whether all that ran has been judged by the names that hold now; if not, `resume_release` comes."""
-        cdef bytes text
         if self.catalogue.changing:
             self.catalogue.wait(self)
             return False
+        self.judge_texts()
+        return True
+
+    cdef int judge_texts(self) except -1:
+        """Judge what ran while the catalogue changed by what is known of it now."""
+        cdef bytes text
         doubts, self.doubts = self.doubts, None
         for text in doubts:
             self.touch(scan(text, len(text), self.scs_on, self.trail, self.catalogue.names))
-        return True
+        return 0
 
     cdef int resume_release(self) except -1:
-        """The catalogue is known again."""
-        if self.server is not None and self.phase == RUNNING:
-            self.maybe_release()
-        return 0
+        """The catalogue is known as it was when this client's last transaction ended, or later."""
+        cdef Server server = self.server
+        if server is None or self.phase != RUNNING or server.status != b'I' or server.queue.count:
+            return 0  # it has gone on, and waits again at its next end
+        if self.doubts is not None:
+            self.judge_texts()
+        return self.maybe_release()
 
     cdef int touch(self, Facts facts) except -1:
         """A statement in whatever surroundings: what it may have changed is asked for when the transaction ends."""

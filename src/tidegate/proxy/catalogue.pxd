@@ -20,7 +20,7 @@ cdef class Catalogue(Knowledge):
     cdef bytes wanted  # a question that waits for a server
     cdef Server asked  # which answers one
     cdef list detained  # servers that are lent when it is known
-    cdef list waiting  # clients
+    cdef dict waiting  # client -> seconds, loop clock: when its last transaction ended
 
     cdef int check(self, double now, double period, Server idle) except -1
     cdef bint is_overdue(self, double now, double period) noexcept

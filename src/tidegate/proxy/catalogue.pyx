@@ -63,7 +63,7 @@ cdef class Catalogue(Knowledge):
         self.all = all
         self.database = database
         self.detained = []
-        self.waiting = []
+        self.waiting = {}
         self.memory = {}
         self.due = True
 
@@ -79,10 +79,8 @@ cdef class Catalogue(Knowledge):
 
     def told(self):
         """Another worker has seen a change, or this one."""
-        self.due = True
+        self.due = self.changing = self.all.wanting = True
         if self.known:
-            self.changing = True
-            self.all.wanting = True
             self.all.context.loop.call_later(0, self.find)
 
     cdef int doubted(self) except -1:
@@ -90,8 +88,7 @@ cdef class Catalogue(Knowledge):
         return 0
 
     cdef int wait(self, Borrower client) except -1:
-        if client not in self.waiting:
-            self.waiting.append(client)
+        self.waiting[client] = self.all.context.loop.now
         if is_free(client.server):
             self.offer(client.server)
         return 0
@@ -219,20 +216,23 @@ cdef class Catalogue(Knowledge):
         return 0
 
     def settle(self):
-        """Let go of those who wait, unless something has changed meanwhile."""
+        """A reading is done: let go of those who waited for it.
+
+        If something has changed meanwhile, others wait for the next one; so changes without end keep nobody for ever.
+        """
         cdef Server server
-        if self.steps is not None or not self.known:
-            return
-        if self.due:
-            return self.find()
-        self.changing = False
+        cdef bint again = self.due or self.steps is not None
+        self.changing = self.changing and again
         detained, self.detained = self.detained, []
         for server in detained:
             if server.phase == READY:
                 self.all.target.resume(server)
-        waiting, self.waiting = self.waiting, []
-        for client in waiting:
-            (<Borrowing>client).resume_release()
+        for client, since in list(self.waiting.items()):
+            if not again or since < self.checked_at:
+                del self.waiting[client]
+                (<Borrowing>client).resume_release()
+        if again:
+            self.find()
         self.all.context.to_servers.flush()
         self.all.context.to_clients.flush()
 

@@ -138,7 +138,7 @@ cdef class Simple(Borrowing):
             server.queue.push(QUERY, action, None)
         if defaults:
             self.restore(defaults)
-        if alone and single and facts.touched and not facts.flags & RESET_ALL:
+        if alone and single and facts.touched and not facts.flags & RESET_ALL and not self.wary:
             return inject_probe(self, facts.touched, facts.replayable, text if facts.replayable else None)
         return self.touch(facts)
 

@@ -288,15 +288,47 @@ def test_function_that_another_client_makes(side: Side) -> None:
 
 
 def test_trigger_that_another_client_makes(side: Side) -> None:
-    with side.login() as maker, side.login() as user:
-        maker.query("CREATE TABLE plain (tenant text)")
-        user.query("INSERT INTO plain VALUES ('no')")
-        maker.query("CREATE TRIGGER t BEFORE INSERT ON plain FOR EACH ROW EXECUTE FUNCTION enter_row()")
-        user.query("INSERT INTO plain VALUES ('acme')")
-        for _ in range(5):
-            assert user.value(TENANT) == "acme"
-        nobody_else_sees(side)
-        maker.query("DROP TABLE plain")
+    """At once: the maker's ReadyForQuery is what the user acts on."""
+    for _ in range(10):
+        with side.login() as maker, side.login() as user:
+            maker.query("CREATE TABLE plain (tenant text)")
+            user.query("INSERT INTO plain VALUES ('no')")
+            maker.query("CREATE TRIGGER t BEFORE INSERT ON plain FOR EACH ROW EXECUTE FUNCTION enter_row()")
+            user.query("INSERT INTO plain VALUES ('acme')")
+            for _ in range(5):
+                assert user.value(TENANT) == "acme"
+            nobody_else_sees(side)
+            maker.query("DROP TABLE plain")
+
+
+def test_changes_without_end_keep_nobody(side: Side, pooled: Proxy) -> None:
+    """Functions are made one after the other; others go on, and are not pinned for it."""
+    stop = threading.Event()
+    waits: list[float] = []
+
+    def work() -> None:
+        with side.login() as client:
+            while not stop.is_set():
+                began = time.monotonic()
+                client.query("BEGIN")
+                client.query("SELECT 1")
+                client.query("COMMIT")
+                waits.append(time.monotonic() - began)
+
+    pins = pooled.stats()["pins"]
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(2 * SERVERS)]
+    for thread in threads:
+        thread.start()
+    with side.login() as maker:
+        for number in range(100):
+            maker.query(ENTER.format(name=f"storm{number}", how=""))
+        stop.set()
+        for thread in threads:
+            thread.join(30)
+        maker.query(";".join(f"DROP FUNCTION storm{number}(text)" for number in range(100)))
+    assert len(waits) > 100
+    assert max(waits) < 5
+    assert pooled.stats()["pins"] == pins
 
 
 def test_function_made_past_the_proxy_is_known_in_time(own: Side, side: Side) -> None:
