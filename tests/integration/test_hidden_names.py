@@ -16,6 +16,7 @@ from tidegate.session.scanner import scan_text
 
 TENANT = ("app.tenant",)
 DYNAMIC = PinReason.DYNAMIC_SET
+UNREAD = PinReason.UNREAD_CODE
 FUNCTION_COLUMNS = 7
 
 ENTER = """CREATE FUNCTION enter(tenant text) RETURNS text LANGUAGE plpgsql AS $$
@@ -41,7 +42,7 @@ CASES: dict[str, tuple[str, str, tuple[str, ...], PinReason | None]] = {
     "computed name": ("CREATE FUNCTION f(n text) RETURNS text LANGUAGE sql AS 'SELECT set_config(n, ''x'', false)'",
                       "SELECT f('a')", (), DYNAMIC),
     "execute": ("CREATE FUNCTION f(n text) RETURNS void LANGUAGE plpgsql AS 'BEGIN EXECUTE n; END'",
-                "SELECT f('a')", (), DYNAMIC),
+                "SELECT f('a')", (), UNREAD),
     "lock": ("CREATE FUNCTION f() RETURNS void LANGUAGE sql AS 'SELECT pg_advisory_lock(1)'",
              "SELECT f()", (), PinReason.ADVISORY_LOCK),
     "transaction's lock": ("CREATE FUNCTION f() RETURNS void LANGUAGE sql AS 'SELECT pg_advisory_xact_lock(1)'",
@@ -95,7 +96,7 @@ CASES: dict[str, tuple[str, str, tuple[str, ...], PinReason | None]] = {
              "INSERT INTO t VALUES ('a')", TENANT, None),
     "rule on pg_settings": ("CREATE TABLE t (a text); CREATE RULE r AS ON INSERT TO t DO ALSO"
                             " UPDATE pg_settings SET setting = new.a WHERE name = 'x'",
-                            "INSERT INTO t VALUES ('a')", (), DYNAMIC),
+                            "INSERT INTO t VALUES ('a')", (), UNREAD),
     "default": (ENTER + "CREATE TABLE t (a int, b text DEFAULT enter('a'))", "INSERT INTO t VALUES (1)", TENANT, None),
     "default without a function": ("CREATE TABLE t (a int, b text DEFAULT set_config('app.tenant', 'a', false))",
                                    "INSERT INTO t VALUES (1)", TENANT, None),
@@ -143,10 +144,10 @@ CASES: dict[str, tuple[str, str, tuple[str, ...], PinReason | None]] = {
     "not ASCII": ("CREATE FUNCTION \"fußweg\"() RETURNS void LANGUAGE plpgsql AS 'BEGIN SET app.tenant = 1; END'",
                   "SELECT FUßWEG()", TENANT, None),
     "view named in a string": (ENTER + "CREATE VIEW v AS SELECT enter('a')",
-                               "SELECT table_to_xml('v', true, true, '')", (), DYNAMIC),
+                               "SELECT table_to_xml('v', true, true, '')", (), UNREAD),
     "extension of C": ("CREATE EXTENSION citext; CREATE TABLE t (a citext)",
                        "SELECT a::citext FROM t ORDER BY 1", (), None),
-    "C that runs text": ("CREATE EXTENSION tablefunc", "SELECT * FROM crosstab('SELECT f()')", (), DYNAMIC),
+    "C that runs text": ("CREATE EXTENSION tablefunc", "SELECT * FROM crosstab('SELECT f()')", (), UNREAD),
     "reads its own settings": (
         "CREATE FUNCTION f() RETURNS text LANGUAGE sql AS 'SELECT current_setting(''app.tenant'')'",
         "SELECT f()", (), None),

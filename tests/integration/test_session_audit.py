@@ -35,15 +35,14 @@ def test_hidden_state_is_found(
     postgres: Postgres, wire_role: str, direct: Side, body: str, ask: str, named: str, prepared: bool
 ) -> None:
     """Its owner keeps it, too: what was found is carried, or pins."""
+    with direct.login() as other:
+        other.query("DROP FUNCTION IF EXISTS audit_hide()")
     with Proxy(postgres, proxy={"session_audit": 1.0}, target={"max_connections": 2}) as proxy:
         side = proxied_side(proxy, 2)
         with side.login() as owner, direct.login() as other:
             untouched = owner.value(ask)
             # Made only now, and directly, so that the proxy has never heard of it.
-            other.query(
-                f"CREATE OR REPLACE FUNCTION audit_hide() RETURNS int LANGUAGE plpgsql AS $$BEGIN {body};"
-                f" RETURN 1; END$$"
-            )
+            other.query(f"CREATE FUNCTION audit_hide() RETURNS int LANGUAGE plpgsql AS $$BEGIN {body}; RETURN 1; END$$")
             if prepared:
                 assert not errors(owner.ask(m.batch("SELECT audit_hide()")))
             else:

@@ -28,6 +28,7 @@ from tidegate.wire.postgres.integers cimport get32
 from tidegate.wire.postgres.messages cimport error_response, ready_for_query
 from tidegate.wire.postgres.replies cimport FORWARD, LOCAL
 from tidegate.errors import CloseReason, PgError, Sqlstate, UntoldError
+from tidegate.session.candidates import custom_names
 from tidegate.session.pins import PinReason
 from tidegate.session.settings import set_config_told
 
@@ -169,7 +170,10 @@ cdef class Borrowing(Pinning):
             self.may_leave(PinReason.UNREAD_CODE, text[:min(size, SHOWN)])  # it may use what this transaction has made
         elif self.catalogue.changing:
             self.doubt(text, size)
-        return self.make_wary(facts)
+        self.make_wary(facts)
+        if facts.flags & MAKES_CODE:
+            self.touched.update(custom_names(text[:size]))  # of this nothing may be left to be read
+        return 0
 
     cdef int make_wary(self, Facts facts) except -1:
         """Such a statement runs: does the catalogue say something else behind it?"""

@@ -11,6 +11,7 @@ it is free. Of some reasons nothing can be seen from outside (`PinReason.provabl
 
 from tidegate.proxy.client cimport Client
 from tidegate.proxy.server cimport Injection, Server
+from tidegate.session.candidates import custom_names
 from tidegate.session.leftovers import KINDS, LEFTOVERS_SQL, left_behind
 from tidegate.session.pins import PinReason
 
@@ -56,6 +57,7 @@ cdef class Pinning(Client):
             self.anything = self.reset_touched = True
             if self.touched is None:
                 self.touched = set()
+            self.touched.update(custom_names(text))
         return 0
 
     cdef bint may_be_gone(self) except -1:

@@ -19,6 +19,7 @@ from tidegate.wire.postgres.integers cimport get32
 from tidegate.wire.postgres.messages cimport HEADER, LARGEST, ready_for_query
 from tidegate.wire.postgres.replies cimport COPY_END, FORWARD, QUERY, SYNC
 from tidegate.errors import CloseReason, PgError, Sqlstate
+from tidegate.session.candidates import custom_names
 from tidegate.session.pins import PinReason
 
 cdef bytes IDLE = ready_for_query(b'I')
@@ -171,6 +172,8 @@ cdef class Relay(SqlPrepared):
             return STOP
         if available < HEADER + 4 or get32(message + HEADER) not in LARGE_OBJECTS:
             self.may_leave(PinReason.CALL, b"(a function call by OID)")
+            if self.anything:
+                self.touched.update(custom_names(message[:available]))
             self.disturbed = True
         self.server.send(message, available)
         return self.server.queue.push(QUERY, FORWARD, None)

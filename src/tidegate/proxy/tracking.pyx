@@ -18,6 +18,10 @@ from tidegate.session.pins import PinReason
 from tidegate.session.settings import IDENTITY, TEMP_SCHEMA, full_probe_sql, probe_sql, quick_probe_sql, told
 
 
+cdef enum:
+    MOST = 1000  # settings that functions of one database touch, to be asked for together
+
+
 cdef class Replay(Injection):
     cdef int finished(self, Server server) except -1:
         cdef Relay client = self.client
@@ -54,8 +58,14 @@ cdef class Probe(Injection):
         return client.server.inject(sql, self)
 
     cdef int ask_for_all(self, Relay client, set names) except -1:
-        """Ask for these, for what the session and its server are known to have, and for what pg_settings shows."""
-        self.names = sorted(names.union(IDENTITY, client.settings.values, client.server.applied.values))
+        """Ask for these, for what the session and its server are known to have, and for what pg_settings shows.
+
+        And for the custom settings of this database's functions.
+        """
+        names = names.union(IDENTITY, client.settings.values, client.server.applied.values)
+        if client.catalogue.names is not None and len(client.catalogue.names.settings) <= MOST:
+            names |= client.catalogue.names.settings
+        self.names = sorted(names)
         return self.ask(client, full_probe_sql(self.names))
 
     cdef int finished(self, Server server) except -1:

@@ -9,7 +9,7 @@ that is called is known by its name, as a function is. All reasons are kept, not
 
 from array import array
 
-from tidegate.session.facts cimport Facts
+from tidegate.session.facts cimport PREPARES, Facts
 from tidegate.session.findings cimport Findings
 from tidegate.session.keywords cimport K_CALL, K_NONE
 from tidegate.session.lexis cimport T_CHAR, T_QUOTED, T_WORD, TRAIL_NONE
@@ -46,6 +46,10 @@ cdef class Reasons(Findings):
             self.reasons.add(reason)
         return Findings.pin(self, reason)
 
+    cdef int place(self, int kind, bytes name, Py_ssize_t start, Py_ssize_t end, Py_ssize_t stop) except -1:
+        """What a function prepares has its own name at the server."""
+        return self.pin(PinReason.SQL_PREPARE) if kind == PREPARES else 0
+
 
 cdef class BodyScanner(Scanner):
     def __init__(self, bint standard_conforming_strings=True):
@@ -72,7 +76,7 @@ cdef class BodyScanner(Scanner):
                     self.found.pin(PinReason.UNREAD_CODE)
         Scanner.token(self, kind)
         if (opens or (angle and self.angle)) and self.started:
-            self.end_statement()
+            self.end_statement(self.offset())
         self.angle = angle
         return 0
 

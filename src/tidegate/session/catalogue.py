@@ -92,7 +92,6 @@ EVERY_STATEMENT = 0
 CHANGE_OF_CATALOGUE = 1
 """A node: what reaches it is reached by DDL."""
 
-_SEVEREST = (PinReason.LOAD, PinReason.SETSEED, PinReason.SESSION_FUNCTION, PinReason.DYNAMIC_SET, PinReason.UNREAD_CODE)
 _NOT_READ = frozenset((PinReason.DO_BLOCK, PinReason.CALL, PinReason.UNICODE_IDENTIFIER, PinReason.OVERSIZED_STATEMENT))
 _DEALLOCATES = ScanFlag.DEALLOCATE_ONE | ScanFlag.DEALLOCATE_ALL
 _RESETS = ScanFlag.RESET_ALL | ScanFlag.DISCARD_ALL
@@ -124,7 +123,7 @@ class Change:
         reasons = set(self.reasons)
         if len(self.touched) > MOST_SETTINGS:
             reasons.add(PinReason.UNREAD_CODE)
-        pin = next((one for one in _SEVEREST if one in reasons), min(reasons, default=None))
+        pin = max(sorted(reasons), key=lambda reason: reason.weight, default=None)
         touched = sorted(self.touched) if len(self.touched) <= MOST_SETTINGS else ()
         return Effect(tuple(touched), pin, self.flags & ScanFlag.MAKES_CODE)
 

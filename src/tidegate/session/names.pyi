@@ -28,6 +28,9 @@ class NameSet:
     @property
     def foreign(self) -> Effect | None: ...
     @property
+    def settings(self) -> frozenset[str]:
+        """All that any of them touches."""
+    @property
     def empty(self) -> bool: ...
     def __init__(
         self,

@@ -63,6 +63,11 @@ cdef class NameSet:
             self.effects.append(<Effect?>effect)
             self.add(hash_name(name, len(name)), <int>len(self.effects))
         self.count = len(self.effects)
+        touched = set()
+        for effect in [*self.effects, *(symbols or {}).values(), always, on_ddl, foreign]:
+            if effect is not None:
+                touched.update((<Effect>effect).touched)
+        self.settings = frozenset(touched)
         self.empty = not (self.count or self.symbols or always or on_ddl or foreign)
 
     def __dealloc__(self):

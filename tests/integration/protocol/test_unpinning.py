@@ -174,6 +174,23 @@ def test_blocks(same_as_direct: Compare) -> None:
     same_as_direct(settings_from_blocks, work_mem="6MB", options="-c lock_timeout=60s")
 
 
+NAMED = "DO $$BEGIN PERFORM set_config('app.Named', 'mine', false); EXECUTE 'SET app.other = 5'; END$$"
+
+
+def test_custom_settings_that_a_block_names_follow_their_session(side: Side) -> None:
+    ask = "SELECT current_setting('app.named', true) || current_setting('app.other', true)"
+    with side.login() as owner, contextlib.ExitStack() as stack:
+        owner.query(NAMED)
+        strangers = [stack.enter_context(side.login()) for _ in range(side.servers)]
+        for number in range(side.servers):
+            for stranger in strangers[:number]:
+                stranger.query("BEGIN")
+                assert not stranger.value(ask)
+            assert owner.value(ask) == "mine5"
+            for stranger in strangers[:number]:
+                stranger.query("COMMIT")
+
+
 SECRET = "DO $$BEGIN PERFORM set_config('app.' || 'secret', 'mine', false); END$$"
 
 

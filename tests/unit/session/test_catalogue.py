@@ -32,6 +32,7 @@ from tidegate.session.stateless import is_stateless
 BUILTINS = {2078: Builtin(2078, b"set_config", b"set_config_by_name"), 1599: Builtin(1599, b"setseed", b"setseed")}
 FIRST = 16384
 DYNAMIC = PinReason.DYNAMIC_SET
+UNREAD = PinReason.UNREAD_CODE
 
 
 def function(number: int, source: str, name: str = "", language: str = "plpgsql") -> Function:
@@ -69,8 +70,8 @@ def touched(names: NameSet | None, name: str) -> tuple[str, ...] | None:
         ("BEGIN INSERT INTO t VALUES (1) ON CONFLICT (a) DO UPDATE SET b = 2; END", (), ()),
         ("DECLARE a text := set_config('app.a', 'x', false); BEGIN END", ("app.a",), ()),
         ("BEGIN a := set_config(b, 'x', false); END", (), (DYNAMIC,)),
-        ("BEGIN EXECUTE 'SET app.a = 1'; END", (), (DYNAMIC,)),
-        ("BEGIN RETURN QUERY EXECUTE a; END", (), (DYNAMIC,)),
+        ("BEGIN EXECUTE 'SET app.a = 1'; END", (), (UNREAD,)),
+        ("BEGIN RETURN QUERY EXECUTE a; END", (), (UNREAD,)),
         ("BEGIN CALL p(); END", (), ()),
         ("BEGIN DO $$ BEGIN END $$; END", (), (PinReason.DO_BLOCK,)),
         ("BEGIN LISTEN a; LOAD 'b'; END", (), (PinReason.LISTEN, PinReason.LOAD)),
@@ -129,7 +130,7 @@ def test_change_flows_along_edges_and_through_texts_in_turn() -> None:
     assert names is not None
     effect = names.get(b"table_to_xml")
     assert effect is not None
-    assert effect.pin is DYNAMIC
+    assert effect.pin is UNREAD
 
 
 def test_unread_languages() -> None:
@@ -144,12 +145,12 @@ def test_unread_languages() -> None:
     assert names is not None
     found = {name: names.get(name) for name in (b"f1", b"f2", b"f3", b"f4", b"f5", b"f6")}
     assert {name: effect and effect.pin for name, effect in found.items()} == {
-        b"f1": DYNAMIC,
-        b"f2": DYNAMIC,
+        b"f1": UNREAD,
+        b"f2": UNREAD,
         b"f3": None,
         b"f4": PinReason.SETSEED,
         b"f5": None,
-        b"f6": DYNAMIC,
+        b"f6": UNREAD,
     }
 
 
@@ -260,7 +261,7 @@ def test_too_many_settings_are_unknown_ones() -> None:
     assert names is not None
     effect = names.get(b"f1")
     assert effect is not None
-    assert (effect.touched, effect.pin) == ((), DYNAMIC)
+    assert (effect.touched, effect.pin) == ((), UNREAD)
 
 
 def test_names_that_are_not_ascii() -> None:
@@ -274,7 +275,7 @@ def test_names_that_are_not_ascii() -> None:
 def test_everything_unknown() -> None:
     always = everything_unknown().always
     assert always is not None
-    assert always.pin is DYNAMIC
+    assert always.pin is UNREAD
 
 
 @pytest.mark.parametrize(

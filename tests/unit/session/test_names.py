@@ -13,7 +13,7 @@ from tidegate.session.scanner import Scanner, scan_text
 
 TENANT = Effect(("app.tenant",))
 LOCK = Effect(pin=PinReason.ADVISORY_LOCK)
-UNKNOWN = Effect(pin=PinReason.DYNAMIC_SET)
+UNKNOWN = Effect(pin=PinReason.UNREAD_CODE)
 MAKER = Effect(flags=ScanFlag.MAKES_CODE)
 
 words = st.binary(min_size=1, max_size=63).map(lambda word: bytes(c & 0x7F for c in word))
@@ -65,8 +65,8 @@ NAMES = NameSet(
         (b"SELECT entered, enters(1), centre", (), None),
         (b"INSERT INTO public.enter VALUES (1)", ("app.tenant",), None),
         (b"SELECT lock_it(), enter(1)", ("app.tenant",), PinReason.ADVISORY_LOCK),
-        (b"SELECT " + b"x" * 63, (), PinReason.DYNAMIC_SET),
-        (b"SELECT " + b"X" * 80, (), PinReason.DYNAMIC_SET),
+        (b"SELECT " + b"x" * 63, (), PinReason.UNREAD_CODE),
+        (b"SELECT " + b"X" * 80, (), PinReason.UNREAD_CODE),
         (b"SELECT " + b"x" * 62, (), None),
         (b"SELECT a @>@ b", ("app.tenant",), None),
         (b"SELECT a @>@- b", ("app.tenant",), None),
@@ -74,7 +74,7 @@ NAMES = NameSet(
         (b"SELECT a @> @b", ("app.tenant",), None),  # taken for one: over-careful
         (b"SELECT a @> b, c @@ d", (), None),
         (b"SELECT 1; SELECT a @>@", ("app.tenant",), None),
-        (b"SELECT make(); SELECT 1", (), PinReason.DYNAMIC_SET),
+        (b"SELECT make(); SELECT 1", (), PinReason.UNREAD_CODE),
         (b"SELECT make()", (), None),
         (b"SELECT make(); COMMIT", (), None),
         (b"SELECT setseed(1), enter(1)", ("app.tenant",), PinReason.SETSEED),
@@ -83,7 +83,7 @@ NAMES = NameSet(
 def test_what_a_hit_adds_to_the_facts(text: bytes, touched: tuple[str, ...], pin: PinReason | None) -> None:
     facts = scan_text(text, names=NAMES)
     assert (facts.touched, facts.pin) == (touched, pin)
-    assert bool(facts.flags & ScanFlag.TOUCHES) == bool(touched or pin is PinReason.DYNAMIC_SET)
+    assert bool(facts.flags & ScanFlag.TOUCHES) == bool(touched)
     assert bool(facts.flags & ScanFlag.PINS) == (pin is not None)
 
 

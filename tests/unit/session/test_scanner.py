@@ -95,9 +95,10 @@ def test_plain_texts_share_one_instance() -> None:
     assert scan_text(b"BEGIN") is not plain
 
 
-def test_first_pin_wins() -> None:
-    facts = scan_text(b"LISTEN a; DO ''; SELECT setseed(1)")
-    assert facts.pin is PinReason.LISTEN
+def test_the_reason_that_can_be_proved_least_wins() -> None:
+    assert scan_text(b"LISTEN a; DO ''; SELECT setseed(1); LOAD 'a'").pin is PinReason.SETSEED
+    assert scan_text(b"LISTEN a; DO ''; CALL b()").pin is PinReason.DO_BLOCK
+    assert scan_text(b"LISTEN a; CREATE TEMP TABLE b ()").pin is PinReason.LISTEN
 
 
 def test_only_the_first_deallocate_is_named() -> None:
