@@ -13,6 +13,7 @@ from enum import StrEnum
 class Sqlstate(StrEnum):
     """SQLSTATE codes that Tidegate raises (PostgreSQL documentation, appendix A)."""
 
+    NOTIFICATIONS_MISSED = "01T01"  # the proxy's own, in the class of warnings
     CONNECTION_EXCEPTION = "08000"
     CONNECTION_FAILURE = "08006"
     PROTOCOL_VIOLATION = "08P01"

@@ -98,7 +98,11 @@ SESSION_STATES: dict[str, Reach] = {
     "pipelining": said(m.batch("SELECT pg_sleep(0.05), repeat('x', 100000)") * 30, until="D"),
     "pipelining transactions": said((m.query("BEGIN") + INSERT + m.query("ROLLBACK")) * 50, until="Z"),
     "pinned": said(m.query("CREATE TEMP TABLE faults_pinned (a int)")),
-    "pinned in a transaction": said(m.query("LISTEN faults_channel"), m.query("BEGIN"), INSERT),
+    "pinned in a transaction": said(m.query("SELECT pg_advisory_lock(4712)"), m.query("BEGIN"), INSERT),
+    "listening": said(m.query("LISTEN faults_channel")),
+    "listening in a transaction": said(m.query("LISTEN faults_channel"), m.query("BEGIN"), INSERT),
+    "about to listen": said(m.query("BEGIN"), m.query("LISTEN faults_channel"), INSERT),
+    "handing a channel over": said(m.query("LISTEN faults_channel"), until="-"),
 }
 
 WAITING: Reach = said(INSERT, until="-")

@@ -66,11 +66,11 @@ def test_pins_by_reason(watched: Proxy) -> None:
     clients = [side.login() for _ in range(3)]
     for client in clients[:2]:
         client.query("CREATE TEMP TABLE figures (a int)")
-    clients[2].query("LISTEN figures")
+    clients[2].query("SELECT setseed(0.5)")
     clients[2].query("CREATE TEMP TABLE figures (a int)")  # it is pinned already
     dedicated = side.login(options="-c log_connections=on")
-    numbers = {"pins": 4, "pins_temp_object": 2, "pins_listen": 1, "pins_startup_option": 1}
-    now = {"clients_pinned": 4, "clients_pinned_temp_object": 2, "clients_pinned_listen": 1}
+    numbers = {"pins": 4, "pins_temp_object": 2, "pins_setseed": 1, "pins_startup_option": 1}
+    now = {"clients_pinned": 4, "clients_pinned_temp_object": 2, "clients_pinned_setseed": 1}
     stats = expect(watched, **numbers, **now, clients_pinned_startup_option=1, clients=4)
     assert sum(pool["servers"] for pool in stats["pools"]) == stats["servers_held"]
     assert [pool["dedicated"] for pool in stats["pools"]].count(True) == 1

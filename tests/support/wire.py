@@ -15,7 +15,7 @@ import socket
 import struct
 import time
 import weakref
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -60,6 +60,18 @@ def error_fields(reply: Message) -> dict[str, str]:
 
 def errors(replies: list[Message]) -> list[dict[str, str]]:
     return [error_fields(reply) for reply in replies if reply.kind == "E"]
+
+
+def heard(reply: Message) -> tuple[int, str, str]:
+    """(pid, channel, payload) of a NotificationResponse."""
+    assert reply.kind == "A", reply
+    channel, payload, _ = reply.body[4:].split(b"\0")
+    return struct.unpack("!i", reply.body[:4])[0], channel.decode(), payload.decode()
+
+
+def notifications(replies: Iterable[Message]) -> list[tuple[int, str, str]]:
+    """Those among the replies."""
+    return [heard(reply) for reply in replies if reply.kind == "A"]
 
 
 def sqlstates(replies: list[Message]) -> list[str]:

@@ -16,6 +16,7 @@ cdef class Backend(Server):
     cdef int reply(self, int type, const char* body, Py_ssize_t size) except -1
     cdef int error_reply(self, const char* body, Py_ssize_t size) except -1
     cdef int ready_reply(self, int status) except -1
+    cdef int notification_reply(self, const char* body, Py_ssize_t size) except -1
     cdef int parameter_reply(self, const char* body, Py_ssize_t size) except -1
     cdef int answer_locals(self) except -1
     cdef int plan_changed(self, PyObject* note) except -1

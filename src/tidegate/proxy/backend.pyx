@@ -169,7 +169,7 @@ cdef class Backend(Server):
             action = FORWARD if queue.count == 0 else queue.ring[queue.first].action
             return FORWARD if action == FORWARD or action == SHORTEN or action == TOLD else SWALLOW
         if type == b'A':
-            return FORWARD
+            return self.notification_reply(body, size)
         action = queue.arrive(type)
         if (type == b'G' or type == b'W') and self.borrower is not None and (queue.copying_in or self.last_words):
             self.borrower.copy_requested()
@@ -197,7 +197,18 @@ cdef class Backend(Server):
             if failed and (<Injection>note).error is None:
                 (<Injection>note).error = PgError("the statement failed", "XX000")
             (<Injection>note).finished(self)
+        if (self.holds_ready and status == b'I' and (action == FORWARD or action == TOLD)
+                and self.borrower is not None):
+            return SWALLOW if self.borrower.hold_ready() else FORWARD
         return FORWARD if action == FORWARD or action == TOLD else SWALLOW
+
+    cdef int notification_reply(self, const char* body, Py_ssize_t size) except -1:
+        cdef bint passed_on
+        if self.borrower is None:
+            passed_on = self.lender.notified(self, body, size)
+        else:
+            passed_on = self.borrower.notified(self, PyBytes_FromStringAndSize(body, size))
+        return FORWARD if passed_on else SWALLOW
 
     cdef int error_reply(self, const char* body, Py_ssize_t size) except -1:
         cdef ReplyQueue queue = self.queue

@@ -15,6 +15,7 @@ cdef class Borrowing(Pinning):
     cdef unsigned int stain  # this session's mark on servers where it may have set what is not known; 0: none
 
     cdef bint need_server(self) except -1
+    cdef bint may_send(self) noexcept
     cdef int outfit(self, Server server) except -1
     cdef int rebase(self, initial) except -1
     cdef int maybe_release(self) except -1
@@ -29,6 +30,7 @@ cdef class Borrowing(Pinning):
     cdef bint is_audited(self) except -1
     cdef int audit(self) except -1
     cdef int hear(self, bytes text) except -1
+    cdef bint has_replies_due(self) noexcept
     cdef tuple settled_context(self)
     cdef object context_of_parse(self)
     cdef Statement named(self, bytes name)

@@ -18,6 +18,7 @@ from tidegate.proxy.audit cimport inject_audit
 from tidegate.proxy.client cimport ARRIVING, DISCARD, ENTERING, RUNNING, WAITING, Client
 from tidegate.proxy.pinning cimport Pinning
 from tidegate.proxy.server cimport READY, Server
+from tidegate.proxy.subscription cimport ABOUT_CHANNELS, foresee, sender_done
 from tidegate.proxy.tracking cimport Probe, Replay, Validation, inject_probe
 from tidegate.session.facts cimport (
     BEGINS, DDL, DISCARD_ALL, ENDS, MAKES_CODE, PINS, PLAIN, RESET_ALL, RESHAPES, SINGLE, TOUCHES, Facts, make_facts,
@@ -26,7 +27,7 @@ from tidegate.session.scanner cimport scan
 from tidegate.session.statements cimport Statement
 from tidegate.wire.postgres.integers cimport get32
 from tidegate.wire.postgres.messages cimport error_response, ready_for_query
-from tidegate.wire.postgres.replies cimport FORWARD, LOCAL
+from tidegate.wire.postgres.replies cimport CAPTURE, FORWARD, LOCAL, SWALLOW
 from tidegate.errors import CloseReason, PgError, Sqlstate, UntoldError
 from tidegate.session.candidates import custom_names
 from tidegate.session.pins import PinReason
@@ -48,16 +49,25 @@ cdef class Borrowing(Pinning):
     cdef bint need_server(self) except -1:
         """Whether the message can be dealt with now; if not, the client is in the queue."""
         if self.server is not None:
-            return True
+            return self.hearing is None or self.may_send()
         if self.context.draining:
             self.refuse(PgError("terminating connection due to administrator command", Sqlstate.ADMIN_SHUTDOWN,
                                 "FATAL"), CloseReason.SHUTDOWN)
             return False
         self.door.borrow(self)
-        return self.server is not None
+        return self.server is not None and (self.hearing is None or self.may_send())
+
+    cdef bint may_send(self) noexcept:
+        """Whether what is sent now will be known for this client's own."""
+        if self.hearing.opening:
+            self.unsure = True
+            return False
+        return True
 
     cdef int lent(self, Server server) except -1:
         server.attach(self)
+        if self.hearing is not None:
+            self.hearing.lent(server)
         if self.phase == ENTERING:
             self.ticket = None
             self.since = self.context.loop.now
@@ -116,6 +126,8 @@ cdef class Borrowing(Pinning):
     cdef int settled(self) except -1:
         if self.phase == ENTERING:
             return 0
+        if self.ready_held:
+            return self.hearing.settle()
         self.active_at = self.context.loop.now
         self.unsettled = None
         if self.server.reported is not self.seen:
@@ -132,16 +144,35 @@ cdef class Borrowing(Pinning):
 
     cdef int progressed(self) except -1:
         """What was on its way has come, at least in part: try the message again that waits for it."""
-        if self.unsure:
+        if self.unsure and not self.ready_held:
             self.unsure = False
             self.run_held()
         return 0
+
+    cdef bint hold_ready(self) except -1:
+        self.ready_held = self.hearing is not None
+        return self.ready_held
+
+    cdef bint notified(self, Server server, bytes body) except -1:
+        return True if self.hearing is None else self.hearing.from_server(server, body)
+
+    cdef bint has_replies_due(self) noexcept:
+        """Whether the server owes the client something, beside what the proxy itself has asked."""
+        cdef unsigned int i
+        if self.server is None:
+            return False
+        for i in range(self.server.queue.count):
+            if self.server.queue.at(i).action != CAPTURE and self.server.queue.at(i).action != SWALLOW:
+                return True
+        return False
 
     cdef int maybe_release(self) except -1:
         """Give the server back if nothing holds it."""
         cdef Server server = self.server
         if (server.status != b'I' or server.queue.count or server.queue.open_batch or self.body_left
                 or server.phase != READY):
+            return 0
+        if self.hearing is not None and self.hearing.keeps_server():
             return 0
         if self.touched is not None:
             return self.probe()
@@ -151,6 +182,8 @@ cdef class Borrowing(Pinning):
         if self.heard is not None and self.is_audited():
             self.outfit(server)
             return self.audit()
+        if self.notifies:
+            sender_done(self)
         self.context.counters.transactions += 1
         if self.context.draining:
             return self.refuse(PgError("terminating connection due to administrator command",
@@ -162,6 +195,8 @@ cdef class Borrowing(Pinning):
             return 0
         server.detach()
         server.lender.take_back(server)
+        if self.hearing is not None:
+            self.hearing.deliver()
         return 0
 
     cdef int foresee(self, Facts facts, const char* text, Py_ssize_t size) except -1:
@@ -234,6 +269,8 @@ cdef class Borrowing(Pinning):
         self.disturbed = True
         if facts.pin is not None:
             self.may_leave(facts.pin, b"")
+        if facts.flags & ABOUT_CHANNELS or facts.flags & DISCARD_ALL and self.hearing is not None:
+            foresee(self, facts, False)
         if facts.flags & RESHAPES:
             # A Parse in this transaction is not for others to share, nor one of before for those who come after.
             # (A temporary object is its session's own.)
@@ -383,6 +420,13 @@ cdef class Borrowing(Pinning):
         self.refused(PgError("canceling statement due to user request", Sqlstate.QUERY_CANCELED,
                              detail="The statement had not been sent to the database yet."))
         return True
+
+    def change_target(self, target):
+        """Its servers come from there from now on: nobody calls this while it has one."""
+        self.door = target
+        target.change_pool(self)
+        if self.hearing is not None:
+            self.hearing.moved()
 
     # --- called by the login --------------------------------------------------------------------------------------
 

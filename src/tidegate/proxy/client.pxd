@@ -4,7 +4,7 @@ from tidegate.engine.held cimport Held
 from tidegate.engine.stream cimport Stream
 from tidegate.proxy.context cimport Context
 from tidegate.proxy.knowledge cimport Knowledge
-from tidegate.proxy.server cimport Borrower, Lender
+from tidegate.proxy.server cimport Borrower, Lender, Server
 from tidegate.session.statements cimport Statement
 
 cdef enum ClientPhase:
@@ -32,6 +32,30 @@ cdef class Entrance:
     cdef int login_failed(self, Client client, object error, object reason) except -1
     cdef int left(self, Client client, object reason) except -1
     cdef int forget(self, Client client) except -1
+
+
+cdef class Hearing:
+    """What a client has from its first LISTEN on; see `subscription`."""
+    cdef readonly str user  # of its server connections
+    cdef unsigned int pid  # that it knows itself by
+    cdef set channels  # that the shared listener delivers to it
+    cdef bint at_server  # its server listens to some, or may
+    cdef bint opening  # nothing must be sent yet: what its server's last user has sent may still be on the way
+
+    # What its client tells it.
+    cdef int lent(self, Server server) except -1
+    cdef bint from_server(self, Server server, bytes body) except -1
+    cdef int settle(self) except -1
+    cdef bint keeps_server(self) except -1
+    cdef int deliver(self) except -1
+    cdef int moved(self) except -1
+    cdef int closed(self) except -1
+    # What the shared listener tells it.
+    cdef int hear(self, bytes message) except -1
+    cdef int joined(self) except -1
+    cdef int refused(self) except -1
+    cdef int arrived(self) except -1
+    cdef object encoding(self)
 
 
 cdef class Client(Borrower):
@@ -76,6 +100,9 @@ cdef class Client(Borrower):
     cdef bint skip_to_sync  # a failed batch is dropped up to its Sync
     cdef bint reset_touched  # a RESET ran in this transaction
     cdef dict unsettled  # statement names whose Parse or Close the server has not answered, or None
+    cdef Hearing hearing  # None for who does not listen
+    cdef bint notifies  # a statement of this transaction says NOTIFY
+    cdef bint ready_held  # it still has to be told that its transaction is over
     cdef bint scs_on  # standard_conforming_strings
     cdef int trail  # session.lexis.TrailBytes of its client_encoding
     cdef public bint closes_server  # its server is never lent to anyone else

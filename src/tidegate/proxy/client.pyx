@@ -55,6 +55,56 @@ cdef class Entrance:
         raise NotImplementedError
 
 
+cdef class Hearing:
+    cdef int lent(self, Server server) except -1:
+        """The client has borrowed a server."""
+        return 0
+
+    cdef bint from_server(self, Server server, bytes body) except -1:
+        """The client's own server sends a notification: is it to be passed on as it is?"""
+        return True
+
+    cdef int settle(self) except -1:
+        """A transaction is over, and ReadyForQuery was held back, or a step towards its release is done."""
+        return 0
+
+    cdef bint keeps_server(self) except -1:
+        """Whether the server can't be given back yet."""
+        return False
+
+    cdef int deliver(self) except -1:
+        """Send what has waited, if it can be sent now."""
+        return 0
+
+    cdef int moved(self) except -1:
+        """The client's servers come from another target now."""
+        return 0
+
+    cdef int closed(self) except -1:
+        """The client's session has ended."""
+        return 0
+
+    cdef int hear(self, bytes message) except -1:
+        """A message for the client, between its transactions."""
+        return 0
+
+    cdef int joined(self) except -1:
+        """The shared listener listens to what was asked for."""
+        return 0
+
+    cdef int refused(self) except -1:
+        """The shared listener has no connection."""
+        return 0
+
+    cdef int arrived(self) except -1:
+        """The shared listener has come to the fence."""
+        return 0
+
+    cdef object encoding(self):
+        """The client's client_encoding, as PostgreSQL spells it (bytes)."""
+        return b""
+
+
 cdef class Client(Borrower):
     def __cinit__(self):
         self.phase = ARRIVING
@@ -95,7 +145,7 @@ cdef class Client(Borrower):
         """Whether nothing is lost if the client is told to leave now: it is not logged in, or between transactions."""
         if self.phase == ARRIVING or self.phase == ENTERING or self.phase == WAITING:
             return True
-        return self.phase == RUNNING and (
+        return self.phase == RUNNING and not self.ready_held and (
             self.server is None
             or (self.server.status == b'I' and self.server.queue.count == 0 and not self.server.queue.open_batch))
 
@@ -185,6 +235,8 @@ cdef class Client(Borrower):
             self.stream.end_writing()
         elif self.server is not None and self.server.paused:
             self.server.resume()
+        if self.hearing is not None:
+            self.hearing.deliver()
         return self.pass_on_end()
 
     cdef int hung_up(self) except -1:
@@ -325,15 +377,21 @@ cdef class Client(Borrower):
     cdef int abandon_server(self) except -1:
         """Leave the queue, or give the server up in whatever state it is."""
         cdef Server server = self.server
+        cdef Hearing hearing = self.hearing
+        cdef bint dirty = self.is_dirty()
         if self.ticket is not None:
             self.door.abandon(self)
         if self.wary:
             self.wary = False
             self.catalogue.changed()
             self.catalogue.doubted()  # what it has sent may still run
+        if hearing is not None:
+            self.hearing = None
+            dirty = dirty or hearing.at_server
+            hearing.closed()
         if server is not None:
             server.detach()
-            Cleanup(self.context, self.is_dirty(), self.closes_server or self.amid_message()).take_over(server)
+            Cleanup(self.context, dirty, self.closes_server or self.amid_message()).take_over(server)
         return 0
 
     cdef bint is_dirty(self) noexcept:

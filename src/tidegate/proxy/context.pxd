@@ -41,6 +41,10 @@ cdef class Counters:
     cdef public long long looks
     cdef public long long audits
     cdef public long long audit_findings
+    cdef public long long notifications
+    cdef public long long notifications_sent
+    cdef public long long listeners_opened
+    cdef public long long listeners_lost
     cdef public long long parses_client
     cdef public long long parses_server
     cdef public long long cancels

@@ -25,6 +25,10 @@ class Counters:
     pins: int
     replays: int
     probes: int
+    notifications: int
+    notifications_sent: int
+    listeners_opened: int
+    listeners_lost: int
     parses_client: int
     parses_server: int
     cancels: int

@@ -16,8 +16,9 @@ from tidegate.proxy.naming cimport Renamed
 from tidegate.proxy.outcome cimport DONE, STOP
 from tidegate.proxy.server cimport Server
 from tidegate.proxy.simple cimport Simple, restoring
+from tidegate.proxy.subscription cimport markers_behind
 from tidegate.session.facts cimport (
-    DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, NAMES, PINS, PLAIN, RESET_ALL, RESHAPES, Facts,
+    DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, NAMES, PINS, PLAIN, RESET_ALL, RESHAPES, UNLISTENS, Facts,
 )
 from tidegate.session.statements cimport Meaning, Naming, Statement, Unnamed
 from tidegate.wire.postgres.integers cimport put32, string_end
@@ -45,7 +46,7 @@ cdef enum:
 
 cdef inline bint is_watched(Facts facts) noexcept:
     """Whether an Execute of this statement is more than the server's own affair."""
-    return facts.flags & (FORGETS | RESET_ALL | NAMES) != 0 or facts.set_default is not None
+    return facts.flags & (FORGETS | RESET_ALL | NAMES | UNLISTENS) != 0 or facts.set_default is not None
 
 
 cdef inline Statement unkept():
@@ -417,6 +418,10 @@ cdef class Prepared(Simple):
             self.server.forget_statements()
             self.statements = None
             self.push_naming(EXECUTE, naming)
+        if statement is not None and self.hearing is not None:
+            markers = markers_behind(self, statement.facts)
+            if markers:
+                self.server.run_aside(markers)
         return self.restore_aside(statement.facts) if statement is not None else 0
 
     cdef int restore_aside(self, Facts facts) except -1:
@@ -435,7 +440,7 @@ cdef class Prepared(Simple):
             return Naming(name, self.named(name), True, command_complete(b"DEALLOCATE"))
         if flags & DISCARD_ALL:
             # Not in a block, nor behind another statement of its batch: the server refuses that.
-            at_server = (at_server or self.touched is not None or self.settings is not self.defaults or self.executed
+            at_server = (at_server or self.hearing is not None or self.touched is not None or self.settings is not self.defaults or self.executed
                          or self.stain != 0 or self.server.status != b'I')
         return Naming(None, None, True, command_complete(b"DISCARD ALL" if flags & DISCARD_ALL else b"DEALLOCATE ALL"),
                       self.statements or {}, at_server)

@@ -119,6 +119,9 @@ cdef class Relay(SqlPrepared):
         if type == b'X':
             self.last_words(CLIENT_LEFT)
             return STOP
+        if self.ready_held:
+            self.unsure = True
+            return STOP
         if self.skip_to_sync:
             self.body_mode = DISCARD
             if type == b'S':
@@ -150,6 +153,11 @@ cdef class Relay(SqlPrepared):
         if self.reset_touched and self.defaults.values and self.server is not None:
             if self.server.queue.count and not self.server.queue.open_batch:
                 # A reset that is on its way leads to the server's defaults: first this session's are to be brought back.
+                self.unsure = True
+                return STOP
+        if self.hearing is not None and self.server is not None and not self.server.queue.open_batch:
+            if self.has_replies_due():
+                # Each transaction's end is told before the next one begins: something may have to be heard between.
                 self.unsure = True
                 return STOP
         if type == b'Q':

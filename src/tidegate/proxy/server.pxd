@@ -28,6 +28,8 @@ cdef class Borrower(StreamOwner):
     cdef bytes called(self, bytes name)
     cdef int copy_requested(self) except -1
     cdef int unread(self, size_t size) except -1
+    cdef bint notified(self, Server server, bytes body) except -1
+    cdef bint hold_ready(self) except -1
     cdef int server_lost(self, object error) except -1
 
 
@@ -48,6 +50,7 @@ cdef class Lender:
     cdef int take_back(self, Server server) except -1
     cdef int lost(self, Server server, object error) except -1
     cdef int cancel(self, Server server) except -1
+    cdef bint notified(self, Server server, const char* body, Py_ssize_t size) except -1
 
 
 cdef class Server(StreamOwner):
@@ -72,6 +75,7 @@ cdef class Server(StreamOwner):
     cdef public bytes key  # for CancelRequest
     cdef public int cancels  # cancel requests under way
     cdef readonly int status  # of the last ReadyForQuery
+    cdef bint holds_ready  # the borrower is asked whether the end of a transaction may be told
     cdef bint erred  # an error came since the last ReadyForQuery
     cdef public bint tunnel  # bytes are passed on unread (replication)
     cdef public bint tainted  # must not be lent again

@@ -80,6 +80,14 @@ cdef class Borrower(StreamOwner):
         """A row was swallowed."""
         return 0
 
+    cdef bint notified(self, Server server, bytes body) except -1:
+        """A NotificationResponse came: is it to be passed on as it is?"""
+        return True
+
+    cdef bint hold_ready(self) except -1:
+        """A transaction is over: has the borrower something to do before that is told?"""
+        return False
+
     cdef int server_lost(self, object error) except -1:
         """The server is gone, and was not given back."""
         return 0
@@ -132,6 +140,10 @@ cdef class Lender:
         """Ask the database to cancel what the server runs."""
         return 0
 
+    cdef bint notified(self, Server server, const char* body, Py_ssize_t size) except -1:
+        """A NotificationResponse came for nobody that borrows the server; what is returned does not matter."""
+        return False
+
 
 cdef class Server(StreamOwner):
     """One connection; `backend.Backend` adds the reading of replies."""
@@ -170,7 +182,7 @@ cdef class Server(StreamOwner):
         if self.borrower is not None:
             self.borrower.server = None
             self.borrower = None
-        self.last_words = False
+        self.last_words = self.holds_ready = False
         if self.paused:
             self.resume()
         return 0

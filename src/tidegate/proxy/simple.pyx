@@ -9,7 +9,8 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from tidegate.proxy.borrowing cimport Borrowing
 from tidegate.proxy.client cimport SCAN
 from tidegate.proxy.outcome cimport DONE, STOP
-from tidegate.proxy.server cimport Server
+from tidegate.proxy.server cimport Injection, Server
+from tidegate.proxy.subscription cimport ABOUT_CHANNELS, foresee, markers_behind
 from tidegate.proxy.tracking cimport (
     Assigned, Deallocated, DeallocatedOne, ResetAll, Restored, inject_probe,
 )
@@ -31,7 +32,8 @@ cdef enum:
     LONGEST_NAMED = 16777216  # bytes of a Query that is held as a whole, for the prepared statements that it names
     LOOKED_AT = 65536  # bytes of its beginning in which it is seen to do so
     SHOWN = 200  # bytes of a statement that an audit names
-    CHANGES = TOUCHES | RESET_ALL | DISCARD_ALL | DEALLOCATE_ONE | DEALLOCATE_ALL | PINS | RESHAPES | FREES | DISCARD_OTHER
+    CHANGES = (TOUCHES | RESET_ALL | DISCARD_ALL | DEALLOCATE_ONE | DEALLOCATE_ALL | PINS | RESHAPES | FREES | DISCARD_OTHER
+               | ABOUT_CHANNELS)
 
 
 cdef list restoring(dict defaults):
@@ -93,8 +95,13 @@ cdef class Simple(Borrowing):
             statement = self.statements.get(facts.deallocate)
             if statement is not None:
                 return self.deallocate(<Statement>statement, facts.deallocate)
+        if facts.flags & (ABOUT_CHANNELS | DISCARD_ALL):
+            foresee(self, facts, alone)
         server.send(message, available)
         self.suspect(facts, PyBytes_FromStringAndSize(message + HEADER, whole - HEADER - 1), alone)
+        if self.hearing is not None:
+            for marker in markers_behind(self, facts):
+                server.inject(marker, Injection())
         return 0
 
     cdef int run_named(self, Facts facts, const char* message, Py_ssize_t whole) except -1:
@@ -162,7 +169,7 @@ cdef class Simple(Borrowing):
     cdef bint answer_here(self, Facts facts) except -1:
         """Statements of which nothing is at any server: DISCARD ALL, DEALLOCATE."""
         cdef bytes tag
-        if not facts.flags & SINGLE or self.pin is not None:
+        if not facts.flags & SINGLE or self.pin is not None or self.hearing is not None and facts.flags & DISCARD_ALL:
             return False
         if facts.flags & DISCARD_ALL and self.settings is self.defaults:
             tag = b"DISCARD ALL"

@@ -8,6 +8,7 @@ from tidegate.proxy.catalogue cimport Catalogues
 from tidegate.proxy.client cimport Client, Door
 from tidegate.proxy.context cimport Context
 from tidegate.proxy.lookout cimport Lookout
+from tidegate.proxy.notifications cimport Listeners
 from tidegate.proxy.poolinfo cimport PoolInfo
 from tidegate.proxy.resting cimport Resting
 from tidegate.proxy.server cimport Server
@@ -32,6 +33,7 @@ cdef class Target(Door):
     cdef Resting resting
     cdef Lookout lookout
     cdef readonly Catalogues catalogues
+    cdef Listeners listeners
     cdef bint shared  # with other workers
     cdef public int own  # connections of the proxy's own
     cdef int limit_seen  # that the governor's share of idle servers was worked out from

@@ -20,6 +20,7 @@ from tidegate.proxy.catalogue cimport Catalogues
 from tidegate.proxy.client cimport ENTERING, WAITING, Client, Door
 from tidegate.proxy.context cimport Context
 from tidegate.proxy.lookout cimport Lookout
+from tidegate.proxy.notifications cimport Listeners
 from tidegate.proxy.poolinfo cimport PoolInfo
 from tidegate.proxy.resting cimport Resting
 from tidegate.proxy.server cimport LOGGING_IN, READY, Injection, Server
@@ -81,6 +82,7 @@ cdef class Target(Door):
         self.servers = set()
         self.resting = Resting(self)
         self.catalogues = Catalogues(self)
+        self.listeners = Listeners(self)
         self.own = worker.config.workers
         self.shared = worker.config.workers > 1
         if config.max_connections is not None:
@@ -453,12 +455,14 @@ cdef class Target(Door):
         self.carry_out(self.governor.sweep(now))
         self.act()
         self.resting.watch(now)
+        self.listeners.check(now)
 
     def shut(self):
         """Close every server; the worker ends."""
         cdef Server server
         for server in list(self.servers):
             server.terminate()
+        self.listeners.shut()
 
     def reconfigure(self, config):
         """Take new settings; the database is the same."""

@@ -192,8 +192,7 @@ class Targets:
         for gate in self._worker.gates.values():
             for client in gate.clients:
                 if client.door in self._retired and client.door is not gate.target and _is_free(client):
-                    client.door = gate.target
-                    gate.target.change_pool(client)
+                    client.change_target(gate.target)
 
     # --- the end -----------------------------------------------------------------------------------------------------
 

@@ -174,7 +174,8 @@ cdef class Restored(Injection):
             server.tainted = client.closes_server = True
         if client.server is server:
             client.sync_parameters()
-            client.send_bytes(ready_for_query(server.status))
+            if not (server.holds_ready and server.status == b'I' and client.hold_ready()):
+                client.send_bytes(ready_for_query(server.status))
         return 0
 
 

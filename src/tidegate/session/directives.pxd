@@ -1,4 +1,4 @@
-"""What SET, RESET, DISCARD, DEALLOCATE and PREPARE say; the grammar is in directives.pyx."""
+"""What SET, RESET, DISCARD, DEALLOCATE, PREPARE and UNLISTEN say; the grammar is in directives.pyx."""
 
 from tidegate.session.lexis cimport WORD_BYTES
 
@@ -36,6 +36,8 @@ cdef enum DirectiveKind:
     D_DEALLOCATE_ALL
     D_PREPARE                      # PREPARE of a statement
     D_PREPARE_TRANSACTION
+    D_UNLISTEN                     # UNLISTEN `name`, which is empty if it can't be told
+    D_UNLISTEN_ALL
 
 
 cdef struct Directive:

@@ -1,7 +1,7 @@
-"""The statements whose whole purpose is session state: SET, RESET, DISCARD, DEALLOCATE, PREPARE.
+"""The statements whose whole purpose is session state: SET, RESET, DISCARD, DEALLOCATE, PREPARE, UNLISTEN.
 
-Owns their grammar (gram.y: VariableSetStmt, VariableResetStmt, DiscardStmt, DeallocateStmt, PrepareStmt). Refuses
-everything inside expressions, and what the found state means for the session: both are scanner.pyx.
+Owns their grammar (gram.y: VariableSetStmt, VariableResetStmt, DiscardStmt, DeallocateStmt, PrepareStmt, UnlistenStmt).
+Refuses everything inside expressions, and what the found state means for the session: both are scanner.pyx.
 
 Algorithm: the first tokens of such a statement are kept (`Head`) and read when it ends, left to right. Nearly all
 words of this grammar may also be names of settings (`SET local.x = 1` sets "local.x"), so a word is taken as a keyword
@@ -13,7 +13,7 @@ from libc.string cimport memcpy
 from tidegate.session.keywords cimport (
     K_ALL, K_AUTHORIZATION, K_CHARACTERISTICS, K_CONSTRAINTS, K_DEALLOCATE, K_DEFAULT, K_DISCARD, K_FROM, K_LOCAL,
     K_NAMES, K_NONE, K_OPTION, K_PREPARE, K_RESET, K_ROLE, K_SCHEMA, K_SESSION, K_SET, K_TIME, K_TO, K_TRANSACTION,
-    K_XML, K_ZONE,
+    K_UNLISTEN, K_XML, K_ZONE,
 )
 from tidegate.session.lexis cimport T_CHAR, T_NUMBER, T_OPAQUE, T_QUOTED, T_STRING, T_UNICODE, T_WORD
 
@@ -169,8 +169,17 @@ cdef void read_deallocate(const Head *h, Directive *d) noexcept:
         append(d, h.token[i].word, h.token[i].n)
 
 
+cdef void read_unlisten(const Head *h, Directive *d) noexcept:
+    if is_char(h, 1, c'*'):
+        d.kind = D_UNLISTEN_ALL
+        return
+    d.kind = D_UNLISTEN
+    if is_name(h, 1) and h.token[1].exact:
+        append(d, h.token[1].word, h.token[1].n)
+
+
 cdef void read_directive(const Head *h, Directive *d) noexcept:
-    """Reads a statement that starts with SET, RESET, DISCARD, DEALLOCATE or PREPARE."""
+    """Reads a statement that starts with SET, RESET, DISCARD, DEALLOCATE, PREPARE or UNLISTEN."""
     cdef int first = h.token[0].keyword
     d.kind = D_NOTHING
     d.local = d.to_default = d.constant = False
@@ -183,6 +192,8 @@ cdef void read_directive(const Head *h, Directive *d) noexcept:
         d.kind = D_DISCARD_ALL if keyword_at(h, 1) == K_ALL else D_DISCARD_OTHER
     elif first == K_DEALLOCATE:
         read_deallocate(h, d)
+    elif first == K_UNLISTEN:
+        read_unlisten(h, d)
     elif first == K_PREPARE:
         d.kind = D_PREPARE
         if keyword_at(h, 1) == K_TRANSACTION and h.n > 2 and h.token[2].kind in (T_STRING, T_OPAQUE):

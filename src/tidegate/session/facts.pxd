@@ -17,6 +17,9 @@ cpdef enum ScanFlag:
     FREES = 8192            # may give back what pins: CLOSE, an unlock (DROP RESHAPES; DISCARD has flags of its own)
     NAMES = 16384           # names prepared statements, in `places`
     MAKES_CODE = 32768      # CREATE FUNCTION, PROCEDURE, EXTENSION: what the new functions change is not known yet
+    LISTENS = 65536         # ... with LISTEN
+    UNLISTENS = 131072      # ... with UNLISTEN; `unlistened` says of what
+    NOTIFIES = 262144       # ... with NOTIFY, or names pg_notify
 
 
 cpdef enum PlaceKind:
@@ -40,6 +43,7 @@ cdef class Facts:
     cdef readonly tuple touched
     cdef readonly object pin
     cdef readonly bytes deallocate
+    cdef readonly tuple unlistened
     cdef readonly object set_default
     cdef readonly bint replayable
     cdef readonly tuple places

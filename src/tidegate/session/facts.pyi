@@ -19,6 +19,9 @@ class ScanFlag(IntFlag):
     FREES = 8192
     NAMES = 16384
     MAKES_CODE = 32768
+    LISTENS = 65536
+    UNLISTENS = 131072
+    NOTIFIES = 262144
 
 class PlaceKind(IntEnum):
     PREPARES = 1
@@ -67,6 +70,9 @@ class Facts:
     @property
     def deallocate(self) -> bytes | None:
         """The name in the first DEALLOCATE name, as PostgreSQL folds it."""
+    @property
+    def unlistened(self) -> tuple[bytes | None, ...]:
+        """The channel of each UNLISTEN, in order: None for all of them, b"" for one whose name can't be told."""
     @property
     def set_default(self) -> str | None:
         """The setting's name, when the text is one statement that returns it to its default."""

@@ -39,7 +39,7 @@ cdef class Facts:
     def _values(self):
         return (
             self.statements, self.flags, self.touched, self.pin, self.deallocate, self.set_default, self.replayable,
-            self.places,
+            self.places, self.unlistened,
         )
 
     def __eq__(self, other):
@@ -61,7 +61,7 @@ cdef Facts make_facts(int statements, unsigned int flags):
     cdef Facts facts = Facts.__new__(Facts)
     facts.statements = statements
     facts.flags = flags
-    facts.touched = facts.places = ()
+    facts.touched = facts.places = facts.unlistened = ()
     return facts
 
 

@@ -10,6 +10,7 @@ cdef class Findings:
     cdef dict touched               # name -> None, in order; None itself while there is none
     cdef object reason              # of the first pin
     cdef bytes deallocate
+    cdef list unlistened            # as in Facts; None while there is none
     cdef str set_default
     cdef bint replayable
     cdef list places                # None itself while there is none

@@ -6,15 +6,15 @@ pin reason, and the settings that are special. Refuses to read text: scanner.pyx
 
 from tidegate.session.directives cimport (
     D_AUTHORIZATION, D_CHARACTERISTICS, D_DEALLOCATE, D_DEALLOCATE_ALL, D_DISCARD_ALL, D_DISCARD_OTHER,
-    D_PREPARE_TRANSACTION, D_RESET_ALL, D_SETTING, D_UNKNOWN_SETTING, Directive,
+    D_PREPARE_TRANSACTION, D_RESET_ALL, D_SETTING, D_UNKNOWN_SETTING, D_UNLISTEN, D_UNLISTEN_ALL, Directive,
 )
 from tidegate.session.facts cimport (
-    BEGINS, COPIES, DDL, DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, DISCARD_OTHER, ENDS, FREES, NAMES, PINS, RESET_ALL,
-    RESHAPES, SINGLE, TOUCHES, Facts, Place, make_facts, shared_facts,
+    BEGINS, COPIES, DDL, DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, DISCARD_OTHER, ENDS, FREES, LISTENS, NAMES,
+    NOTIFIES, PINS, RESET_ALL, RESHAPES, SINGLE, TOUCHES, UNLISTENS, Facts, Place, make_facts, shared_facts,
 )
 from tidegate.session.keywords cimport (
-    K_ABORT, K_ADVISORY_LOCK, K_ADVISORY_UNLOCK, K_ALTER, K_BEGIN, K_CALL, K_CLOSE, K_COPY, K_COUNT, K_CREATE, K_DDL, K_DO, K_LISTEN, K_LOAD,
-    K_RUNS_TEXT, K_SESSION_FUNCTION, K_SETSEED,
+    K_ABORT, K_ADVISORY_LOCK, K_ADVISORY_UNLOCK, K_ALTER, K_BEGIN, K_CALL, K_CLOSE, K_COPY, K_COUNT, K_CREATE, K_DDL,
+    K_DO, K_LISTEN, K_LOAD, K_NOTIFY, K_RUNS_TEXT, K_SESSION_FUNCTION, K_SETSEED, K_UNLISTEN,
 )
 from tidegate.session.names cimport Effect
 
@@ -31,8 +31,10 @@ cdef dict LEAD = {
     K_CREATE: (DDL | RESHAPES, None),
     K_DDL: (DDL, None),
     K_DO: (0, PinReason.DO_BLOCK),
-    K_LISTEN: (0, PinReason.LISTEN),
+    K_LISTEN: (LISTENS, None),
     K_LOAD: (0, PinReason.LOAD),
+    K_NOTIFY: (NOTIFIES, None),
+    K_UNLISTEN: (UNLISTENS, None),
 }
 
 # Directive -> flag, pin reason; those about one setting are in Findings.setting.
@@ -94,7 +96,7 @@ cdef class Findings:
         self.statements = 0
         self.flags = 0
         self.touched = self.places = None
-        self.reason = self.deallocate = self.set_default = None
+        self.reason = self.deallocate = self.set_default = self.unlistened = None
         self.replayable = False
 
     cdef int lead(self, int keyword) except -1:
@@ -118,6 +120,10 @@ cdef class Findings:
             self.pin(reason)
             if d.kind == D_DEALLOCATE and self.deallocate is None:
                 self.deallocate = d.name[:d.n]
+        elif d.kind == D_UNLISTEN or d.kind == D_UNLISTEN_ALL:
+            if self.unlistened is None:
+                self.unlistened = []
+            self.unlistened.append(None if d.kind == D_UNLISTEN_ALL else d.name[:d.n])
         elif d.kind == D_UNKNOWN_SETTING:
             if not d.local:
                 self.touch_unknown()
@@ -187,7 +193,8 @@ cdef class Findings:
         cdef bint single = self.statements == 1
         if single:
             self.flags |= SINGLE
-        if self.touched is None and self.reason is None and not self.flags & (NAMES | DEALLOCATE_ONE):
+        if (self.touched is None and self.reason is None and self.unlistened is None
+                and not self.flags & (NAMES | DEALLOCATE_ONE)):
             return shared_facts(self.statements, self.flags)
         facts = make_facts(self.statements, self.flags)
         if self.touched is not None:
@@ -199,6 +206,8 @@ cdef class Findings:
         facts.deallocate = self.deallocate
         if self.flags & NAMES:
             facts.places = tuple(self.places)
+        if self.unlistened is not None:
+            facts.unlistened = tuple(self.unlistened)
         if single:
             facts.set_default = self.set_default
             facts.replayable = self.replayable and self.reason is None

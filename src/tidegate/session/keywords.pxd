@@ -32,6 +32,7 @@ cdef enum Keyword:
     K_LOAD
     K_LOCAL
     K_NAMES
+    K_NOTIFY
     K_OPTION
     K_PREPARE
     K_REPLACE           # REPLACE GLOBAL: what may stand before TEMP, beside CREATE, LOCAL and INTO
@@ -44,6 +45,7 @@ cdef enum Keyword:
     K_TIME
     K_TO
     K_TRANSACTION
+    K_UNLISTEN
     K_UPDATE
     K_WITH
     K_XML
@@ -52,6 +54,7 @@ cdef enum Keyword:
     K_FIRST_NAME
     K_ADVISORY_LOCK
     K_ADVISORY_UNLOCK
+    K_PG_NOTIFY
     K_PG_SETTINGS
     K_PG_TEMP           # pg_temp, pg_temp_N
     K_RUNS_TEXT

@@ -41,7 +41,8 @@ class PinReason(StrEnum):
     )
     LISTEN = (
         "listen",
-        "LISTEN registers the server session; notifications arrive only there.",
+        "The connection on which the proxy listens for all clients of a database could not be opened: the client's own "
+        "server listens for it.",
         True,
     )
     HOLD_CURSOR = (

@@ -6,8 +6,9 @@ does not happen (a function only named, a statement that fails); it never misses
 hides in functions, views and triggers is known by name: names.pyx.
 
 Algorithm: tokens come from tokens.pyx, one at a time, at the cost of a table look-up for each word. The first keyword
-of a statement tells what it is. SET, RESET, DISCARD, DEALLOCATE and PREPARE are kept and read at their end by
-directives.pyx; places.pyx seeks the name that an EXECUTE has. In all others only single words count, wherever they stand (pg_advisory_lock, set_config, CREATE TEMP):
+of a statement tells what it is. SET, RESET, DISCARD, DEALLOCATE, PREPARE and UNLISTEN are kept and read at their end
+by directives.pyx; places.pyx seeks the name that an EXECUTE has. In all others only single words count, wherever they
+stand (pg_advisory_lock, set_config, CREATE TEMP):
 expressions are not parsed. Every `;` ends a statement, also within BEGIN ATOMIC ... END and parentheses, so the
 number of statements may be too high, never too low. What is found goes to findings.pyx, which makes the `Facts`.
 """
@@ -17,12 +18,12 @@ from libc.string cimport memcpy
 from tidegate.session.directives cimport (
     D_DEALLOCATE_ALL, D_DISCARD_ALL, D_PREPARE, HEAD_TOKENS, HeadToken, read_directive,
 )
-from tidegate.session.facts cimport DDL, DROPS, DROPS_ALL, EXECUTES, MAKES_CODE, NAMES, PREPARES, Facts
+from tidegate.session.facts cimport DDL, DROPS, DROPS_ALL, EXECUTES, MAKES_CODE, NAMES, NOTIFIES, PREPARES, Facts
 from tidegate.session.findings cimport Findings, canonical_name
 from tidegate.session.keywords cimport (
     K_ABORT, K_ALTER, K_BEGIN, K_COUNT, K_CREATE, K_DEALLOCATE, K_DECLARE, K_DISCARD, K_EXECUTE, K_EXPLAIN, K_EXTENSION,
-    K_FIRST_NAME, K_FUNCTION, K_HOLD, K_INSERT, K_INTO, K_LOCAL, K_NONE, K_PG_SETTINGS, K_PG_TEMP, K_PREPARE, K_REPLACE,
-    K_RESET, K_SET, K_SET_CONFIG, K_SET_LIMIT, K_TEMP, K_UPDATE, K_WITH, find_keyword,
+    K_FIRST_NAME, K_FUNCTION, K_HOLD, K_INSERT, K_INTO, K_LOCAL, K_NONE, K_PG_NOTIFY, K_PG_SETTINGS, K_PG_TEMP,
+    K_PREPARE, K_REPLACE, K_RESET, K_SET, K_SET_CONFIG, K_SET_LIMIT, K_TEMP, K_UNLISTEN, K_UPDATE, K_WITH, find_keyword,
 )
 from tidegate.session.lexis cimport (
     S_AMPERSAND, T_CHAR, T_END, T_MORE, T_OPAQUE, T_QUOTED, T_SEMICOLON, T_STRING, T_UNICODE, T_WORD, TRAIL_ANY, TRAIL_NONE,
@@ -55,7 +56,7 @@ cdef enum Attention:
     A_SEEK                          # for the name of a prepared statement
 
 cdef int ATTENTION[K_COUNT]         # by first keyword
-for lead in (K_SET, K_RESET, K_DISCARD, K_DEALLOCATE, K_PREPARE):
+for lead in (K_SET, K_RESET, K_DISCARD, K_DEALLOCATE, K_PREPARE, K_UNLISTEN):
     ATTENTION[<int>lead] = A_HEAD
 cdef int SEEKING[K_COUNT]           # by first keyword: what comes next, for A_SEEK
 for lead, state in ((K_EXECUTE, SEEK_NAME), (K_EXPLAIN, SEEK_EXPLAINED), (K_CREATE, SEEK_TABLE)):
@@ -245,6 +246,8 @@ cdef class Scanner:
             elif keyword == K_PG_SETTINGS:
                 if self.updates:
                     self.found.pin(PinReason.UNREAD_CODE)
+            elif keyword == K_PG_NOTIFY:
+                self.found.flags |= NOTIFIES
             elif keyword == K_SET_LIMIT:
                 self.found.touch("pg_trgm.similarity_threshold")    # a function of pg_trgm that sets it
             else:

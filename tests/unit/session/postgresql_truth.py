@@ -23,9 +23,14 @@ CLOSES = {
 }
 PINNING_STATEMENTS = {
     ast.DoStmt: PinReason.DO_BLOCK,
-    ast.ListenStmt: PinReason.LISTEN,
     ast.CallStmt: PinReason.CALL,
     ast.LoadStmt: PinReason.LOAD,
+}
+
+CHANNEL_STATEMENTS = {
+    ast.ListenStmt: ScanFlag.LISTENS,
+    ast.UnlistenStmt: ScanFlag.UNLISTENS,
+    ast.NotifyStmt: ScanFlag.NOTIFIES,
 }
 
 
@@ -38,6 +43,7 @@ class Truth:
         self.touched: set[str] = set()
         self.pins: set[PinReason] = set()
         self.flags = 0
+        self.unlistened: list[bytes | None] = []
         self.set_default: str | None = None
         self.constant = False
         self.named: list[tuple[PlaceKind, str | None]] = []
@@ -57,6 +63,10 @@ class Truth:
             self.pins.add(PinReason.HOLD_CURSOR)
         elif isinstance(node, ast.DeallocateStmt):
             self.flags |= ScanFlag.DEALLOCATE_ALL if node.isall else ScanFlag.DEALLOCATE_ONE
+        elif type(node) in CHANNEL_STATEMENTS:
+            self.flags |= CHANNEL_STATEMENTS[type(node)]
+            if isinstance(node, ast.UnlistenStmt):
+                self.unlistened.append(node.conditionname.encode() if node.conditionname is not None else None)
         elif isinstance(node, ast.DiscardStmt):
             everything = node.target == enums.DiscardMode.DISCARD_ALL
             self.flags |= ScanFlag.DISCARD_ALL if everything else ScanFlag.DISCARD_OTHER
@@ -121,6 +131,8 @@ class Truth:
 
     def _call(self, node: ast.FuncCall) -> None:
         name = (node.funcname or ())[-1].sval
+        if name == "pg_notify":
+            self.flags |= ScanFlag.NOTIFIES
         if name in ADVISORY_LOCKS:
             self.pins.add(PinReason.ADVISORY_LOCK)
         elif name == "setseed":

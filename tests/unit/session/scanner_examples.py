@@ -20,6 +20,7 @@ class Example:
     flags: int = 0
     statements: int = 1
     deallocate: bytes | None = None
+    unlistened: tuple[bytes | None, ...] = ()
     set_default: str | None = None
     replayable: bool = False
     scs: bool = True
@@ -201,7 +202,6 @@ PINS = [
     Example(b"SET LOCAL search_path = pg_temp", (), PinReason.TEMP_OBJECT),
     Example(b"SET SCHEMA 'pg_temp'", ("search_path",), PinReason.TEMP_OBJECT),
     Example(b"SELECT set_config('search_path', 'pg_temp', true)", ("search_path",), PinReason.TEMP_OBJECT),
-    _pin(b"LISTEN x", PinReason.LISTEN),
     _pin(b"DECLARE c CURSOR WITH HOLD FOR SELECT 1", PinReason.HOLD_CURSOR),
     _pin(b"DECLARE c INSENSITIVE CURSOR WITH/* */hold FOR SELECT 1", PinReason.HOLD_CURSOR),
     _pin(b"SELECT pg_advisory_lock(1)", PinReason.ADVISORY_LOCK),
@@ -266,8 +266,24 @@ QUIET = [
     Example(b'SELECT "a""pg_advisory_lock" FROM t -- setseed\n/* LISTEN /* x */ CALL */'),
     Example(b"SELECT pg_advisory_lock$, x$pg_advisory_lock"),
     Example(b"SELECT a$b$ ||'$b$; LISTEN x'"),
-    Example(b"UNLISTEN *"),
-    Example(b"NOTIFY x"),
+    Example(b"LISTEN x", flags=ScanFlag.LISTENS),
+    Example(b'listen "Odd Channel" ;', flags=ScanFlag.LISTENS),
+    Example(b"UNLISTEN *", flags=ScanFlag.UNLISTENS, unlistened=(None,)),
+    Example(b"UNLISTEN Some_Channel", flags=ScanFlag.UNLISTENS, unlistened=(b"some_channel",)),
+    Example(b'UNLISTEN "Odd ""Channel"""', flags=ScanFlag.UNLISTENS, unlistened=(b'Odd "Channel"',)),
+    Example(b'UNLISTEN "*"', flags=ScanFlag.UNLISTENS, unlistened=(b"*",)),
+    Example(b'UNLISTEN "\xc3\xa4"', flags=ScanFlag.UNLISTENS, unlistened=(b"",)),
+    Example(b"UNLISTEN " + b"a" * 64, flags=ScanFlag.UNLISTENS, unlistened=(b"",)),
+    Example(
+        b"LISTEN a; UNLISTEN b; NOTIFY c; UNLISTEN *",
+        flags=ScanFlag.LISTENS | ScanFlag.UNLISTENS | ScanFlag.NOTIFIES,
+        statements=4,
+        unlistened=(b"b", None),
+    ),
+    Example(b"NOTIFY x, 'payload'", flags=ScanFlag.NOTIFIES),
+    Example(b"SELECT pg_catalog.pg_notify('x', $1)", flags=ScanFlag.NOTIFIES),
+    Example(b"SELECT 'NOTIFY x', unlisten FROM listen"),
+    Example(b"NOTIFY x", flags=ScanFlag.NOTIFIES),
     Example(b"SHOW search_path"),
     Example(b"INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING"),
     Example(b"SELECT nextval('s'), currval('s')"),

@@ -30,6 +30,7 @@ def test_facts(example: Example) -> None:
     assert facts.pin is example.pin
     assert ScanFlag(facts.flags) == ScanFlag(example.all_flags)
     assert facts.deallocate == example.deallocate
+    assert facts.unlistened == example.unlistened
     assert facts.set_default == example.set_default
     assert facts.replayable is example.replayable
     assert facts.places == example.places
@@ -96,9 +97,9 @@ def test_plain_texts_share_one_instance() -> None:
 
 
 def test_the_reason_that_can_be_proved_least_wins() -> None:
-    assert scan_text(b"LISTEN a; DO ''; SELECT setseed(1); LOAD 'a'").pin is PinReason.SETSEED
-    assert scan_text(b"LISTEN a; DO ''; CALL b()").pin is PinReason.DO_BLOCK
-    assert scan_text(b"LISTEN a; CREATE TEMP TABLE b ()").pin is PinReason.LISTEN
+    assert scan_text(b"SELECT pg_advisory_lock(1); DO ''; SELECT setseed(1); LOAD 'a'").pin is PinReason.SETSEED
+    assert scan_text(b"SELECT pg_advisory_lock(1); DO ''; CALL b()").pin is PinReason.DO_BLOCK
+    assert scan_text(b"SELECT pg_advisory_lock(1); CREATE TEMP TABLE b ()").pin is PinReason.ADVISORY_LOCK
 
 
 def test_only_the_first_deallocate_is_named() -> None:

@@ -29,6 +29,8 @@ def judge(text: str) -> bool:
     assert facts.flags & truth.flags == truth.flags
     assert facts.pin is not None or not truth.pins
     assert facts.pin is not None or truth.touched <= set(facts.touched)
+    if facts.pin is None:
+        assert b"" in facts.unlistened or facts.unlistened == tuple(truth.unlistened)
     single = truth.statements == facts.statements == 1
     if single and facts.pin is None:
         assert facts.set_default == truth.set_default
@@ -82,6 +84,7 @@ def exchange_names(text: bytes, places: tuple[Place, ...]) -> bytes:
 
 # Spelling: {n} a name, {s} a setting, {l} a string literal, {e} an expression, {v} a value of a setting.
 TEMPLATES = [
+    "UNLISTEN *", "UNLISTEN {s}",
     "SET {s} = {v}", "SET {s} TO {v} , {v}", "SET SESSION {s} TO {v}", "SET LOCAL {s} = {v}", "SET {s} TO DEFAULT",
     "SET {s} . {n} . {s} = {v}", "SET SESSION {s} . {s} = {v}", "SET LOCAL {s} . {s} = {v}", "SET {s} FROM CURRENT",
     "SET TIME ZONE {v}", "SET SESSION TIME ZONE LOCAL", "SET LOCAL TIME ZONE DEFAULT", "SET NAMES {l}", "SET NAMES",

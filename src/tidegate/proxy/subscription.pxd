@@ -1,0 +1,51 @@
+"""A client that listens."""
+
+from tidegate.proxy.borrowing cimport Borrowing
+from tidegate.proxy.client cimport Hearing
+from tidegate.proxy.notifications cimport SharedListener
+from tidegate.proxy.server cimport Server
+from tidegate.session.facts cimport LISTENS, NOTIFIES, UNLISTENS, Facts
+
+cdef enum:
+    ABOUT_CHANNELS = LISTENS | UNLISTENS | NOTIFIES
+
+cdef enum Step:
+    RESTING
+    ASKING  # the server what it listens to
+    JOINING  # the shared listener
+    HANDING_OVER
+    UNLISTENING
+    WAITING_FOR_OWN  # until the shared listener has heard what this transaction has sent
+    DONE
+
+
+cdef class Subscription(Hearing):
+    cdef Borrowing client
+    cdef SharedListener listener
+    cdef Step step
+    cdef set arriving  # channels that the shared listener delivers from the fence on
+    cdef long long fence  # its number, or 0
+    cdef bint deaf  # the fence has come by the client's server: what that says from now on is the listener's to say
+    cdef bint complete  # the server had been made to listen to all channels before the transaction
+    cdef list unlistened  # what the markers of this transaction stand for, by number
+    cdef bint passed_fence  # the shared listener has come to the fence
+    cdef list pending  # messages for the client, which can't be sent yet
+    cdef list behind_fence  # ... and have their place behind what its server still says
+    cdef size_t pending_size  # bytes of them
+
+    cdef int ahead(self, Facts facts, bint alone) except -1
+    cdef list markers(self, Facts facts)
+    cdef bint is_free(self) noexcept
+    cdef int told(self, Server server, list rows, object error) except -1
+    cdef int hand_over(self) except -1
+    cdef int unlisten(self) except -1
+    cdef int unlistened_there(self, Server server, object error) except -1
+    cdef int wait_for_own(self) except -1
+    cdef int finish(self) except -1
+    cdef int server_fenced(self) except -1
+    cdef int keep_at_server(self) except -1
+
+
+cdef int foresee(Borrowing client, Facts facts, bint alone) except -1
+cdef list markers_behind(Borrowing client, Facts facts)
+cdef int sender_done(Borrowing client) except -1
