@@ -20,7 +20,7 @@ from tests.support.postgres import Postgres
 from tests.support.sides import Side
 from tests.support.tidegate import Proxy
 from tests.support.watch import assert_settles
-from tests.support.wire import ConnectionEnded, RawClient, ServerError, error_fields, rows, sqlstates
+from tests.support.wire import ConnectionEnded, RawClient, ServerError, error_fields, heard, rows, sqlstates
 
 SERVERS = 4
 
@@ -217,7 +217,6 @@ WORKING: dict[str, tuple[bytes, str]] = {
     "in COPY in": (m.query("CREATE TEMP TABLE t (a int); COPY t FROM STDIN"), "G"),
     "in COPY out": (m.query("COPY (SELECT repeat('x', 100000) FROM generate_series(1, 3000)) TO STDOUT"), "d"),
     "pinned": (m.query("CREATE TEMP TABLE t (a int)"), "Z"),
-    "listening": (m.query("LISTEN restart"), "Z"),
 }
 
 
@@ -241,6 +240,20 @@ def test_who_loses_something_is_told(mortal: Postgres, side: Side, mode: str) ->
             client.sock.close()
         with side.login(timeout=30) as fresh:
             assert fresh.value("SELECT 1") == "1"
+
+
+@pytest.mark.parametrize("mode", ["immediate", "fast"])
+def test_who_listens_is_told_what_it_may_have_missed(mortal: Postgres, side: Side, mode: str) -> None:
+    """An idle client that listens lives on, hears that it may have missed something, and hears again."""
+    with side.login(timeout=30) as idle, side.login(timeout=30) as other:
+        for client in (idle, other):
+            client.query("LISTEN restart")
+        mortal.restart(mode)
+        for client in (idle, other):
+            (notice,) = client.read_until("N")
+            assert error_fields(notice)["C"] == "01T01"
+        other.query("NOTIFY restart, 'again'")
+        assert heard(idle.read())[1:] == ("restart", "again")
 
 
 def log_in_until_refused(side: Side, clients: list[RawClient]) -> None:

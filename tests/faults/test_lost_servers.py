@@ -86,7 +86,6 @@ def test_loss_while_idle(direct: Side, fragile: Side, recovered: Recovered) -> N
 
 PINS = {
     "temporary table": "CREATE TEMP TABLE faults_pinned (a int)",
-    "listener": "LISTEN faults_channel",
     "advisory lock": "SELECT pg_advisory_lock(55)",
     "held cursor": "BEGIN; DECLARE c CURSOR WITH HOLD FOR SELECT 1; COMMIT",
 }

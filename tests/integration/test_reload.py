@@ -371,6 +371,32 @@ def test_a_target_moves(proxy: Proxy, postgres: Postgres) -> None:
         assert proxy.reload()["ok"]
 
 
+def test_a_client_that_listens_moves_with_its_target(proxy: Proxy, postgres: Postgres) -> None:
+    """It hears what is sent at the new address, after a notice that it may have missed something meanwhile."""
+    with Postgres() as other:
+        other.start()
+        [(verifier,)] = postgres.sql("SELECT rolpassword FROM pg_authid WHERE rolname = 'tenant_a'")
+        other.sql(f"CREATE ROLE tenant_a LOGIN PASSWORD '{verifier}'")
+        other.sql("CREATE DATABASE tenant_a OWNER tenant_a")
+        notices: list[str | None] = []
+        with connect(proxy) as idle:
+            idle.add_notice_handler(lambda notice: notices.append(notice.sqlstate))
+            idle.execute("LISTEN moved")
+            reload(proxy, target=target_address(other))
+
+            def is_told() -> bool:
+                return bool(list(idle.notifies(timeout=0.05)) or notices)
+
+            wait_until(is_told, "it is told")
+            assert notices == ["01T01"]
+            other.sql("NOTIFY moved, 'here'", user="tenant_a", database="tenant_a")
+            assert [one.payload for one in idle.notifies(timeout=5, stop_after=1)] == ["here"]
+            listeners = (
+                "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tidegate' AND datname = 'tenant_a'"
+            )
+            wait_until(lambda: postgres.sql(listeners) == [(0,)], "nothing listens at the old address", 12)
+
+
 # What does not change
 
 

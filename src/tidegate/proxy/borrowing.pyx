@@ -270,7 +270,7 @@ cdef class Borrowing(Pinning):
         if facts.pin is not None:
             self.may_leave(facts.pin, b"")
         if facts.flags & ABOUT_CHANNELS or facts.flags & DISCARD_ALL and self.hearing is not None:
-            foresee(self, facts, False)
+            foresee(self, facts)
         if facts.flags & RESHAPES:
             # A Parse in this transaction is not for others to share, nor one of before for those who come after.
             # (A temporary object is its session's own.)

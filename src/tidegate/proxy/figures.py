@@ -5,11 +5,13 @@ Owns their collection and their names, which docs/operations.md explains. Refuse
 Names are the same in every answer, 0 included, but for those that end in a reason (`tidegate.errors.CloseReason`,
 `tidegate.session.pins.PinReason`): these are there from the first time on.
 
-    pins, pins_REASON             sessions that were bound to a server, since the start
-    unpins, unpins_REASON         those that got free again, since what bound them was gone
-    clients_pinned, ..._REASON    those that are now
-    clients_closed_REASON         sessions that ended
-    servers_closed, ..._REASON    server connections that ended
+    pins, pins_REASON                    sessions that were bound to a server, since the start
+    unpins, unpins_REASON                those that got free again, since what bound them was gone
+    clients_pinned, ..._REASON           those that are now
+    clients_closed_REASON                sessions that ended
+    servers_closed, ..._REASON           server connections that ended
+    notifications, notifications_sent    heard by the shared listeners, and told to clients
+    listeners_opened, listeners_lost     connections that listen for clients
 """
 
 from __future__ import annotations

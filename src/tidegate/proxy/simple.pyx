@@ -96,7 +96,7 @@ cdef class Simple(Borrowing):
             if statement is not None:
                 return self.deallocate(<Statement>statement, facts.deallocate)
         if facts.flags & (ABOUT_CHANNELS | DISCARD_ALL):
-            foresee(self, facts, alone)
+            foresee(self, facts)
         server.send(message, available)
         self.suspect(facts, PyBytes_FromStringAndSize(message + HEADER, whole - HEADER - 1), alone)
         if self.hearing is not None:

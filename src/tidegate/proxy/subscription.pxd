@@ -33,7 +33,7 @@ cdef class Subscription(Hearing):
     cdef list behind_fence  # ... and have their place behind what its server still says
     cdef size_t pending_size  # bytes of them
 
-    cdef int ahead(self, Facts facts, bint alone) except -1
+    cdef int ahead(self, Facts facts) except -1
     cdef list markers(self, Facts facts)
     cdef bint is_free(self) noexcept
     cdef int told(self, Server server, list rows, object error) except -1
@@ -46,6 +46,6 @@ cdef class Subscription(Hearing):
     cdef int keep_at_server(self) except -1
 
 
-cdef int foresee(Borrowing client, Facts facts, bint alone) except -1
+cdef int foresee(Borrowing client, Facts facts) except -1
 cdef list markers_behind(Borrowing client, Facts facts)
 cdef int sender_done(Borrowing client) except -1

@@ -79,8 +79,8 @@ cdef SharedListener listener_of(Borrowing client, bint make):
     return target.listeners.of(database) if make else target.listeners.find(database)
 
 
-cdef int foresee(Borrowing client, Facts facts, bint alone) except -1:
-    """A statement that is about channels is about to be sent. `alone`: no transaction is open, none is under way."""
+cdef int foresee(Borrowing client, Facts facts) except -1:
+    """A statement that is about channels is about to be sent."""
     cdef Subscription subscription
     if client.pin in LISTENS_ITSELF or client.server is None:
         return 0
@@ -91,7 +91,7 @@ cdef int foresee(Borrowing client, Facts facts, bint alone) except -1:
     if facts.flags & NOTIFIES:
         sender_known(client)
     if client.hearing is not None and facts.flags & (LISTENS | UNLISTENS | DISCARD_ALL):
-        (<Subscription>client.hearing).ahead(facts, alone)
+        (<Subscription>client.hearing).ahead(facts)
     return 0
 
 
@@ -150,14 +150,18 @@ cdef class Subscription(Hearing):
 
     # --- the client's statements ----------------------------------------------------------------------------------
 
-    cdef int ahead(self, Facts facts, bint alone) except -1:
-        """Before a statement that listens, or ends it, is sent."""
-        cdef bint unreadable = facts.flags & SINGLE == 0 or b"" in facts.unlistened
+    cdef int ahead(self, Facts facts) except -1:
+        """Before a statement that listens, ends it, or asks what is listened to."""
+        cdef Server server = self.client.server
         self.at_server = True
-        if alone and unreadable and facts.flags & UNLISTENS and self.channels:
+        if not facts.flags & UNLISTENS or not self.channels or self.complete:
+            return 0
+        if facts.flags & SINGLE and b"" not in facts.unlistened:
+            return 0
+        if server.status == b'I' and not server.queue.open_batch and not self.client.has_replies_due():
             # No marker could say what comes of each statement, so have the server listen to all from before.
             self.complete = True
-            self.client.server.inject(listen_sql(self.channels), Injection())
+            server.inject(listen_sql(self.channels), Injection())
         return 0
 
     cdef list markers(self, Facts facts):
@@ -345,10 +349,7 @@ cdef class Subscription(Hearing):
             client.hearing = None
             if client.server is not None:
                 client.server.holds_ready = False
-        for each in self.pending:
-            client.send_bytes(each)
-        self.pending.clear()
-        self.pending_size = 0
+        self.send_pending()
         if client.ready_held:
             client.ready_held = False
             client.send_bytes(IDLE)
@@ -377,7 +378,7 @@ cdef class Subscription(Hearing):
         """Whether the client is between two transactions, and reads."""
         cdef Borrowing client = self.client
         cdef Server server = client.server
-        if self.pending or self.step != RESTING or client.stream.out_len > HIGH_WATER:
+        if self.step != RESTING or client.stream.out_len > HIGH_WATER:
             return False
         if client.phase == WAITING or server is None:
             return client.phase == WAITING or client.phase == RUNNING
@@ -388,7 +389,7 @@ cdef class Subscription(Hearing):
         if self.passed_fence and not self.deaf:
             self.behind_fence.append(message)
             return 0
-        if self.is_free():
+        if not self.pending and self.is_free():
             self.client.context.counters.notifications_sent += 1
             return self.client.send_bytes(message)
         self.keep(message)
@@ -403,17 +404,18 @@ cdef class Subscription(Hearing):
             self.pending_size = 0
 
     cdef int deliver(self) except -1:
-        cdef list pending = self.pending
-        if pending:
-            self.pending = []
-            if not self.is_free():
-                self.pending = pending
-                return 0
-            self.pending_size = 0
-            for each in pending:
-                self.client.send_bytes(each)
+        if self.pending and self.is_free():
+            self.send_pending()
             self.client.context.to_clients.flush()
         return 0
+
+    def send_pending(self):
+        """Tell the client all that has waited."""
+        self.client.context.counters.notifications_sent += len(self.pending)
+        for each in self.pending:
+            self.client.send_bytes(each)
+        self.pending.clear()
+        self.pending_size = 0
 
     cdef object encoding(self):
         return self.client.seen.values.get("client_encoding", b"")

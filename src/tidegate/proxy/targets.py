@@ -172,6 +172,7 @@ class Targets:
         in_use = {id(client.door) for client in self._clients()}
         for target in [target for target in self._retired if not target.servers and id(target) not in in_use]:
             self._retired.remove(target)
+            target.shut()  # its shared listeners, which nobody hears
             self.past.update(target.stats())
         for target in self:
             drop_unreachable(target.servers)

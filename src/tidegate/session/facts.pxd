@@ -18,7 +18,7 @@ cpdef enum ScanFlag:
     NAMES = 16384           # names prepared statements, in `places`
     MAKES_CODE = 32768      # CREATE FUNCTION, PROCEDURE, EXTENSION: what the new functions change is not known yet
     LISTENS = 65536         # ... with LISTEN
-    UNLISTENS = 131072      # ... with UNLISTEN; `unlistened` says of what
+    UNLISTENS = 131072      # ... with UNLISTEN, `unlistened` says of what; or names pg_listening_channels
     NOTIFIES = 262144       # ... with NOTIFY, or names pg_notify
 
 

@@ -72,7 +72,10 @@ class Facts:
         """The name in the first DEALLOCATE name, as PostgreSQL folds it."""
     @property
     def unlistened(self) -> tuple[bytes | None, ...]:
-        """The channel of each UNLISTEN, in order: None for all of them, b"" for one whose name can't be told."""
+        """The channel of each UNLISTEN, in order: None for all of them, b"" for one whose name can't be told.
+
+        pg_listening_channels counts as the latter: the session must know what it listens to.
+        """
     @property
     def set_default(self) -> str | None:
         """The setting's name, when the text is one statement that returns it to its default."""

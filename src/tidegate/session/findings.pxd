@@ -20,6 +20,7 @@ cdef class Findings:
     cdef int name(self, int keyword) except -1
     cdef int directive(self, const Directive *d, bint odd_path) except -1
     cdef int setting(self, const Directive *d, bint odd_path) except -1
+    cdef int unlisten(self, bytes name) except -1
     cdef int touch(self, str name) except -1
     cdef int touch_unknown(self) except -1
     cdef int place(self, int kind, bytes name, Py_ssize_t start, Py_ssize_t end, Py_ssize_t stop) except -1

@@ -121,9 +121,7 @@ cdef class Findings:
             if d.kind == D_DEALLOCATE and self.deallocate is None:
                 self.deallocate = d.name[:d.n]
         elif d.kind == D_UNLISTEN or d.kind == D_UNLISTEN_ALL:
-            if self.unlistened is None:
-                self.unlistened = []
-            self.unlistened.append(None if d.kind == D_UNLISTEN_ALL else d.name[:d.n])
+            self.unlisten(None if d.kind == D_UNLISTEN_ALL else d.name[:d.n])
         elif d.kind == D_UNKNOWN_SETTING:
             if not d.local:
                 self.touch_unknown()
@@ -146,6 +144,14 @@ cdef class Findings:
             if d.to_default:
                 self.set_default = name
             self.replayable = d.constant and name not in NOT_REPLAYABLE
+        return 0
+
+    cdef int unlisten(self, bytes name) except -1:
+        """The session must know what it listens to, in order to give it up or to tell it."""
+        self.flags |= UNLISTENS
+        if self.unlistened is None:
+            self.unlistened = []
+        self.unlistened.append(name)
         return 0
 
     cdef int touch(self, str name) except -1:

@@ -54,6 +54,7 @@ cdef enum Keyword:
     K_FIRST_NAME
     K_ADVISORY_LOCK
     K_ADVISORY_UNLOCK
+    K_PG_LISTENING_CHANNELS
     K_PG_NOTIFY
     K_PG_SETTINGS
     K_PG_TEMP           # pg_temp, pg_temp_N

@@ -58,6 +58,7 @@ cdef dict WORDS = {
     K_ZONE: b"zone",
     K_ADVISORY_LOCK: b"pg_advisory_lock pg_advisory_lock_shared pg_try_advisory_lock pg_try_advisory_lock_shared",
     K_ADVISORY_UNLOCK: b"pg_advisory_unlock pg_advisory_unlock_shared pg_advisory_unlock_all",
+    K_PG_LISTENING_CHANNELS: b"pg_listening_channels",
     K_PG_NOTIFY: b"pg_notify",
     # UPDATE pg_settings is a SET in disguise: the view has a rule that calls set_config().
     K_PG_SETTINGS: b"pg_settings",

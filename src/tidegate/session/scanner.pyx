@@ -22,8 +22,9 @@ from tidegate.session.facts cimport DDL, DROPS, DROPS_ALL, EXECUTES, MAKES_CODE,
 from tidegate.session.findings cimport Findings, canonical_name
 from tidegate.session.keywords cimport (
     K_ABORT, K_ALTER, K_BEGIN, K_COUNT, K_CREATE, K_DEALLOCATE, K_DECLARE, K_DISCARD, K_EXECUTE, K_EXPLAIN, K_EXTENSION,
-    K_FIRST_NAME, K_FUNCTION, K_HOLD, K_INSERT, K_INTO, K_LOCAL, K_NONE, K_PG_NOTIFY, K_PG_SETTINGS, K_PG_TEMP,
-    K_PREPARE, K_REPLACE, K_RESET, K_SET, K_SET_CONFIG, K_SET_LIMIT, K_TEMP, K_UNLISTEN, K_UPDATE, K_WITH, find_keyword,
+    K_FIRST_NAME, K_FUNCTION, K_HOLD, K_INSERT, K_INTO, K_LOCAL, K_NONE, K_PG_LISTENING_CHANNELS, K_PG_NOTIFY,
+    K_PG_SETTINGS, K_PG_TEMP, K_PREPARE, K_REPLACE, K_RESET, K_SET, K_SET_CONFIG, K_SET_LIMIT, K_TEMP, K_UNLISTEN,
+    K_UPDATE, K_WITH, find_keyword,
 )
 from tidegate.session.lexis cimport (
     S_AMPERSAND, T_CHAR, T_END, T_MORE, T_OPAQUE, T_QUOTED, T_SEMICOLON, T_STRING, T_UNICODE, T_WORD, TRAIL_ANY, TRAIL_NONE,
@@ -246,6 +247,8 @@ cdef class Scanner:
             elif keyword == K_PG_SETTINGS:
                 if self.updates:
                     self.found.pin(PinReason.UNREAD_CODE)
+            elif keyword == K_PG_LISTENING_CHANNELS:
+                self.found.unlisten(b"")
             elif keyword == K_PG_NOTIFY:
                 self.found.flags |= NOTIFIES
             elif keyword == K_SET_LIMIT:

@@ -176,6 +176,17 @@ def odd_names(talk: Recorder) -> None:
         assert not notifications(talk.ask(m.query(f"NOTIFY {name[:63]}, 'z'")))
 
 
+def asking_for_channels(talk: Recorder) -> None:
+    """Each way of asking; within a block that has begun with something else, docs/transparency.md says what is told."""
+    asked = "SELECT * FROM pg_listening_channels() ORDER BY 1"
+    talk.ask(m.parse(asked, "channels") + m.sync())
+    for change in ("LISTEN b; LISTEN a", "UNLISTEN a", 'LISTEN "grün"', "SELECT 1", "UNLISTEN *"):
+        talk.ask(m.query(change))
+        for ask in (m.query(asked), m.batch(asked), m.run_prepared("channels")):
+            talk.ask(ask)
+        talk.ask(m.query("NOTIFY a; NOTIFY b"))
+
+
 def errors(talk: Recorder) -> None:
     assert sqlstates(talk.ask(m.query("LISTEN"))) == ["42601"]
     assert sqlstates(talk.ask(m.query("LISTEN a b"))) == ["42601"]
@@ -231,6 +242,7 @@ PLAYS: list[Play] = [
     pipelined,
     discarded,
     odd_names,
+    asking_for_channels,
     errors,
     settings_around_it,
     pinned_as_well,

@@ -65,6 +65,7 @@ def test_no_pin_and_nothing_left_on_servers(postgres: Postgres, alone: Proxy) ->
             assert heard(client.read())[1] == "everyone"
         stats = alone.stats()
         assert stats["listeners_opened"] == 1 and stats["listeners_lost"] == 0
+        assert stats["notifications"] == 1 and stats["notifications_sent"] == 8
 
 
 @pytest.mark.parametrize("end", ["quit", "reset", "half_close"])

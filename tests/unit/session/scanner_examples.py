@@ -283,6 +283,7 @@ QUIET = [
     Example(b"NOTIFY x, 'payload'", flags=ScanFlag.NOTIFIES),
     Example(b"SELECT pg_catalog.pg_notify('x', $1)", flags=ScanFlag.NOTIFIES),
     Example(b"SELECT 'NOTIFY x', unlisten FROM listen"),
+    Example(b"SELECT pg_listening_channels()", flags=ScanFlag.UNLISTENS, unlistened=(b"",)),
     Example(b"NOTIFY x", flags=ScanFlag.NOTIFIES),
     Example(b"SHOW search_path"),
     Example(b"INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING"),
