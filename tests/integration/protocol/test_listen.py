@@ -215,7 +215,7 @@ def settings_around_it(talk: Recorder) -> None:
     talk.ask(m.query("NOTIFY ear, 'one'"))
     talk.ask(m.query("BEGIN; NOTIFY ear, 'two'; LISTEN other"))
     talk.ask(m.query("COMMIT"))
-    talk.ask(m.query("UNLISTEN ear; RESET ALL"))
+    talk.ask(m.query("UNLISTEN ear; RESET bytea_output"))
     talk.ask(m.query("NOTIFY ear; NOTIFY other"))
 
 
