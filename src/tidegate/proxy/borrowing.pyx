@@ -18,7 +18,7 @@ from tidegate.proxy.audit cimport inject_audit
 from tidegate.proxy.client cimport ARRIVING, DISCARD, ENTERING, RUNNING, WAITING, Client
 from tidegate.proxy.pinning cimport Pinning
 from tidegate.proxy.server cimport READY, Server
-from tidegate.proxy.subscription cimport ABOUT_CHANNELS, foresee, sender_done
+from tidegate.proxy.subscription cimport ABOUT_CHANNELS, adopt, foresee_channels, sender_done
 from tidegate.proxy.tracking cimport Probe, Replay, Validation, inject_probe
 from tidegate.session.facts cimport (
     BEGINS, DDL, DISCARD_ALL, ENDS, MAKES_CODE, PINS, PLAIN, RESET_ALL, RESHAPES, SINGLE, TOUCHES, Facts, make_facts,
@@ -59,7 +59,7 @@ cdef class Borrowing(Pinning):
 
     cdef bint may_send(self) noexcept:
         """Whether what is sent now will be known for this client's own."""
-        if self.hearing.opening:
+        if self.hearing.opening or self.hearing.busy():
             self.unsure = True
             return False
         return True
@@ -156,6 +156,9 @@ cdef class Borrowing(Pinning):
     cdef bint notified(self, Server server, bytes body) except -1:
         return True if self.hearing is None else self.hearing.from_server(server, body)
 
+    cdef bint adopt_channels(self) except -1:
+        return adopt(self)
+
     cdef bint has_replies_due(self) noexcept:
         """Whether the server owes the client something, beside what the proxy itself has asked."""
         cdef unsigned int i
@@ -196,7 +199,7 @@ cdef class Borrowing(Pinning):
         server.detach()
         server.lender.take_back(server)
         if self.hearing is not None:
-            self.hearing.deliver()
+            self.hearing.given_back()
         return 0
 
     cdef int foresee(self, Facts facts, const char* text, Py_ssize_t size) except -1:
@@ -270,7 +273,7 @@ cdef class Borrowing(Pinning):
         if facts.pin is not None:
             self.may_leave(facts.pin, b"")
         if facts.flags & ABOUT_CHANNELS or facts.flags & DISCARD_ALL and self.hearing is not None:
-            foresee(self, facts)
+            foresee_channels(self, facts)
         if facts.flags & RESHAPES:
             # A Parse in this transaction is not for others to share, nor one of before for those who come after.
             # (A temporary object is its session's own.)

@@ -47,7 +47,9 @@ cdef class Hearing:
     cdef bint from_server(self, Server server, bytes body) except -1
     cdef int settle(self) except -1
     cdef bint keeps_server(self) except -1
+    cdef bint busy(self) noexcept
     cdef int deliver(self) except -1
+    cdef int given_back(self) except -1
     cdef int moved(self) except -1
     cdef int closed(self) except -1
     # What the shared listener tells it.

@@ -72,8 +72,16 @@ cdef class Hearing:
         """Whether the server can't be given back yet."""
         return False
 
+    cdef bint busy(self) noexcept:
+        """Whether channels are just being handed over: nothing new is sent meanwhile."""
+        return False
+
     cdef int deliver(self) except -1:
         """Send what has waited, if it can be sent now."""
+        return 0
+
+    cdef int given_back(self) except -1:
+        """The client has no server any more."""
         return 0
 
     cdef int moved(self) except -1:

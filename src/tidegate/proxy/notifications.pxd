@@ -17,6 +17,7 @@ cdef class Listeners:
 
 
 cdef class SharedListener(Lender):
+    cdef bytes missed_notice  # told to whoever may not have heard all
     cdef readonly Context context
     cdef object target
     cdef readonly str database

@@ -100,6 +100,7 @@ cdef class SharedListener(Lender):
         self.context = target.context
         self.database = database
         self.registry = Channels()
+        self.missed_notice = MISSED_NOTICE
         self.joining = {}
         self.applied = set()
         self.fences = {}

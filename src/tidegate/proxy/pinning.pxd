@@ -19,6 +19,7 @@ cdef class Pinning(Client):
     cdef int look(self) except -1
     cdef int proven(self, tuple found, object suspected, bytes text) except -1
     cdef int pin_down(self, object reason, bytes text) except -1
+    cdef bint adopt_channels(self) except -1
     cdef int unpin(self) except -1
 
 

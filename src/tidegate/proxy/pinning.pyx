@@ -79,12 +79,18 @@ cdef class Pinning(Client):
 
     cdef int proven(self, tuple found, object suspected, bytes text) except -1:
         """These reasons hold the session at its server, and no others of their kind."""
+        if PinReason.LISTEN in found and self.adopt_channels():
+            found = tuple([reason for reason in found if reason is not PinReason.LISTEN])
         if not found:
             return self.unpin() if self.pin is not None and self.pin.provable else 0
         if self.pin is not None and (self.pin in found or not self.pin.provable):
             return 0
         self.unpin()
         return self.pin_down(suspected if suspected in found else found[0], text or b"")
+
+    cdef bint adopt_channels(self) except -1:
+        """Its server listens unseen: whether somebody else listens for the client from now on."""
+        return False
 
     cdef int unpin(self) except -1:
         """What held the session is gone."""

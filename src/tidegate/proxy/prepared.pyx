@@ -16,7 +16,7 @@ from tidegate.proxy.naming cimport Renamed
 from tidegate.proxy.outcome cimport DONE, STOP
 from tidegate.proxy.server cimport Server
 from tidegate.proxy.simple cimport Simple, restoring
-from tidegate.proxy.subscription cimport foresee, markers_behind
+from tidegate.proxy.subscription cimport foresee_channels, markers_behind
 from tidegate.session.facts cimport (
     DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, NAMES, PINS, PLAIN, RESET_ALL, RESHAPES, UNLISTENS, Facts,
 )
@@ -144,7 +144,7 @@ cdef class Prepared(Simple):
             PyBytes_FromStringAndSize(body + name_end + 1, size - name_end - 1), text_end,
             self.context_of_parse(), self.scs_on, self.trail)
         if self.hearing is not None and statement.facts.flags & UNLISTENS:
-            foresee(self, statement.facts)  # from here on it is too late to have the server listen first
+            foresee_channels(self, statement.facts)  # from here on it is too late to have the server listen first
         if name_end == 0:
             self.server.send_bytes(build(b'P', b"\0" + statement.content))
             self.server.expect_unnamed(FORWARD, statement, self.unnamed)
@@ -294,7 +294,7 @@ cdef class Prepared(Simple):
             if meaning is None:
                 return STOP
         if self.hearing is not None and statement.facts.flags & UNLISTENS:
-            foresee(self, statement.facts)
+            foresee_channels(self, statement.facts)
         self.use(statement)
         if self.portals is not None or is_watched(statement.facts):
             self.bound(PyBytes_FromStringAndSize(body, portal_end), statement, meaning)

@@ -10,7 +10,7 @@ from tidegate.proxy.borrowing cimport Borrowing
 from tidegate.proxy.client cimport SCAN
 from tidegate.proxy.outcome cimport DONE, STOP
 from tidegate.proxy.server cimport Injection, Server
-from tidegate.proxy.subscription cimport ABOUT_CHANNELS, foresee, markers_behind
+from tidegate.proxy.subscription cimport ABOUT_CHANNELS, foresee_channels, markers_behind
 from tidegate.proxy.tracking cimport (
     Assigned, Deallocated, DeallocatedOne, ResetAll, Restored, inject_probe,
 )
@@ -96,7 +96,7 @@ cdef class Simple(Borrowing):
             if statement is not None:
                 return self.deallocate(<Statement>statement, facts.deallocate)
         if facts.flags & (ABOUT_CHANNELS | DISCARD_ALL):
-            foresee(self, facts)
+            foresee_channels(self, facts)
         server.send(message, available)
         self.suspect(facts, PyBytes_FromStringAndSize(message + HEADER, whole - HEADER - 1), alone)
         if self.hearing is not None:

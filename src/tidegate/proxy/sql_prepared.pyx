@@ -20,8 +20,9 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from tidegate.proxy.naming cimport Preparing, Renamed, characters
 from tidegate.proxy.outcome cimport DONE, STOP
 from tidegate.proxy.prepared cimport Prepared
-from tidegate.proxy.server cimport Server
-from tidegate.session.facts cimport DROPS, DROPS_ALL, EXECUTES, PINS, PREPARES, RESHAPES, SINGLE, Facts, Place
+from tidegate.proxy.server cimport Injection, Server
+from tidegate.proxy.subscription cimport ABOUT_CHANNELS, foresee_channels, markers_behind
+from tidegate.session.facts cimport DISCARD_ALL, DROPS, DROPS_ALL, EXECUTES, PINS, PREPARES, RESHAPES, SINGLE, Facts, Place
 from tidegate.session.statements cimport Meaning, Naming, Statement
 from tidegate.wire.postgres.messages cimport HEADER, command_complete, message as build, query, ready_for_query
 from tidegate.wire.postgres.replies cimport CAPTURE, EXECUTE, FORWARD, PARSE, QUERY, TOLD, ReplyQueue
@@ -57,6 +58,8 @@ cdef class SqlPrepared(Prepared):
         self.context.counters.queries += 1
         self.bring(note, needed, made)
         server.unnamed = None
+        if facts.flags & (ABOUT_CHANNELS | DISCARD_ALL):
+            foresee_channels(self, facts)
         server.send_bytes(query(note.renamed()))
         server.queue.push(QUERY, TOLD if note.steps else FORWARD, note)
         for statement in note.executed:
@@ -68,6 +71,9 @@ cdef class SqlPrepared(Prepared):
             if facts.pin is not None:
                 self.may_leave(facts.pin, note.text)
             self.touch(facts)
+        if self.hearing is not None:
+            for marker in markers_behind(self, facts):
+                server.inject(marker, Injection())
         return 0
 
     cdef bint renaming_under_way(self) except -1:

@@ -25,6 +25,7 @@ cdef class Subscription(Hearing):
     cdef Step step
     cdef set arriving  # channels that the shared listener delivers from the fence on
     cdef long long fence  # its number, or 0
+    cdef int known_at  # pid of the server whose notifications are told as the client's own; 0: none
     cdef bint deaf  # the fence has come by the client's server: what that says from now on is the listener's to say
     cdef bint complete  # the server had been made to listen to all channels before the transaction
     cdef list unlistened  # what the markers of this transaction stand for, by number
@@ -46,6 +47,7 @@ cdef class Subscription(Hearing):
     cdef int keep_at_server(self) except -1
 
 
-cdef int foresee(Borrowing client, Facts facts) except -1
+cdef bint adopt(Borrowing client) except -1
+cdef int foresee_channels(Borrowing client, Facts facts) except -1
 cdef list markers_behind(Borrowing client, Facts facts)
 cdef int sender_done(Borrowing client) except -1

@@ -36,7 +36,6 @@ from tidegate.wire.postgres.messages cimport message, ready_for_query
 from tidegate.session.channels import CHANNELS_SQL, MARKER, UNLISTEN_ALL_SQL, fence_sql, listen_sql, settle
 from tidegate.session.pins import PinReason
 from tidegate.session.settings import told
-from tidegate.proxy.notifications import MISSED_NOTICE
 
 cdef bytes IDLE = ready_for_query(b'I')
 
@@ -79,7 +78,7 @@ cdef SharedListener listener_of(Borrowing client, bint make):
     return target.listeners.of(database) if make else target.listeners.find(database)
 
 
-cdef int foresee(Borrowing client, Facts facts) except -1:
+cdef int foresee_channels(Borrowing client, Facts facts) except -1:
     """A statement that is about channels is about to be sent."""
     cdef Subscription subscription
     if client.pin in LISTENS_ITSELF or client.server is None:
@@ -93,6 +92,17 @@ cdef int foresee(Borrowing client, Facts facts) except -1:
     if client.hearing is not None and facts.flags & (LISTENS | UNLISTENS | DISCARD_ALL):
         (<Subscription>client.hearing).ahead(facts)
     return 0
+
+
+cdef bint adopt(Borrowing client) except -1:
+    """The client's server listens, though no text said so: whether its channels go to the shared listener instead."""
+    if client.pin in LISTENS_ITSELF:
+        return False
+    if client.hearing is None:
+        client.hearing = Subscription(client, listener_of(client, True))
+        client.server.holds_ready = True
+    client.hearing.at_server = True
+    return True
 
 
 cdef list markers_behind(Borrowing client, Facts facts):
@@ -190,9 +200,25 @@ cdef class Subscription(Hearing):
         if self.client.server is not server or self.client.hearing is not self:
             return
         self.opening = False
-        self.listener.senders[server.pid] = self.pid
+        self.know(server)
         self.client.progressed()
         self.client.context.to_servers.flush()
+
+    def know(self, Server server):
+        """What this server sends from now on is the client's own."""
+        self.forget()
+        self.listener.senders[server.pid] = self.pid
+        self.known_at = server.pid
+
+    def forget(self):
+        """The client no longer has the server that it had."""
+        if self.known_at:
+            forget_sender(self.listener, self.known_at, self.pid)
+            self.known_at = 0
+
+    cdef int given_back(self) except -1:
+        self.forget()
+        return self.deliver()
 
     cdef bint from_server(self, Server server, bytes body) except -1:
         """The client's server sends a notification: what the listener does not, or not yet, waits for its moment."""
@@ -206,6 +232,9 @@ cdef class Subscription(Hearing):
                 body = shown[:4] + body[4:]
             self.keep(message(b'A', body))
         return False
+
+    cdef bint busy(self) noexcept:
+        return self.step != RESTING
 
     cdef bint keeps_server(self) except -1:
         """It listens still, or ReadyForQuery has still to be sent."""
@@ -344,8 +373,9 @@ cdef class Subscription(Hearing):
         over = not self.channels
         client.notifies = False
         if client.server is not None:
-            forget_sender(self.listener, client.server.pid, self.pid)
+            self.know(client.server)  # all that it has sent until now is heard, and it may keep this server
         if over:
+            self.forget()
             client.hearing = None
             if client.server is not None:
                 client.server.holds_ready = False
@@ -400,7 +430,7 @@ cdef class Subscription(Hearing):
         self.pending.append(message)
         self.pending_size += PyBytes_GET_SIZE(message)
         if self.pending_size > MOST_PENDING:
-            self.pending = [MISSED_NOTICE]
+            self.pending = [self.listener.missed_notice]
             self.pending_size = 0
 
     cdef int deliver(self) except -1:
@@ -431,4 +461,5 @@ cdef class Subscription(Hearing):
         return self.listener.sync()
 
     cdef int closed(self) except -1:
+        self.forget()
         return self.listener.leave(self, self.channels | self.arriving)

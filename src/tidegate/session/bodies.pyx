@@ -11,7 +11,7 @@ from array import array
 
 from tidegate.session.facts cimport PREPARES, Facts
 from tidegate.session.findings cimport Findings
-from tidegate.session.keywords cimport K_CALL, K_NONE
+from tidegate.session.keywords cimport K_CALL, K_LISTEN, K_NONE
 from tidegate.session.lexis cimport T_CHAR, T_QUOTED, T_WORD, TRAIL_NONE
 from tidegate.session.names cimport hash_name
 from tidegate.session.scanner cimport Scanner, is_operator
@@ -86,6 +86,8 @@ cdef class BodyScanner(Scanner):
         return 0
 
     cdef int start_statement(self, int keyword) except -1:
+        if keyword == K_LISTEN:
+            self.found.pin(PinReason.LISTEN)
         return Scanner.start_statement(self, K_NONE if keyword == K_CALL else keyword)
 
 

@@ -184,3 +184,35 @@ def test_psycopg_and_its_notices(postgres: Postgres, alone: Proxy) -> None:
         while not notices and time.monotonic() < deadline:
             list(client.notifies(timeout=0.1))
         assert notices == ["01T01"]
+
+
+HIDDEN = {
+    "block": ("", "DO $$BEGIN LISTEN unseen; END$$"),
+    "function": (
+        "CREATE OR REPLACE FUNCTION hear() RETURNS void LANGUAGE plpgsql AS $$BEGIN LISTEN unseen; END$$",
+        "SELECT hear()",
+    ),
+    "computed": (
+        "CREATE OR REPLACE FUNCTION hear() RETURNS void LANGUAGE plpgsql AS $$BEGIN EXECUTE 'LISTEN unseen'; END$$",
+        "SELECT hear()",
+    ),
+}
+
+
+@pytest.mark.parametrize(("made", "sql"), HIDDEN.values(), ids=HIDDEN)
+def test_listen_that_code_hides(alone: Proxy, made: str, sql: str) -> None:
+    side = side_of(alone)
+    with side.login() as client, side.login() as other:
+        if made:
+            other.query(made)
+        client.query(sql)
+        assert client.value("SELECT 1") == "1"
+        with all_servers_held(side) as holders:
+            for holder in holders:
+                assert holder.value("SELECT count(*) FROM pg_listening_channels()") == "0"
+        other.query("NOTIFY unseen, 'seen'")
+        assert heard(client.read())[1:] == ("unseen", "seen")
+        client.query("UNLISTEN unseen")
+        other.query("NOTIFY unseen, 'again'")
+        assert client.silent(0.05)
+        assert alone.stats()["clients_pinned"] == 0
