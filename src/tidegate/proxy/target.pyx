@@ -36,6 +36,7 @@ from tidegate.proxy.regrouping import regroup
 from tidegate.proxy.waited import timed_out
 
 cdef enum:
+    OPENING = 1  # second for which a connection that is being opened is waited for, however short the borrow timeout
     DEEPEST = 16  # clients in a row that give a server back as soon as they get it, before the stack is unwound
 
 cdef int LENT_STATE = int(SlotState.LENT)
@@ -46,8 +47,9 @@ ASK_PERIOD = 0.0005  # seconds between two calls to other workers for a slot
 
 
 def borrow_timeout(client):
-    """How long a client's proxy has it wait for a server, in seconds."""
-    return client.gate.proxy.connection_borrow_timeout
+    """Seconds; a connection that is just being opened is waited for in any case."""
+    timeout = client.gate.proxy.connection_borrow_timeout
+    return max(timeout, OPENING) if client.pool.opening else timeout
 
 
 class Startup(NamedTuple):
