@@ -177,6 +177,9 @@ cdef class Borrowing(Pinning):
             return 0
         if self.hearing is not None and self.hearing.keeps_server():
             return 0
+        if self.for_unnamed and (self.unnamed is None or self.unnamed.content is not None):
+            self.unpin()
+            self.touch(UNKNOWN)  # nobody has read what it did
         if self.touched is not None:
             return self.probe()
         if self.suspected is not None or (self.pin is not None and self.may_be_gone()):

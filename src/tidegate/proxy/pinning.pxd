@@ -8,6 +8,7 @@ cdef class Pinning(Client):
     cdef bint anything  # a statement of this transaction may have set anything: `touched` and `reset_touched`, too
     cdef object suspected  # PinReason: what a statement of this transaction may have left at the server, or None
     cdef bytes suspect_text
+    cdef bint for_unnamed  # it is pinned for an unnamed statement that is too long to be kept, and for nothing else
     cdef int looks  # at what is left, under way
     cdef double looked_at  # seconds, loop clock
     cdef bint disturbed  # a statement since then may have removed what pins

@@ -94,6 +94,7 @@ cdef class Pinning(Client):
 
     cdef int unpin(self) except -1:
         """What held the session is gone."""
+        self.for_unnamed = False
         if self.pin is not None:
             self.gate.unpinned(self, self.pin)
             self.pin = self.pin_text = None
@@ -101,6 +102,7 @@ cdef class Pinning(Client):
 
     cdef int pin_down(self, object reason, bytes text) except -1:
         """Keep this server: until a look shows that the reason is gone, or for good."""
+        self.for_unnamed = False
         if self.pin is not None and self.pin.provable and not reason.provable:
             self.unpin()
         if self.pin is None:

@@ -20,9 +20,10 @@ from tidegate.proxy.subscription cimport foresee_channels, markers_behind
 from tidegate.session.facts cimport (
     DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, NAMES, PINS, PLAIN, RESET_ALL, RESHAPES, UNLISTENS, Facts,
 )
+from tidegate.session.findings cimport facts_of_setting
 from tidegate.session.statements cimport Meaning, Naming, Statement, Unnamed
 from tidegate.wire.postgres.integers cimport put32, string_end
-from tidegate.wire.postgres.messages cimport HEADER, command_complete, error_response, message as build
+from tidegate.wire.postgres.messages cimport HEADER, bound_value, command_complete, error_response, message as build
 from tidegate.wire.postgres.replies cimport (
     BIND, CAPTURE, CLOSE, DESCRIBE, EXECUTE, FORWARD, LOCAL, PARSE, QUERY, REPLACE, SYNC, ReplyQueue,
 )
@@ -41,6 +42,7 @@ cdef bytes PLAN_CHANGED = build(
 
 cdef enum:
     SHOWN = 200  # bytes of a statement that a log line shows
+    LONGEST_KEPT = 1048576  # bytes of a Parse
     FORGETS = DEALLOCATE_ONE | DEALLOCATE_ALL | DISCARD_ALL
 
 
@@ -131,13 +133,17 @@ cdef class Prepared(Simple):
         name = PyBytes_FromStringAndSize(body, name_end)
         if self.is_unsure(name) or not self.need_server():
             return STOP
+        if available < whole and whole <= LONGEST_KEPT:
+            return STOP  # the rest comes
         if available < whole or text_end < 0:
             # Too long to be kept: it lives at this server alone.
+            pinned = self.pin is not None
             self.pin_down(PinReason.OVERSIZED_STATEMENT, PyBytes_FromStringAndSize(body, min(size, SHOWN)))
-            self.server.send(message, available)
             if name_end == 0:
+                self.for_unnamed = not pinned
                 self.unnamed = self.server.unnamed = unkept()
                 self.parsed_unnamed = True
+            self.server.send(message, available)
             return self.server.queue.push(PARSE, FORWARD, None)
         self.context.counters.parses_client += 1
         statement = self.context.statements.find(
@@ -228,6 +234,17 @@ cdef class Prepared(Simple):
                 self.touch(statement.facts)
         return 0
 
+    cdef int touch_bound(self, Facts facts, const char* body, Py_ssize_t size) except -1:
+        """Settings that are named by parameters of this Bind."""
+        cdef bytes name
+        for number in facts.bound:
+            name = bound_value(body, size, number)
+            if name is None or not name.isascii():
+                self.may_leave(PinReason.DYNAMIC_SET, b"set_config($" + str(number).encode())
+            else:
+                self.touch(facts_of_setting(name))
+        return 0
+
     cdef int foresee_prepared(self, Statement statement) except -1:
         cdef bytes text = statement.text()
         if text is None:
@@ -271,6 +288,8 @@ cdef class Prepared(Simple):
                         return STOP
                     wanted = meaning.derived
                 self.use(self.unnamed)
+                if self.unnamed.facts.bound:
+                    self.touch_bound(self.unnamed.facts, body, size)
                 if self.portals is not None or is_watched(self.unnamed.facts):
                     self.bound(PyBytes_FromStringAndSize(body, portal_end), self.unnamed, meaning)
             if self.server.unnamed is not wanted:
@@ -296,6 +315,8 @@ cdef class Prepared(Simple):
         if self.hearing is not None and statement.facts.flags & UNLISTENS:
             foresee_channels(self, statement.facts)
         self.use(statement)
+        if statement.facts.bound:
+            self.touch_bound(statement.facts, body, size)
         if self.portals is not None or is_watched(statement.facts):
             self.bound(PyBytes_FromStringAndSize(body, portal_end), statement, meaning)
         if meaning is not None:

@@ -46,6 +46,10 @@ cdef class Reasons(Findings):
             self.reasons.add(reason)
         return Findings.pin(self, reason)
 
+    cdef int bind(self, int param) except -1:
+        """An argument of the function."""
+        return self.touch_unknown()
+
     cdef int place(self, int kind, bytes name, Py_ssize_t start, Py_ssize_t end, Py_ssize_t stop) except -1:
         """What a function prepares has its own name at the server."""
         return self.pin(PinReason.SQL_PREPARE) if kind == PREPARES else 0

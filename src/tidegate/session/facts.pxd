@@ -43,6 +43,7 @@ cdef class Facts:
     cdef readonly tuple touched
     cdef readonly object pin
     cdef readonly bytes deallocate
+    cdef readonly tuple bound
     cdef readonly tuple unlistened
     cdef readonly object set_default
     cdef readonly bint replayable

@@ -68,6 +68,9 @@ class Facts:
     def pin(self) -> PinReason | None:
         """The first reason found."""
     @property
+    def bound(self) -> tuple[int, ...]:
+        """Numbers of the parameters that name settings which may change: set_config($1, ...)."""
+    @property
     def deallocate(self) -> bytes | None:
         """The name in the first DEALLOCATE name, as PostgreSQL folds it."""
     @property

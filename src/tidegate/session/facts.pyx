@@ -39,7 +39,7 @@ cdef class Facts:
     def _values(self):
         return (
             self.statements, self.flags, self.touched, self.pin, self.deallocate, self.set_default, self.replayable,
-            self.places, self.unlistened,
+            self.places, self.unlistened, self.bound,
         )
 
     def __eq__(self, other):
@@ -52,7 +52,7 @@ cdef class Facts:
         return (
             f"Facts(statements={self.statements}, flags={self.flags:#x}, touched={self.touched}, pin={self.pin},"
             f" deallocate={self.deallocate}, set_default={self.set_default}, replayable={self.replayable},"
-            f" places={self.places})"
+            f" places={self.places}, bound={self.bound})"
         )
 
 
@@ -61,7 +61,7 @@ cdef Facts make_facts(int statements, unsigned int flags):
     cdef Facts facts = Facts.__new__(Facts)
     facts.statements = statements
     facts.flags = flags
-    facts.touched = facts.places = facts.unlistened = ()
+    facts.touched = facts.places = facts.unlistened = facts.bound = ()
     return facts
 
 

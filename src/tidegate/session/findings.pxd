@@ -11,6 +11,7 @@ cdef class Findings:
     cdef object reason              # of the first pin
     cdef bytes deallocate
     cdef list unlistened            # as in Facts; None while there is none
+    cdef list bound                 # as in Facts; None while there is none
     cdef str set_default
     cdef bint replayable
     cdef list places                # None itself while there is none
@@ -23,6 +24,7 @@ cdef class Findings:
     cdef int unlisten(self, bytes name) except -1
     cdef int touch(self, str name) except -1
     cdef int touch_unknown(self) except -1
+    cdef int bind(self, int param) except -1
     cdef int place(self, int kind, bytes name, Py_ssize_t start, Py_ssize_t end, Py_ssize_t stop) except -1
     cdef int hidden(self, Effect effect) except -1
     cdef int pin(self, object reason) except -1
@@ -30,3 +32,4 @@ cdef class Findings:
 
 
 cdef str canonical_name(bytes name)
+cdef Facts facts_of_setting(bytes name)

@@ -95,7 +95,7 @@ cdef class Findings:
         """Makes ready for the next text."""
         self.statements = 0
         self.flags = 0
-        self.touched = self.places = None
+        self.touched = self.places = self.bound = None
         self.reason = self.deallocate = self.set_default = self.unlistened = None
         self.replayable = False
 
@@ -171,6 +171,14 @@ cdef class Findings:
         self.flags |= TOUCHES
         return self.pin(PinReason.DYNAMIC_SET)
 
+    cdef int bind(self, int param) except -1:
+        """The setting is named by a parameter."""
+        if self.bound is None:
+            self.bound = []
+        self.bound.append(param)
+        self.flags |= TOUCHES
+        return 0
+
     cdef int place(self, int kind, bytes name, Py_ssize_t start, Py_ssize_t end, Py_ssize_t stop) except -1:
         """Here a prepared statement is named, or all of them are dropped."""
         if self.places is None:
@@ -199,7 +207,7 @@ cdef class Findings:
         cdef bint single = self.statements == 1
         if single:
             self.flags |= SINGLE
-        if (self.touched is None and self.reason is None and self.unlistened is None
+        if (self.touched is None and self.reason is None and self.unlistened is None and self.bound is None
                 and not self.flags & (NAMES | DEALLOCATE_ONE)):
             return shared_facts(self.statements, self.flags)
         facts = make_facts(self.statements, self.flags)
@@ -212,9 +220,22 @@ cdef class Findings:
         facts.deallocate = self.deallocate
         if self.flags & NAMES:
             facts.places = tuple(self.places)
+        if self.bound is not None:
+            facts.bound = tuple(self.bound)
         if self.unlistened is not None:
             facts.unlistened = tuple(self.unlistened)
         if single:
             facts.set_default = self.set_default
             facts.replayable = self.replayable and self.reason is None
         return facts
+
+
+cdef Facts facts_of_setting(bytes name):
+    """What set_config() of this name may do."""
+    cdef Findings found = Findings()
+    found.reset()
+    found.statements = 2  # it is not known to stand alone
+    found.touch(canonical_name(name))
+    if found.touched is not None and "search_path" in found.touched:
+        found.pin(PinReason.TEMP_OBJECT)  # the value may be pg_temp
+    return found.result()

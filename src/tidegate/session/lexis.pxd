@@ -18,7 +18,7 @@ cdef enum TokenKind:
     T_STRING       # a literal whose value is in `text`, unless `text_cut`
     T_OPAQUE       # a literal whose value is not worked out: B'' X'' U&'' $$ $$, or one with backslash escapes
     T_NUMBER       # digits and dots; an exponent or a hexadecimal tail follows as T_WORD
-    T_PARAM        # $1
+    T_PARAM        # $1, its number in `param`
     T_CHAR         # one byte of an operator or of punctuation, in `ch`
     T_SEMICOLON
 
@@ -41,6 +41,7 @@ cdef struct Tokenizer:
     bint tag_cut                # a dollar-quote tag was longer than WORD_BYTES: the rest is a guess
     unsigned char ch
     int depth                   # of nested /* */
+    int param
     # the identifier being read
     bint unicode
     bint word_cut

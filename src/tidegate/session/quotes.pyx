@@ -151,6 +151,7 @@ cdef int in_dollar(Tokenizer *t) noexcept:
     t.tag_len = 0
     if is_digit(c):
         t.state = S_PARAM
+        t.param = 0
     elif starts_identifier(c):
         t.state = S_DOLLAR_TAG
     elif c == c'$':

@@ -39,6 +39,7 @@ cdef class Scanner:
     cdef int before                 # and of the one before that
     cdef int call                   # CallState
     cdef str call_name
+    cdef int call_param
 
     cdef void reset(self, bint scs_on, int trail, NameSet names=*) noexcept
     cdef int feed(self, const char *text, Py_ssize_t n) except -1
@@ -58,6 +59,7 @@ cdef class Scanner:
     cdef int operators_seen(self) except -1
     cdef int hidden_everywhere(self) except -1
     cdef int set_config_token(self, int kind) except -1
+    cdef bint is_cast(self, int kind) noexcept
     cdef bint hides_pg_temp(self, int kind) noexcept
 
 

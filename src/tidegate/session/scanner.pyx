@@ -13,7 +13,7 @@ expressions are not parsed. Every `;` ends a statement, also within BEGIN ATOMIC
 number of statements may be too high, never too low. What is found goes to findings.pyx, which makes the `Facts`.
 """
 
-from libc.string cimport memcpy
+from libc.string cimport memcmp, memcpy
 
 from tidegate.session.directives cimport (
     D_DEALLOCATE_ALL, D_DISCARD_ALL, D_PREPARE, HEAD_TOKENS, HeadToken, read_directive,
@@ -27,7 +27,7 @@ from tidegate.session.keywords cimport (
     K_UPDATE, K_WITH, find_keyword,
 )
 from tidegate.session.lexis cimport (
-    S_AMPERSAND, T_CHAR, T_END, T_MORE, T_OPAQUE, T_QUOTED, T_SEMICOLON, T_STRING, T_UNICODE, T_WORD, TRAIL_ANY, TRAIL_NONE,
+    S_AMPERSAND, T_CHAR, T_END, T_MORE, T_OPAQUE, T_PARAM, T_QUOTED, T_SEMICOLON, T_STRING, T_UNICODE, T_WORD, TRAIL_ANY, TRAIL_NONE,
     TRAIL_SJIS,
 )
 from tidegate.session.names cimport Effect, NameSet
@@ -47,6 +47,7 @@ cdef enum CallState:                # how much of set_config('name', value, is_l
     C_NONE
     C_NAMED                         # set_config
     C_OPEN                          # set_config(
+    C_BOUND                         # set_config($1
     C_SETTING                       # set_config('name'
     C_VALUE                         # set_config('search_path',
 
@@ -325,6 +326,13 @@ cdef class Scanner:
         ):
             self.call_name = canonical_name(self.tokenizer.text[:self.tokenizer.text_len])
             self.call = C_SETTING
+        elif state == C_OPEN and kind == T_PARAM:
+            self.call = C_BOUND
+            self.call_param = self.tokenizer.param
+        elif state == C_BOUND and comma:
+            self.found.bind(self.call_param)
+        elif (state == C_BOUND or state == C_SETTING) and self.is_cast(kind):
+            self.call = state
         elif state == C_SETTING and comma:
             self.found.touch(self.call_name)
             if self.call_name == "search_path":
@@ -335,6 +343,14 @@ cdef class Scanner:
         else:
             self.found.touch_unknown()
         return 0
+
+    cdef bint is_cast(self, int kind) noexcept:
+        """A part of `::text` or `::varchar`, which change nothing (char would cut)."""
+        cdef int n = self.tokenizer.word_len
+        if kind == T_WORD:
+            return ((n == 4 and memcmp(self.tokenizer.word, b"text", 4) == 0)
+                    or (n == 7 and memcmp(self.tokenizer.word, b"varchar", 7) == 0))
+        return kind == T_CHAR and self.tokenizer.ch == c':'
 
     cdef bint hides_pg_temp(self, int kind) noexcept:
         """Whether the literal, as search_path, may make pg_temp the schema that CREATE writes to."""

@@ -18,6 +18,8 @@ from tidegate.session.lexis cimport TRAIL_NONE
 from tidegate.session.names cimport NameSet
 from tidegate.session.scanner cimport scan
 
+from tidegate.session.pins import PinReason
+
 cdef extern from "Python.h":
     Py_ssize_t Py_REFCNT(PyObject* o)
 
@@ -37,6 +39,9 @@ cdef Facts facts_of_body(Facts whole):
     facts = make_facts(1, SINGLE | flags)
     facts.touched = whole.touched
     facts.pin = whole.pin
+    if whole.bound and (whole.pin is None or whole.pin.provable):
+        facts.flags |= PINS
+        facts.pin = PinReason.DYNAMIC_SET  # EXECUTE gives the name, as an expression
     return facts
 
 

@@ -28,6 +28,7 @@ cdef enum:
     START = 2              # may start an identifier
     IDENT = 4              # may continue one
     DIGIT = 8
+    MOST_PARAMS = 65535    # of a Bind
 
 cdef unsigned char CLASS[256]
 cdef unsigned char FOLD[256]
@@ -135,6 +136,8 @@ cdef inline int in_start(Tokenizer *t) noexcept:
 cdef inline int in_number(Tokenizer *t) noexcept:
     cdef bint dots = t.state == S_NUMBER
     while t.p < t.end and (CLASS[t.p[0]] & DIGIT or (dots and t.p[0] == c'.')):
+        if t.state == S_PARAM and t.param <= MOST_PARAMS:
+            t.param = 10 * t.param + (t.p[0] - c'0')
         t.p += 1
     if t.p == t.end:
         return T_NONE

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import messages as m
+from tests.support.postgres import Postgres
 from tests.support.sides import Side, all_servers_held
 from tests.support.tidegate import Proxy
 from tests.support.wire import RawClient, rows, tags
@@ -187,3 +188,29 @@ def test_stuck_copy_takes_no_memory(proxy: Proxy, direct: Side, proxied: Side) -
         writer.join(30)
         client.send(m.copy_done())
         assert tags(client.read_ready()) == ["COPY 0"]
+
+
+def test_long_statements_do_not_pin(postgres: Postgres, wire_role: str) -> None:
+    """Simple, prepared with a name and without; what they do is known although they come in pieces."""
+    with Proxy(postgres, target={"max_connections": 3}) as proxy:
+        side = Side("small", proxy.host, proxy.port, "wire", "wire", "wire", 3)
+        with side.login() as client, side.login() as other:
+            for size in (20_000, 100_000, 900_000, 3_000_000):
+                filler = f"/* {'x' * size} */"
+                for number, sql in enumerate(
+                    ("SET app.long = 'a'", f"SELECT set_config('app.long', 'b{size}', false)")
+                ):
+                    client.query(f"{sql} {filler}")
+                    assert client.value("SELECT current_setting('app.long')") == ("a", f"b{size}")[number]
+                value = f"c{size}"
+                assert rows(client.ask(m.batch(f"SELECT set_config('app.long', $1, false) {filler}", [value])))
+                assert client.value("SELECT current_setting('app.long')") == value
+                assert not other.value("SELECT current_setting('app.long', true)")
+                if size < MB:
+                    client.ask(m.parse(f"SELECT $1::text {filler}", f"long{size}"), m.sync())
+                    for _ in range(3):
+                        assert rows(client.ask(m.run_prepared(f"long{size}", ["same"]))) == [(b"same",)]
+            stats = proxy.stats()
+            assert (stats["pins"], stats["pins_oversized_statement"], stats["clients_pinned"]) == (1, 1, 0)
+            client.ask(m.parse(f"SELECT 1 /* {'x' * 2 * MB} */", "too_long"), m.sync())
+            assert proxy.stats()["clients_pinned"] == 1

@@ -42,6 +42,7 @@ class Truth:
         self.statements = len(statements)
         self.touched: set[str] = set()
         self.pins: set[PinReason] = set()
+        self.bound: set[int] = set()
         self.flags = 0
         self.unlistened: list[bytes | None] = []
         self.set_default: str | None = None
@@ -139,8 +140,12 @@ class Truth:
             self.pins.add(PinReason.SETSEED)
         elif name == "set_config":
             first = node.args[0] if node.args else None
+            while isinstance(first, ast.TypeCast):
+                first = first.arg
             if isinstance(first, ast.A_Const) and isinstance(first.val, ast.String):
                 self._touch((first.val.sval or "").lower())
+            elif isinstance(first, ast.ParamRef):
+                self.bound.add(first.number or 0)
             else:
                 self.pins.add(PinReason.DYNAMIC_SET)
 

@@ -20,6 +20,7 @@ class Example:
     flags: int = 0
     statements: int = 1
     deallocate: bytes | None = None
+    bound: tuple[int, ...] = ()
     unlistened: tuple[bytes | None, ...] = ()
     set_default: str | None = None
     replayable: bool = False
@@ -30,7 +31,7 @@ class Example:
     @property
     def all_flags(self) -> int:
         flags = self.flags | (ScanFlag.SINGLE if self.statements == 1 else 0)
-        flags |= TOUCHES if self.touched else 0
+        flags |= TOUCHES if self.touched or self.bound else 0
         flags |= ScanFlag.NAMES if any(place.name is not None for place in self.places) else 0
         return flags | (ScanFlag.PINS if self.pin else 0)
 
@@ -165,6 +166,9 @@ SETTINGS = [
     # set_config
     Example(b"SELECT set_config('App.Tenant', '5', false)", ("app.tenant",)),
     Example(b"SELECT 1, pg_catalog . SET_CONFIG ( 'a' , $1, true), \"set_config\"('b','c',false)", ("a", "b")),
+    Example(b"SELECT set_config('a'::text, $2, false)", ("a",)),
+    Example(b"SELECT set_config($1, $2, false)", bound=(1,)),
+    Example(b"SELECT set_config ( $12 :: VARCHAR , $2, false), set_config($3, '', true)", bound=(12, 3)),
     Example(b"SELECT set_config('a', set_config('b', 'c', false), false)", ("a", "b")),
     Example(b"SELECT set_config(E'a', 'b', false)", ("a",)),
     Example(b"SELECT set_config('session_authorization', 'b', false)", ("session_authorization", "role")),
@@ -230,10 +234,12 @@ PINS = [
     *(
         Example(text, (), PinReason.DYNAMIC_SET, TOUCHES)
         for text in (
-            b"SELECT set_config($1, $2, false)",
+            b"SELECT set_config($1 || 'a', $2, false)",
+            b"SELECT set_config($1::varchar(10), $2, false)",
             b"SELECT set_config('a' || 'b', 'c', false)",
             b"SELECT set_config(name, 'c', false) FROM t",
-            b"SELECT set_config('a'::text, 'b', false)",
+            b"SELECT set_config('a'::char, 'b', false)",
+            b"SELECT set_config($1::char, 'b', false)",
             b"SELECT set_config(E'a\\x62', 'b', false)",
             b"SELECT set_config(U&'a', 'b', false)",
             b"SELECT set_config($$a$$, 'b', false)",

@@ -30,6 +30,7 @@ def test_facts(example: Example) -> None:
     assert facts.pin is example.pin
     assert ScanFlag(facts.flags) == ScanFlag(example.all_flags)
     assert facts.deallocate == example.deallocate
+    assert facts.bound == example.bound
     assert facts.unlistened == example.unlistened
     assert facts.set_default == example.set_default
     assert facts.replayable is example.replayable

@@ -30,6 +30,7 @@ def judge(text: str) -> bool:
     assert facts.pin is not None or not truth.pins
     assert facts.pin is not None or truth.touched <= set(facts.touched)
     if facts.pin is None:
+        assert truth.bound <= set(facts.bound)
         assert b"" in facts.unlistened or facts.unlistened == tuple(truth.unlistened)
     single = truth.statements == facts.statements == 1
     if single and facts.pin is None:

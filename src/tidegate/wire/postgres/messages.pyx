@@ -11,6 +11,9 @@ from libc.string cimport memcpy
 from tidegate.errors import PgError
 from tidegate.wire.postgres.integers cimport get16, get32, put32, string_end
 
+cdef enum:
+    NO_VALUE = 0xFFFFFFFF  # length of NULL
+
 SYNC = b"S\0\0\0\4"
 FLUSH = b"H\0\0\0\4"
 TERMINATE = b"X\0\0\0\4"
@@ -165,6 +168,46 @@ cpdef list parse_data_row(bytes body):
         row.append(body[pos:pos + length])
         pos += length
     return row
+
+
+cdef bytes bound_value(const char* body, Py_ssize_t size, int number):
+    """The value of parameter `number` (from 1) in the beginning of a Bind's body; None: NULL, not there, not yet here."""
+    cdef Py_ssize_t pos = 0, end
+    cdef unsigned int count, length
+    for _ in range(2):  # portal and statement
+        end = string_end(body + pos, size - pos)
+        if end < 0:
+            return None
+        pos += end + 1
+    if size - pos < 2:
+        return None
+    pos += 2 + 2 * <Py_ssize_t>get16(body + pos)  # format codes
+    if size - pos < 2:
+        return None
+    count = get16(body + pos)
+    pos += 2
+    if number < 1 or <unsigned int>number > count:
+        return None
+    while True:
+        if size - pos < 4:
+            return None
+        length = get32(body + pos)
+        pos += 4
+        number -= 1
+        if length == NO_VALUE:
+            length = 0
+            if number == 0:
+                return None
+        if length > <size_t>(size - pos):
+            return None
+        if number == 0:
+            return PyBytes_FromStringAndSize(body + pos, length)
+        pos += length
+
+
+def parse_bound_value(bytes body, int number):
+    """bound_value() for Python callers."""
+    return bound_value(PyBytes_AS_STRING(body), len(body), number)
 
 
 cpdef bytes row_shape(bytes body):

@@ -178,3 +178,24 @@ def test_readers_return_or_raise_value_error(body: bytes) -> None:
             reader(body)
         except ValueError:
             continue
+
+
+BIND = (
+    b"portal\0statement\0" + b"\0\1\0\1" + b"\0\3" + b"\0\0\0\3one" + b"\xff\xff\xff\xff" + b"\0\0\0\5three" + b"\0\0"
+)
+
+
+def test_values_of_a_bind() -> None:
+    assert [messages.parse_bound_value(BIND, number) for number in range(5)] == [None, b"one", None, b"three", None]
+
+
+@given(st.integers(0, len(BIND) - 1), st.integers(-1, 70000))
+def test_a_bind_cut_short(size: int, number: int) -> None:
+    value = messages.parse_bound_value(BIND[:size], number)
+    assert value is None or value == messages.parse_bound_value(BIND, number)
+
+
+@given(st.binary(max_size=80), st.integers(1, 4))
+def test_values_of_any_bytes(body: bytes, number: int) -> None:
+    value = messages.parse_bound_value(b"\0\0" + body, number)
+    assert value is None or value in body
