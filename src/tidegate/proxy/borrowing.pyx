@@ -21,7 +21,8 @@ from tidegate.proxy.server cimport READY, Server
 from tidegate.proxy.subscription cimport ABOUT_CHANNELS, adopt, foresee_channels, sender_done
 from tidegate.proxy.tracking cimport Probe, Replay, Validation, inject_probe
 from tidegate.session.facts cimport (
-    BEGINS, DDL, DISCARD_ALL, ENDS, MAKES_CODE, PINS, PLAIN, RESET_ALL, RESHAPES, SINGLE, TOUCHES, Facts, make_facts,
+    BEGINS, DDL, DISCARD_ALL, ENDS, LOCALLY, MAKES_CODE, PINS, PLAIN, RESET_ALL, RESHAPES, SINGLE, TOUCHES, Facts,
+    make_facts,
 )
 from tidegate.session.scanner cimport scan
 from tidegate.session.statements cimport Statement
@@ -175,6 +176,7 @@ cdef class Borrowing(Pinning):
         if (server.status != b'I' or server.queue.count or server.queue.open_batch or self.body_left
                 or server.phase != READY):
             return 0
+        self.locally = False
         if self.hearing is not None and self.hearing.keeps_server():
             return 0
         if self.for_unnamed and (self.unnamed is None or self.unnamed.content is not None):
@@ -273,6 +275,8 @@ cdef class Borrowing(Pinning):
         if facts is PLAIN or facts is None:
             return 0
         self.disturbed = True
+        if facts.flags & LOCALLY:
+            self.locally = True
         if facts.pin is not None:
             self.may_leave(facts.pin, b"")
         if facts.flags & ABOUT_CHANNELS or facts.flags & DISCARD_ALL and self.hearing is not None:
@@ -357,11 +361,11 @@ cdef class Borrowing(Pinning):
 
     cdef tuple settled_context(self):
         """What is set of what parsing depends on; None while that is not known."""
-        return None if self.touched or self.reset_touched else self.settings.parse_context
+        return None if self.touched or self.reset_touched or self.locally else self.settings.parse_context
 
     cdef object context_of_parse(self):
         """What the meaning of a statement depends on; unique while it is not known what is set."""
-        return self.settings.parse_context if self.touched is None else object()
+        return self.settings.parse_context if self.touched is None and not self.locally else object()
 
     cdef Statement named(self, bytes name):
         """The client's statement of that name, or None."""

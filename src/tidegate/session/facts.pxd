@@ -20,6 +20,7 @@ cpdef enum ScanFlag:
     LISTENS = 65536         # ... with LISTEN
     UNLISTENS = 131072      # ... with UNLISTEN, `unlistened` says of what; or names pg_listening_channels
     NOTIFIES = 262144       # ... with NOTIFY, or names pg_notify
+    LOCALLY = 524288        # sets for its transaction alone (SET LOCAL) what the meaning of other texts depends on
 
 
 cpdef enum PlaceKind:

@@ -22,6 +22,7 @@ class ScanFlag(IntFlag):
     LISTENS = 65536
     UNLISTENS = 131072
     NOTIFIES = 262144
+    LOCALLY = 524288
 
 class PlaceKind(IntEnum):
     PREPARES = 1

@@ -9,7 +9,7 @@ from tidegate.session.directives cimport (
     D_PREPARE_TRANSACTION, D_RESET_ALL, D_SETTING, D_UNKNOWN_SETTING, D_UNLISTEN, D_UNLISTEN_ALL, Directive,
 )
 from tidegate.session.facts cimport (
-    BEGINS, COPIES, DDL, DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, DISCARD_OTHER, ENDS, FREES, LISTENS, NAMES,
+    BEGINS, COPIES, DDL, DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, DISCARD_OTHER, ENDS, FREES, LISTENS, LOCALLY, NAMES,
     NOTIFIES, PINS, RESET_ALL, RESHAPES, SINGLE, TOUCHES, UNLISTENS, Facts, Place, make_facts, shared_facts,
 )
 from tidegate.session.keywords cimport (
@@ -19,6 +19,7 @@ from tidegate.session.keywords cimport (
 from tidegate.session.names cimport Effect
 
 from tidegate.session.pins import PinReason
+from tidegate.session.parse_context import PARSE_CONTEXT
 
 # First keyword of a statement -> flag, pin reason.
 cdef dict LEAD = {
@@ -140,6 +141,8 @@ cdef class Findings:
             self.pin(PinReason.TEMP_OBJECT)
         if not d.local or name == "seed":                       # SET LOCAL seed is not undone at the end
             self.touch(name)
+        elif name in PARSE_CONTEXT:
+            self.flags |= LOCALLY
         if not d.local and self.touched is not None and name in self.touched:
             if d.to_default:
                 self.set_default = name
