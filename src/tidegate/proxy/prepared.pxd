@@ -22,7 +22,6 @@ cdef class Prepared(Simple):
     cdef int use(self, Statement statement) except -1
     cdef Statement current(self, bytes name, Statement statement)
     cdef int take_effect(self, Statement statement) except -1
-    cdef int touch_bound(self, Facts facts, const char* body, Py_ssize_t size) except -1
     cdef int foresee_prepared(self, Statement statement) except -1
     cdef int bound(self, bytes portal, Statement statement, Meaning meaning) except -1
     cdef bint renaming_under_way(self) except -1

@@ -10,21 +10,19 @@ and is answered here where nothing else is to be done: the servers' copies serve
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 
-from tidegate.proxy.borrowing cimport UNKNOWN
 from tidegate.proxy.description cimport Description, ShapeCheck
 from tidegate.proxy.naming cimport Renamed
 from tidegate.proxy.outcome cimport DONE, STOP
-from tidegate.proxy.pinning cimport Pinning
 from tidegate.proxy.server cimport Server
 from tidegate.proxy.simple cimport Simple, restoring
 from tidegate.proxy.subscription cimport foresee_channels, markers_behind
+from tidegate.proxy.watching cimport UNKNOWN, Watching
 from tidegate.session.facts cimport (
     DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, NAMES, PINS, PLAIN, RESET_ALL, RESHAPES, UNLISTENS, Facts,
 )
-from tidegate.session.findings cimport facts_of_setting
 from tidegate.session.statements cimport Meaning, Naming, Statement, Unnamed
 from tidegate.wire.postgres.integers cimport put32, string_end
-from tidegate.wire.postgres.messages cimport HEADER, bound_value, command_complete, error_response, message as build
+from tidegate.wire.postgres.messages cimport HEADER, command_complete, error_response, message as build
 from tidegate.wire.postgres.replies cimport (
     BIND, CAPTURE, CLOSE, DESCRIBE, EXECUTE, FORWARD, LOCAL, PARSE, QUERY, REPLACE, SYNC, ReplyQueue,
 )
@@ -233,17 +231,6 @@ cdef class Prepared(Simple):
                 self.may_leave(statement.facts.pin, statement.content)
             if not statement.facts.flags & DISCARD_ALL:
                 self.touch(statement.facts)
-        return 0
-
-    cdef int touch_bound(self, Facts facts, const char* body, Py_ssize_t size) except -1:
-        """Settings that are named by parameters of this Bind."""
-        cdef bytes name
-        for number in facts.bound:
-            name = bound_value(body, size, number)
-            if name is None or not name.isascii():
-                self.may_leave(PinReason.DYNAMIC_SET, b"set_config($" + str(number).encode())
-            else:
-                self.touch(facts_of_setting(name))
         return 0
 
     cdef int foresee_prepared(self, Statement statement) except -1:
@@ -459,7 +446,7 @@ cdef class Prepared(Simple):
         """What the Execute of a DEALLOCATE or DISCARD ALL does to the name space; None: the server knows better."""
         cdef int flags = statement.facts.flags
         cdef bytes name = statement.facts.deallocate
-        cdef bint at_server = Pinning.is_dirty(self)
+        cdef bint at_server = Watching.is_dirty(self)
         if flags & DEALLOCATE_ONE:
             if self.named(name) is None:
                 return None

@@ -6,13 +6,13 @@ prepared (`prepared`), to read replies (`server`) and SQL (`simple`, `session.sc
 
 from libc.string cimport memset
 
-from tidegate.proxy.borrowing cimport UNKNOWN
 from tidegate.proxy.client cimport DISCARD, PASS, RUNNING, SCAN
 from tidegate.proxy.context cimport HIGH_WATER, INSPECTED
 from tidegate.proxy.login cimport ClientLogin
 from tidegate.proxy.outcome cimport DONE, STOP
 from tidegate.proxy.server cimport Server
 from tidegate.proxy.sql_prepared cimport SqlPrepared
+from tidegate.proxy.watching cimport UNKNOWN
 from tidegate.session.facts cimport NAMES, Facts
 from tidegate.session.scanner cimport Scanner
 from tidegate.wire.postgres.integers cimport get32
