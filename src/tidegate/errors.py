@@ -25,6 +25,7 @@ class Sqlstate(StrEnum):
     INVALID_CATALOG_NAME = "3D000"
     DUPLICATE_PREPARED_STATEMENT = "42P05"
     INSUFFICIENT_PRIVILEGE = "42501"
+    OBJECT_IN_USE = "55006"
     TOO_MANY_CONNECTIONS = "53300"
     QUERY_CANCELED = "57014"
     ADMIN_SHUTDOWN = "57P01"
@@ -43,6 +44,7 @@ class CloseReason(StrEnum):
     LOGIN_REFUSED = "login_refused"
     PROTOCOL_ERROR = "protocol_error"
     INTERNAL_ERROR = "internal_error"
+    TERMINATED = "terminated"
     CANCEL_REQUEST = "cancel_request"
     TOO_MANY_CLIENTS = "too_many_clients"
     SHUTDOWN = "shutdown"
@@ -54,6 +56,7 @@ class CloseReason(StrEnum):
     SERVER_MADE_ROOM = "server_made_room"
     SERVER_LOGIN_FAILED = "server_login_failed"
     SERVER_RELOADED = "server_reloaded"
+    SERVER_VACATED = "server_vacated"
 
 
 @dataclass(unsafe_hash=True)

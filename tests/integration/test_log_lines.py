@@ -123,11 +123,30 @@ def test_waiting_in_vain_is_a_warning_that_names_the_limit(postgres: Postgres) -
         assert "max_connections" in line["hint"]
 
 
-@pytest.mark.parametrize("level", ["debug", "info"])
-def test_a_pin_is_told_at_info_and_its_statement_at_debug(postgres: Postgres, level: str) -> None:
-    with serving(postgres, level) as proxy, connect(proxy) as client:
-        client.execute(f"CREATE TEMP TABLE pinned AS SELECT '{SECRET}' AS word")
-        (pid,) = client.execute("SELECT pg_backend_pid()").fetchone() or (0,)
+@pytest.mark.parametrize("extended", [False, True])
+def test_a_pin_is_told_at_info_with_its_statement(postgres: Postgres, extended: bool) -> None:
+    text = "CREATE TEMP TABLE\n  pinned AS SELECT 'a word' AS word"
+    with serving(postgres, "info") as proxy, connect(proxy) as client:
+        client.execute(text.encode(), prepare=extended)
+        (pid,) = client.execute("SELECT 0 + pg_backend_pid()").fetchone() or (0,)
         (line,) = logged(proxy, "session pinned: ")
         assert (line["level"], line["server"], line["proxy"]) == ("info", pid, "main")
-        assert (SECRET in proxy.stderr()) == (level == "debug")
+        assert line["statement"] == " ".join(text.split())
+
+
+def test_of_a_long_statement_that_pins_the_beginning_is_told(postgres: Postgres) -> None:
+    with serving(postgres, "info") as proxy, connect(proxy) as client:
+        client.execute(f"CREATE TEMP TABLE pinned AS SELECT '{'x' * 500}' AS word".encode())
+        client.execute("SELECT 1")
+        (line,) = logged(proxy, "session pinned: ")
+        assert line["statement"].startswith("CREATE TEMP TABLE pinned AS SELECT 'xxx")
+        assert len(line["statement"]) == 200
+
+
+def test_a_password_is_not_told(postgres: Postgres) -> None:
+    """ALTER ROLE and CREATE ROLE leave nothing at the server, so no line names them."""
+    with serving(postgres, "info") as proxy, psycopg.connect(proxy.dsn(), autocommit=True) as client:
+        client.execute(f"CREATE ROLE log_lines LOGIN PASSWORD '{SECRET}'".encode())
+        client.execute(f"ALTER ROLE log_lines PASSWORD '{SECRET}'".encode())
+        client.execute("DROP ROLE log_lines")
+        assert SECRET not in proxy.stderr()

@@ -218,7 +218,7 @@ class Governor:
         self._opened += 1
         self._reached()
         pool.backoff.succeed()
-        pool.paused_until = -_FOREVER
+        pool.paused_until = pool.suspended_until
         pool.refusal = None
         self.allocator.note_open_cost(now - slot.born)
         self.reaper.expect(slot)
@@ -244,7 +244,7 @@ class Governor:
         self._reached()
         if scope is not FailureScope.CLIENTS:
             pool.backoff.fail(now, slot.born, retry_in, self.rng)
-            pool.paused_until = pool.backoff.until
+            pool.paused_until = max(pool.backoff.until, pool.suspended_until)
         if scope is FailureScope.POOL:
             return []
         if scope is FailureScope.SETUP:

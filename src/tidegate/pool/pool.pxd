@@ -33,6 +33,7 @@ cdef class Pool:
     cdef public object refusal
     cdef readonly object backoff
     cdef public double paused_until
+    cdef public double suspended_until
     cdef public double top_up_at
     cdef public double keep_for
     cdef public double keep_again_at

@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tidegate.proxy.logs import LOG, Seldom
+from tidegate.proxy.logs import LOG, Seldom, statement
 
 if TYPE_CHECKING:
     from tidegate.engine.loop import Loop
@@ -80,8 +80,8 @@ class Journal:
         """A session keeps its server from here on, because of this statement."""
         if self._pinned.due(self._loop.now):
             fields: dict[str, Any] = {"proxy": proxy, "server": pid}
-            if text and LOG.isEnabledFor(logging.DEBUG):
-                fields["statement"] = text.decode("utf-8", "replace")
+            if text:
+                fields["statement"] = statement(text)
             self._pinned.log("session pinned: %s", reason, fields=fields)
 
     def unpinned(self, proxy: str, pid: int, reason: PinReason) -> None:

@@ -3,8 +3,9 @@
 Owns the making and checking of BackendKeyData (PostgreSQL documentation, "Canceling Requests in Progress"). Refuses to
 cancel.
 
-The pid that a client sees is made of its worker's number (7 bits) and its place in that worker (24 bits). Each client
-gets four random bytes, and these are its key in protocol 3.0, as they are PostgreSQL's own. The 32 bytes of protocol
+The pid that a client sees is made of its worker's number, counted from 1, and its place in that worker (23 bits). So it
+is larger than any process id of a database server (on Linux these end at 2^22), and what names it in a statement can be
+told from one that names a backend. Each client gets four random bytes, and these are its key in protocol 3.0, as they are PostgreSQL's own. The 32 bytes of protocol
 3.2 are a keyed BLAKE2 hash (RFC 7693) of them and the pid: all that is kept of any key is four bytes.
 """
 
@@ -15,7 +16,7 @@ from tidegate.proxy.client cimport Client
 from tidegate.wire.postgres.integers cimport put32
 
 cdef enum:
-    PLACE_BITS = 24
+    PLACE_BITS = 23
     PLACES = 1 << PLACE_BITS
 
 
@@ -41,7 +42,7 @@ cdef class CancelKeys:
         return random_fill(<unsigned char*>&client.key_seed, sizeof(client.key_seed))
 
     cdef unsigned int pid_of(self, Client client) noexcept:
-        return self.worker << PLACE_BITS | client.ident
+        return (self.worker + 1) << PLACE_BITS | client.ident
 
     cdef int write_key(self, Client client, char* into) except -1:
         """Write the client's key, as many bytes as it was issued with."""
@@ -82,5 +83,5 @@ cdef class CancelKeys:
 
 
 def worker_of(pid):
-    """The number of the worker whose client has this pid."""
-    return pid >> PLACE_BITS
+    """The number of the worker whose client has this pid; -1 if it is no client's, but may be a backend's."""
+    return (pid >> PLACE_BITS) - 1

@@ -114,6 +114,11 @@ def message_of(record: logging.LogRecord) -> str:
     return f"{text}: {type(error).__name__}: {error}{place}"
 
 
+def statement(text: bytes) -> str:
+    """A client's statement as one line; of a Parse message's content the text alone."""
+    return " ".join(text.partition(b"\0")[0].decode("utf-8", "replace").split())
+
+
 def printable(text: str) -> str:
     """The text with what a terminal might obey, or not be able to show, written as an escape."""
     if text.isprintable():

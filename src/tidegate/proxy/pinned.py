@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from tidegate.proxy.logs import statement
+
 if TYPE_CHECKING:
     from tidegate.proxy.worker import Worker
 
@@ -28,11 +30,11 @@ def pinned_sessions(worker: Worker) -> list[dict[str, Any]]:
         {
             "reason": str(client.pin),
             "seconds": round(now - client.pinned_at, 1),
-            "application": _text(client.seen.values.get("application_name", b"")),
+            "application": statement(client.seen.values.get("application_name", b"")),
             "user": client.pool.key[1],
             "database": client.pool.key[0],
             "server": client.server_pid,
-            "statement": _text(client.pin_text or b""),
+            "statement": statement(client.pin_text or b""),
         }
         for client in clients[:MOST]
     ]
@@ -43,7 +45,3 @@ def table(rows: Iterable[Row]) -> str:
     lines = [COLUMNS, *(tuple(str(row[name]) for name in COLUMNS) for row in rows)]
     widths = [max(len(line[at]) for line in lines) for at in range(len(COLUMNS))]
     return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
-
-
-def _text(value: bytes) -> str:
-    return " ".join(value.decode("utf-8", "replace").split())
