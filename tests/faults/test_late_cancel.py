@@ -44,7 +44,7 @@ def side(postgres: Postgres, wire_role: str) -> Iterator[Side]:
 
 def test_a_server_whose_cancel_was_not_taken_is_lent_to_nobody(side: Side, postgres: Postgres) -> None:
     with side.login() as hasty, side.login() as other, side.login() as watcher:
-        backend = watcher.value("SELECT pg_backend_pid()")
+        backend = watcher.value("SELECT 0 + pg_backend_pid()")
         hasty.send(m.query("SELECT 'done' FROM pg_sleep(0.3)"))
         with stopped(postgres.pid):
             cancelling = threading.Thread(target=hasty.cancel)
@@ -63,13 +63,13 @@ def test_a_server_whose_cancel_was_not_taken_is_lent_to_nobody(side: Side, postg
 
 def test_a_server_whose_cancel_was_taken_is_kept(side: Side, postgres: Postgres) -> None:
     with side.login() as hasty, side.login() as other:
-        backend = hasty.value("SELECT pg_backend_pid()")
+        backend = hasty.value("SELECT 0 + pg_backend_pid()")
         for _ in range(3):
             hasty.send(m.query("SELECT pg_sleep(20)"))
             wait_until(lambda: waits_for(postgres, "PgSleep"), "it runs")
             hasty.cancel()
             hasty.read_ready()
-            assert other.value("SELECT pg_backend_pid()") == backend
+            assert other.value("SELECT 0 + pg_backend_pid()") == backend
 
 
 def waits_for(postgres: Postgres, event: str) -> bool:

@@ -49,7 +49,7 @@ def test_loss_amid_work(direct: Side, fragile: Side, recovered: Recovered, sent:
     """The client hears a FATAL of class 57 or 08, or an error and goes on, in any case not a wrong answer."""
     victim = fragile.login()
     victim.query("BEGIN")
-    pid = victim.value("SELECT pg_backend_pid()")
+    pid = victim.value("SELECT 0 + pg_backend_pid()")
     victim.send(sent)
     if until:
         victim.read_until(until)
@@ -96,7 +96,7 @@ def test_loss_while_pinned(direct: Side, fragile: Side, recovered: Recovered, pi
     """What pinned the session is lost with its server: the session must end, for it could not know otherwise."""
     victim = fragile.login()
     victim.query(pin)
-    pid = victim.value("SELECT pg_backend_pid()")
+    pid = victim.value("SELECT 0 + pg_backend_pid()")
     with direct.login() as killer:
         killer.query(f"SELECT pg_terminate_backend({pid}, 5000)")
     victim.sock.settimeout(5)

@@ -201,7 +201,7 @@ def test_start_up_parameters_that_nobody_checks(postgres: Postgres, role: str) -
     with Proxy(postgres, proxy={"login_timeout": LOGIN_TIMEOUT}, target={"max_connections": 1}) as proxy:
         side = side_of(proxy, role)
         with side.login() as first:
-            pid = int(first.value("SELECT pg_backend_pid()") or "0")
+            pid = int(first.value("SELECT 0 + pg_backend_pid()") or "0")
         with stopped([pid]):
             began = time.monotonic()
             with pytest.raises(ServerError) as refused:

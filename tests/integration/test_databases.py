@@ -75,7 +75,7 @@ def test_a_forced_user(postgres: Postgres, tenants: tuple[str, ...]) -> None:
         for user in ("tenant_b", "app", "tenant_a", "tenant_b"):
             with connect(proxy, user, "shared") as client:
                 assert client.execute(WHO).fetchall() == [("tenant_a", "tenant_a", "tenant_a")]
-                pids.add(client.info.backend_pid and client.execute("SELECT pg_backend_pid()").fetchone())
+                pids.add(client.info.backend_pid and client.execute("SELECT 0 + pg_backend_pid()").fetchone())
         assert len(pids) == 1, "clients of several users share the forced user's servers"
         with connect(proxy, "tenant_b", "tenant_b") as client:
             assert client.execute("SELECT session_user").fetchall() == [("tenant_b",)]

@@ -27,7 +27,7 @@ def test_who_is_pinned_and_why(postgres: Postgres, wire_role: str, workers: int)
         assert pins(proxy) == ["no session is pinned"]
         with side.login(application_name="the billing job") as first, side.login() as second:
             first.query("CREATE TEMP TABLE\n\tpinned_rows (a int)")
-            pid = first.value("SELECT pg_backend_pid()")
+            pid = first.value("SELECT 0 + pg_backend_pid()")
             second.query("SELECT pg_advisory_lock(811)")
             header, *rows = pins(proxy)
             assert header.split() == ["reason", "seconds", "application", "user", "database", "server", "statement"]

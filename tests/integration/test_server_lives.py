@@ -25,7 +25,7 @@ def opened(proxy: Proxy, count: int) -> set[object]:
     pids: set[object] = set()
     for client in clients:
         client.execute("BEGIN")
-        pids.add(client.execute("SELECT pg_backend_pid()").fetchone())
+        pids.add(client.execute("SELECT 0 + pg_backend_pid()").fetchone())
     for client in clients:
         client.close()
     return pids
@@ -84,7 +84,7 @@ def test_idle_servers_are_closed(postgres: Postgres, tenants: tuple[str, ...]) -
     with Proxy(postgres, target=target) as proxy, connect(proxy) as idle, connect(proxy) as busy:
         opened(proxy, 4)
         busy.execute("BEGIN")
-        (kept,) = busy.execute("SELECT pg_backend_pid()").fetchone() or (0,)
+        (kept,) = busy.execute("SELECT 0 + pg_backend_pid()").fetchone() or (0,)
         assert len(postgres.backends("tenant_a")) == 4
         wait_until(lambda: postgres.backends("tenant_a") == [kept], "the idle ones are closed")
         assert busy.execute("SELECT 1").fetchone() == (1,)
@@ -118,14 +118,14 @@ def test_old_servers_are_replaced(postgres: Postgres, tenants: tuple[str, ...]) 
     with Proxy(postgres, target=target) as proxy, connect(proxy) as client:
         first = opened(proxy, 3)
         client.execute("BEGIN")
-        old = client.execute("SELECT pg_backend_pid()").fetchone()
+        old = client.execute("SELECT 0 + pg_backend_pid()").fetchone()
         began = time.monotonic()
         while time.monotonic() < began + LIFETIME + 1:
-            assert client.execute("SELECT pg_backend_pid()").fetchone() == old
+            assert client.execute("SELECT 0 + pg_backend_pid()").fetchone() == old
             time.sleep(0.1)
         assert not first - {old} & {(pid,) for pid in postgres.backends("tenant_a")}
         client.execute("COMMIT")
-        assert client.execute("SELECT pg_backend_pid()").fetchone() != old
+        assert client.execute("SELECT 0 + pg_backend_pid()").fetchone() != old
         wait_until(lambda: old not in {(pid,) for pid in postgres.backends("tenant_a")}, "the old one is closed")
 
 

@@ -117,10 +117,10 @@ def test_servers_are_shared_where_it_is_the_same(
     postgres: Postgres, tenants: tuple[str, ...], both: dict[str, str]
 ) -> None:
     with two(postgres, both, both) as proxy, connect(proxy) as first, connect(proxy, SECOND) as second:
-        assert one(first, "SELECT pg_backend_pid()") == one(second, "SELECT pg_backend_pid()")
+        assert one(first, "SELECT 0 + pg_backend_pid()") == one(second, "SELECT pg_backend_pid()")
         assert len(postgres.backends("tenant_a")) == 1
     with two(postgres, both, NINE) as proxy, connect(proxy) as first, connect(proxy, SECOND) as second:
-        assert one(first, "SELECT pg_backend_pid()") != one(second, "SELECT pg_backend_pid()")
+        assert one(first, "SELECT 0 + pg_backend_pid()") != one(second, "SELECT pg_backend_pid()")
 
 
 def test_side_effects_stay_apart(postgres: Postgres, tenants: tuple[str, ...]) -> None:
@@ -146,9 +146,9 @@ def test_an_init_query_that_is_reloaded(postgres: Postgres, tenants: tuple[str, 
     ):
         idle.execute("SET maintenance_work_mem = '5MB'")
         assert one(idle, "SHOW work_mem") == "7MB"
-        kept = one(other, "SELECT pg_backend_pid()")
+        kept = one(other, "SELECT 0 + pg_backend_pid()")
         busy.execute("BEGIN")
-        old = one(busy, "SELECT pg_backend_pid()")
+        old = one(busy, "SELECT 0 + pg_backend_pid()")
         reload(proxy, first={"init_query": "SET work_mem = '11MB'; SET maintenance_work_mem = '6MB'"})
         assert one(busy, "SHOW work_mem") == "7MB"
         busy.execute("COMMIT")
@@ -157,7 +157,7 @@ def test_an_init_query_that_is_reloaded(postgres: Postgres, tenants: tuple[str, 
         idle.execute("RESET maintenance_work_mem")
         assert one(idle, "SHOW maintenance_work_mem") == "6MB"
         wait_until(lambda: old not in postgres.backends("tenant_a"), "the old server is closed")
-        assert one(other, "SELECT pg_backend_pid()") == kept
+        assert one(other, "SELECT 0 + pg_backend_pid()") == kept
 
 
 def test_a_client_that_waits_gets_the_new_one(postgres: Postgres, tenants: tuple[str, ...]) -> None:
@@ -229,11 +229,11 @@ def test_each_ones_own_pool_mode(postgres: Postgres, tenants: tuple[str, ...]) -
         connect(proxy) as first,
         connect(proxy) as other,
     ):
-        held = one(session, "SELECT pg_backend_pid()")
-        pids = {one(client, "SELECT pg_backend_pid()") for client in (first, other) for _ in range(3)}
+        held = one(session, "SELECT 0 + pg_backend_pid()")
+        pids = {one(client, "SELECT 0 + pg_backend_pid()") for client in (first, other) for _ in range(3)}
         assert held not in pids
         assert len(pids) == 1
-        assert one(session, "SELECT pg_backend_pid()") == held
+        assert one(session, "SELECT 0 + pg_backend_pid()") == held
 
 
 def test_each_ones_own_way_to_log_in(postgres: Postgres, tenants: tuple[str, ...]) -> None:

@@ -153,7 +153,7 @@ def test_why_servers_end(watched: Proxy, postgres: Postgres) -> None:
     opened = watched.stats()["servers_opened"]
     assert opened >= 3
     expect(watched, servers_opened=opened, servers_held=opened, servers_closed=0)
-    postgres.sql("SELECT pg_terminate_backend(%s)", [int(clients[0].value("SELECT pg_backend_pid()") or 0)])
+    postgres.sql("SELECT pg_terminate_backend(%s)", [int(clients[0].value("SELECT 0 + pg_backend_pid()") or 0)])
     clients[0].read_to_end()
     clients[1].query("COMMIT")
     clients[1].query("SELECT setseed(0.5)")  # its server cannot be made like new

@@ -30,9 +30,9 @@ class Pool:
     queue is a linked list: clients that give up are unlinked at once, so its memory is that of the live ones.
     `quota` is the pool's fair number of servers, `demand` the smoothed need it was computed from, `peak` the largest
     need since then; `starved_from` is when the pool last lost its only server. `refusal` is why no server could be
-    opened, until one is; only one at a time is tried then. Until `suspended_until` there are to be none. `max_size` is the limit that is configured (0: none),
-    `allowed` what this worker may hold, less than that while others need places (`sharing`). `labels` say what the
-    pool's servers count for.
+    opened, until one is; only one at a time is tried then. Until `suspended_until` there are to be none. `max_size` is
+    the limit that is configured (0: none), `allowed` what this worker may hold, less than that while others need places
+    (`sharing`). `labels` say what the pool's servers count for.
     """
 
     def __init__(self, key: PoolKey, limits: PoolLimits, caps: tuple[Cap, ...], number: int, now: float) -> None:

@@ -13,7 +13,7 @@ leaves a mark on the server (`stain`): for itself all is well there; another get
 """
 
 from tidegate.proxy.client cimport ARRIVING, DISCARD, ENTERING, RUNNING, WAITING, Client
-from tidegate.proxy.server cimport READY, Server
+from tidegate.proxy.server cimport READY, Injection, Server
 from tidegate.proxy.subscription cimport adopt, sender_done
 from tidegate.proxy.tracking cimport Probe, Replay, Validation, inject_probe
 from tidegate.proxy.watching cimport UNKNOWN, Watching
@@ -22,10 +22,21 @@ from tidegate.wire.postgres.integers cimport get32
 from tidegate.wire.postgres.messages cimport error_response, ready_for_query
 from tidegate.wire.postgres.replies cimport CAPTURE, FORWARD, LOCAL, SWALLOW
 from tidegate.errors import CloseReason, PgError, Sqlstate, UntoldError
+from tidegate.proxy.clearance import Clearance
+from tidegate.session.databases import read_database_statement
 from tidegate.session.pins import PinReason
 from tidegate.session.settings import set_config_told
 
 cdef bytes IDLE = ready_for_query(b'I')
+
+
+cdef class Question(Injection):
+    """Something asked at a client's server, for which the client waits."""
+    cdef object done
+
+    cdef int finished(self, Server server) except -1:
+        self.done(self.rows, self.error)
+        return 0
 
 
 cdef class Borrowing(Watching):
@@ -113,6 +124,8 @@ cdef class Borrowing(Watching):
             return self.hearing.settle()
         self.active_at = self.context.loop.now
         self.unsettled = None
+        if self.clearance is not None and self.clearance.granted:
+            self.clearance.over()
         if self.server.reported is not self.seen:
             self.sync_parameters()
         if self.finished:
@@ -151,12 +164,50 @@ cdef class Borrowing(Watching):
             if self.server.queue.at(i).action != CAPTURE and self.server.queue.at(i).action != SWALLOW:
                 return True
         return False
+    cdef bint may_go(self, bytes text) except -1:
+        """Whether a statement that changes the catalogue can go out now; if not, its message is tried again."""
+        cdef Server server = self.server
+        if self.clearance is None:
+            if server.status != b'I' or server.queue.open_batch:
+                return True  # the database refuses it within a transaction
+            statement = read_database_statement(text, self.scs_on, self.trail)
+            if statement is None:
+                return True
+            if server.queue.count:
+                self.unsure = True
+                return False
+            self.clearance = Clearance(self, statement)
+            self.clearance.begin()
+        if not self.clearance.granted:
+            self.unsure = True
+            return False
+        return True
+
+    def proceed(self):
+        """What the message that is held back has waited for is there."""
+        if not self.processing:
+            self.progressed()
+            self.context.to_servers.flush()
+            self.context.to_clients.flush()
+
+    def ask_aside(self, bytes sql, done):
+        """Have the client's server, at which nothing is under way, answer a question: `done(rows, error)` follows."""
+        cdef Question question = Question()
+        question.done = done
+        self.server.inject(sql, question)
+        self.context.to_servers.flush()
+
+    def refuse_held(self, error):
+        """The message that is held back comes to nothing."""
+        self.unsure = False
+        self.fail_request(error)
+        self.context.to_servers.flush()
 
     cdef int maybe_release(self) except -1:
         """Give the server back if nothing holds it."""
         cdef Server server = self.server
         if (server.status != b'I' or server.queue.count or server.queue.open_batch or self.body_left
-                or server.phase != READY):
+                or server.phase != READY or self.clearance is not None):
             return 0
         self.locally = False
         if self.hearing is not None and self.hearing.keeps_server():

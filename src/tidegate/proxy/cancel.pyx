@@ -119,18 +119,21 @@ class Cancels:
 
     def deal(self, pid, key, done):
         """Cancel what this worker's client of that key is doing; `done` is called at the end, whatever it was."""
-        cdef Relay client = self.worker.cancel_keys.find(pid, key)
-        cdef Server server
-        if client is None:
-            return done()
-        server = client.current_server
+        client = self.worker.cancel_keys.find(pid, key)
+        return done() if client is None else self.cancel_client(client, done)
+
+    def cancel_client(self, Relay client, done):
+        """Cancel what a client is doing; `done` is called at the end, or is None."""
+        cdef Server server = client.current_server
         if server is not None:
-            if server.queue.count or server.tunnel:  # of what goes through a tunnel nobody counts the replies
+            if client.clearance is not None and not client.clearance.granted:
+                client.clearance.cancelled()
+            elif server.queue.count or server.tunnel:  # of what goes through a tunnel nobody counts the replies
                 self.send(client.door, server, done)
                 return None
         else:
             client.cancel_waiting()
-        return done()
+        return None if done is None else done()
 
     def send(self, target, Server server, done):
         """Have the database cancel what a server runs."""

@@ -106,8 +106,10 @@ cdef class Client(Borrower):
     cdef Hearing hearing  # None for who does not listen
     cdef bint notifies  # a statement of this transaction says NOTIFY
     cdef bint ready_held  # it still has to be told that its transaction is over
-    cdef bint scs_on  # standard_conforming_strings
-    cdef int trail  # session.lexis.TrailBytes of its client_encoding
+    cdef readonly bint scs_on  # standard_conforming_strings
+    cdef readonly int trail  # session.lexis.TrailBytes of its client_encoding
+    cdef public object clearance  # proxy.clearance.Clearance: what the next message waits for, and then has; or None
+    cdef public double ended_others_at  # seconds, loop clock: when it last ended sessions that it found by looking; or 0
     cdef public bint closes_server  # its server is never lent to anyone else
     cdef Held held
 

@@ -144,6 +144,15 @@ cdef class Client(Borrower):
         return self.server.pid if self.server is not None else 0
 
     @property
+    def role(self):
+        """As whom its statements run, as far as that is known: what it has set, or as whom it is at the database."""
+        for name in ("role", "session_authorization"):
+            value = self.settings.values.get(name, b"none")
+            if value != b"none":
+                return value.decode("utf-8", "surrogateescape")
+        return self.pool.key[1]
+
+    @property
     def current_server(self):
         """The server lent to this client, or None."""
         return self.server
@@ -387,6 +396,8 @@ cdef class Client(Borrower):
         cdef Server server = self.server
         cdef Hearing hearing = self.hearing
         cdef bint dirty = self.is_dirty()
+        if self.clearance is not None:
+            self.clearance.left()
         if self.ticket is not None:
             self.door.abandon(self)
         if self.wary:

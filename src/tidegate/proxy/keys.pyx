@@ -68,14 +68,23 @@ cdef class CancelKeys:
             self.free.append(client.ident)
         return 0
 
-    def find(self, unsigned int pid, bytes key not None):
-        """The client that this pid and key were issued to, if it is still here."""
-        cdef char expected[LONG_KEY]
+    def pid(self, Client client not None):
+        """The process id that this client was told as its own."""
+        return self.pid_of(client)
+
+    def client_of(self, unsigned int pid):
+        """The client that has this process id, or None."""
         cdef unsigned int place = pid & (PLACES - 1)
         cdef Client client = None
         if place < <unsigned int>len(self.clients):
             client = <Client>self.clients[place]
-        if client is None or len(key) != client.key_size or pid != self.pid_of(client):
+        return client if client is not None and pid == self.pid_of(client) else None
+
+    def find(self, unsigned int pid, bytes key not None):
+        """The client that this pid and key were issued to, if it is still here."""
+        cdef char expected[LONG_KEY]
+        cdef Client client = self.client_of(pid)
+        if client is None or len(key) != client.key_size:
             return None
         self.write_key(client, expected)
         right = equal_in_constant_time(<const unsigned char*>key, <const unsigned char*>expected, client.key_size)

@@ -17,8 +17,8 @@ cdef class Prepared(Simple):
     cdef int on_parse(self, const char* message, Py_ssize_t whole, Py_ssize_t available) except -1
     cdef int name_known(self, bytes name, Statement statement, const char* message, Py_ssize_t name_end,
                         Py_ssize_t whole) except -1
-    cdef int force_failure(self, bytes response) except -1
     cdef int recheck(self, Statement statement) except -1
+    cdef bint may_run(self, Statement statement) except -1
     cdef int use(self, Statement statement) except -1
     cdef Statement current(self, bytes name, Statement statement)
     cdef int take_effect(self, Statement statement) except -1

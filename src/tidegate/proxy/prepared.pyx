@@ -15,16 +15,18 @@ from tidegate.proxy.naming cimport Renamed
 from tidegate.proxy.outcome cimport DONE, STOP
 from tidegate.proxy.server cimport Server
 from tidegate.proxy.simple cimport Simple, restoring
+from tidegate.proxy.stand_in cimport bound_instead, told_apart
 from tidegate.proxy.subscription cimport foresee_channels, markers_behind
 from tidegate.proxy.watching cimport UNKNOWN, Watching
 from tidegate.session.facts cimport (
-    DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, NAMES, PINS, PLAIN, RESET_ALL, RESHAPES, UNLISTENS, Facts,
+    ABOUT_BACKENDS, DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, NAMES, PINS, PLAIN, RESET_ALL, RESHAPES, SINGLE, UNLISTENS,
+    Facts,
 )
 from tidegate.session.statements cimport Meaning, Naming, Statement, Unnamed
 from tidegate.wire.postgres.integers cimport put32, string_end
 from tidegate.wire.postgres.messages cimport HEADER, command_complete, error_response, message as build
 from tidegate.wire.postgres.replies cimport (
-    BIND, CAPTURE, CLOSE, DESCRIBE, EXECUTE, FORWARD, LOCAL, PARSE, QUERY, REPLACE, SYNC, ReplyQueue,
+    BIND, CAPTURE, CLOSE, DESCRIBE, EXECUTE, FORWARD, LOCAL, PARSE, QUERY, SYNC, ReplyQueue,
 )
 from tidegate.errors import PgError, Sqlstate
 from tidegate.session.pins import PinReason
@@ -32,7 +34,6 @@ from tidegate.wire.postgres import messages
 
 cdef bytes PARSE_COMPLETE = messages.PARSE_COMPLETE
 cdef bytes CLOSE_COMPLETE = messages.CLOSE_COMPLETE
-cdef bytes FAILING_BIND = messages.FAILING_BIND
 cdef bytes SYNC_MESSAGE = messages.SYNC
 
 # In PostgreSQL's words; drivers know it by the routine, since the message may be in another language.
@@ -144,10 +145,14 @@ cdef class Prepared(Simple):
                 self.parsed_unnamed = True
             self.server.send(message, available)
             return self.server.queue.push(PARSE, FORWARD, None)
-        self.context.counters.parses_client += 1
         statement = self.context.statements.find(
             PyBytes_FromStringAndSize(body + name_end + 1, size - name_end - 1), text_end,
             self.context_of_parse(), self.scs_on, self.trail)
+        if statement.facts.flags & RESHAPES and not self.may_run(statement):
+            return STOP
+        if statement.facts.flags & ABOUT_BACKENDS:
+            statement = told_apart(self, statement)
+        self.context.counters.parses_client += 1
         if self.hearing is not None and statement.facts.flags & UNLISTENS:
             foresee_channels(self, statement.facts)  # from here on it is too late to have the server listen first
         if name_end == 0:
@@ -209,10 +214,9 @@ cdef class Prepared(Simple):
             self.unnamed = None if failed and (<Unnamed>note).former is not self.unnamed else (<Unnamed>note).former
         return 0
 
-    cdef int force_failure(self, bytes response) except -1:
-        """Fail at this place of the batch, with this ErrorResponse, and let the server fail with it."""
-        self.server.send_bytes(FAILING_BIND)
-        return self.server.queue.push(BIND, REPLACE, response)
+    cdef bint may_run(self, Statement statement) except -1:
+        """Whether a statement that changes the catalogue can be sent now."""
+        return not statement.facts.flags & SINGLE or self.may_go(statement.content.partition(b"\0")[0])
 
     cdef int use(self, Statement statement) except -1:
         """A statement is about to run: what it may change counts from now."""
@@ -270,6 +274,12 @@ cdef class Prepared(Simple):
                 return STOP
             wanted = self.unnamed
             if wanted is not None:
+                if wanted.facts.flags & RESHAPES and wanted.content is not None and not self.may_run(wanted):
+                    return STOP
+                if wanted.facts.flags & ABOUT_BACKENDS and wanted.content is not None:
+                    wanted = bound_instead(self, wanted, body + portal_end + 2 + name_end, size - portal_end - 2 - name_end)
+                    if wanted is None:
+                        return STOP if self.unsure else DONE
                 if wanted.facts.flags & NAMES:
                     meaning = self.meant(wanted)
                     if meaning is None:
@@ -287,6 +297,8 @@ cdef class Prepared(Simple):
             if self.is_unsure(name):
                 return STOP
             statement = self.named(name)
+            if statement is not None and statement.facts.flags & RESHAPES and not self.may_run(statement):
+                return STOP
         if statement is None:
             self.server.send(message, available)
             return self.server.queue.push(BIND, FORWARD, None)
@@ -300,6 +312,10 @@ cdef class Prepared(Simple):
             meaning = self.meant(statement)
             if meaning is None:
                 return STOP
+        if statement.facts.flags & ABOUT_BACKENDS:
+            statement = bound_instead(self, statement, body + portal_end + 2 + name_end, size - portal_end - 2 - name_end)
+            if statement is None:
+                return STOP if self.unsure else DONE
         if self.hearing is not None and statement.facts.flags & UNLISTENS:
             foresee_channels(self, statement.facts)
         self.use(statement)

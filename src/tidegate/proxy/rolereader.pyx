@@ -250,6 +250,9 @@ cdef class RoleReader(Lender):
         Whoever comes while nobody else waits is not kept out by the pause that others have brought about.
         """
         delay = self.backoff.until - self.context.loop.now
+        if self.target.config.database in self.target.vacated:
+            self.retry_in(RETRY)
+            return
         if delay <= 0 or self.cache.one_waits:
             self.open()
         else:
@@ -257,6 +260,17 @@ cdef class RoleReader(Lender):
             if not self.recall_set:
                 self.recall_set = True
                 self.context.loop.call_later(0, self.recall)
+
+    def reads(self, host, port, database):
+        """Whether it is to this database that it connects."""
+        config = self.target.config
+        return (config.host, config.port, config.database) == (host, port, database)
+
+    def vacate(self):
+        """The database is to be left alone: close the connection when nothing is under way; whether there is one still."""
+        if self.server is not None and self.server.phase == READY and not self.under_way:
+            self.server.terminate()
+        return self.server is not None
 
     def recall(self):
         """During a pause as after a failure: whose role was known earlier goes on with that."""

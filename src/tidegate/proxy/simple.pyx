@@ -10,27 +10,31 @@ from tidegate.proxy.borrowing cimport Borrowing
 from tidegate.proxy.client cimport SCAN
 from tidegate.proxy.outcome cimport DONE, STOP
 from tidegate.proxy.server cimport Injection, Server
+from tidegate.proxy.stand_in cimport run_instead
 from tidegate.proxy.subscription cimport ABOUT_CHANNELS, foresee_channels, markers_behind
 from tidegate.proxy.tracking cimport (
     Assigned, Deallocated, DeallocatedOne, ResetAll, Restored, inject_probe,
 )
 from tidegate.session.facts cimport (
-    DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, DISCARD_OTHER, FREES, LOCALLY, NAMES, PINS, PLAIN, RESET_ALL, RESHAPES,
-    SINGLE, TOUCHES, Facts,
+    ABOUT_BACKENDS, DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, DISCARD_OTHER, FREES, LOCALLY, NAMES, PINS, PLAIN,
+    RESET_ALL, RESHAPES, SINGLE, TOUCHES, Facts,
 )
 from tidegate.session.scanner cimport Scanner, scan
 from tidegate.session.statements cimport Statement
 from tidegate.wire.postgres.integers cimport string_end
 from tidegate.wire.postgres.messages cimport HEADER, command_complete, query, ready_for_query
-from tidegate.wire.postgres.replies cimport FORWARD, QUERY, SHORTEN, TOLD
+from tidegate.wire.postgres.replies cimport BIND, FORWARD, QUERY, REPLACE, SHORTEN, TOLD
 from tidegate.errors import PgError, Sqlstate
 from tidegate.session.settings import IDENTITY, order_of_setting, set_sql
+from tidegate.wire.postgres import messages
 
 cdef bytes IDLE = ready_for_query(b'I')
+cdef bytes FAILING_BIND = messages.FAILING_BIND
 
 cdef enum:
     LONGEST_NAMED = 16777216  # bytes of a Query that is held as a whole, for the prepared statements that it names
     LOOKED_AT = 65536  # bytes of its beginning in which it is seen to do so
+    LONGEST_READ = 16384  # bytes of a statement on a database as a whole
     SHOWN = 200  # bytes of a statement that an audit names
     CHANGES = (TOUCHES | RESET_ALL | DISCARD_ALL | DEALLOCATE_ONE | DEALLOCATE_ALL | PINS | RESHAPES | FREES | DISCARD_OTHER
                | ABOUT_CHANNELS | LOCALLY)
@@ -64,7 +68,17 @@ cdef class Simple(Borrowing):
             return DONE
         if not self.need_server():
             return STOP
+        if facts is not PLAIN and facts.flags & RESHAPES and facts.flags & SINGLE and whole < LONGEST_READ and (
+                not self.may_go(PyBytes_FromStringAndSize(message + HEADER, size))):
+            return STOP
+        if facts is not PLAIN and facts.flags & ABOUT_BACKENDS and whole < LONGEST_READ:
+            return run_instead(self, facts, PyBytes_FromStringAndSize(message + HEADER, max(size, 0)))
         return self.run_query(facts, message, whole, available)
+
+    cdef int force_failure(self, bytes response) except -1:
+        """Fail at this place of the batch, with this ErrorResponse, and let the server fail with it."""
+        self.server.send_bytes(FAILING_BIND)
+        return self.server.queue.push(BIND, REPLACE, response)
 
     cdef bint names_early(self, const char* message, Py_ssize_t available) except -1:
         """Whether the beginning of a Query names prepared statements: then its rest is waited for."""

@@ -26,6 +26,7 @@ cdef class Target(Door):
     cdef readonly object startups  # dedicated pool -> Startup
     cdef readonly dict credentials  # user -> Credential
     cdef readonly set servers
+    cdef readonly dict vacated  # database that is to be left alone -> until when, by the loop's clock (`vacating`)
     cdef public object address  # proxy.address.Address
     cdef long long dedicated
     cdef public object last_error  # PgError of the last failed opening

@@ -28,6 +28,7 @@ from tidegate.auth.backend import PasswordCredential, ScramCredential, VerifierO
 from tidegate.errors import CloseReason, InitQueryError, PgError, Sqlstate
 from tidegate.pool.limits import PoolLimits
 from tidegate.pool.slot import SlotState
+from tidegate.pool.suspension import suspend
 from tidegate.proxy.initializing import Initialization
 from tidegate.proxy.limits import server_limits
 from tidegate.proxy.opening import ServerLogin
@@ -82,6 +83,7 @@ cdef class Target(Door):
         self.startups = WeakKeyDictionary()
         self.credentials = {}
         self.servers = set()
+        self.vacated = {}
         self.resting = Resting(self)
         self.catalogues = Catalogues(self)
         self.listeners = Listeners(self)
@@ -102,8 +104,12 @@ cdef class Target(Door):
 
     cpdef Pool pool(self, tuple key, object proxy):
         """The pool of this name, with the limits of the proxy by which its clients come."""
+        cdef Pool found
         self.proxies[key] = proxy
-        return self.governor.pool(key, self.context.loop.now)
+        found = self.governor.pool(key, self.context.loop.now)
+        if self.vacated and key[0] in self.vacated:
+            suspend(self.governor, found, self.vacated[key[0]], CloseReason.SERVER_VACATED, self.context.loop.now)
+        return found
 
     def dedicated_pool(self, key, startup, given, proxy):
         """A pool of one server, for one client of pool `key`, started with the client's own parameters.
@@ -141,6 +147,11 @@ cdef class Target(Door):
             if len(self.infos) > INFOS_KEPT:
                 self.infos.popitem(last=False)
         return found
+
+    def forget_database(self, database):
+        """It has been made anew, or is gone: what its servers have told holds no longer."""
+        for key in [key for key in self.infos if key[0] == database]:
+            del self.infos[key]
 
     def regroup(self):
         """The proxies have other settings: see `regrouping`."""
@@ -318,6 +329,8 @@ cdef class Target(Door):
             self.worker.targets.verifier_outdated(self, *server.slot.pool.key[:2])
         for ticket in self.governor.open_failed(server.slot, now, refused):
             (<Client>ticket.owner).refused(refused)
+        if refused is not None and refused.sqlstate == Sqlstate.INVALID_CATALOG_NAME:
+            self.forget_database(server.slot.pool.key[0])  # nobody is greeted in its name before it is there again
         self.worker.log.warning("cannot open a server connection to %s: %s", self.config.name, error)
         return 0
 

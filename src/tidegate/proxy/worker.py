@@ -16,7 +16,7 @@ import socket
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from tidegate.auth.verifiers import CleartextCache, ExchangeKeys, Secret, parse_secret
 from tidegate.config.model import Config, UserConfig
@@ -45,6 +45,7 @@ from tidegate.proxy.control import (
 )
 from tidegate.proxy.figures import collect, totals
 from tidegate.proxy.gate import Gate
+from tidegate.proxy.identity import Signals
 from tidegate.proxy.keys import CancelKeys
 from tidegate.proxy.learnt import Learnt
 from tidegate.proxy.listener import Listener
@@ -52,6 +53,7 @@ from tidegate.proxy.logs import LOG, set_up
 from tidegate.proxy.pinned import pinned_sessions
 from tidegate.proxy.relay import Relay
 from tidegate.proxy.targets import Targets
+from tidegate.proxy.vacating import Vacancies
 from tidegate.session.pins import PinReason
 
 TICK = 0.1  # seconds between two looks at those who wait
@@ -78,6 +80,8 @@ class Worker:
         # A secret of this process alone: it counts its clients from 1, as the worker did that it may have replaced.
         self.cancel_keys = CancelKeys(boot.worker, secrets.token_bytes(32))
         self.cancels = Cancels(self)
+        self.vacancies = Vacancies(self)
+        self.signals = Signals(self)
         self.pins_by_reason: dict[PinReason, int] = {}
         self.unpins_by_reason: dict[PinReason, int] = {}
         self.closed_by_reason: dict[CloseReason, int] = {}
@@ -270,6 +274,7 @@ class Worker:
             for client in list(self.lingering):
                 self._check(client, now)
             self.targets.check(now)
+            self.vacancies.check()
             self._tell_totals()
             self._say()
         if self._stopping_at is not None:
@@ -305,15 +310,21 @@ class Worker:
             if index != self.index:
                 os.eventfd_write(self._wake_fds[index], 1)
 
-    def tell(self, index: int, message: dict[str, object]) -> None:
-        """Send a datagram to another worker's inbox; one that is lost costs a cancel request."""
+    def tell(self, index: int, message: Mapping[str, object], quietly: bool = False) -> None:
+        """Send a datagram to another worker's inbox; one that is lost costs a cancel request.
+
+        quietly: whoever sends it asks again where no answer comes.
+        """
         try:
             self._peers[index].send(json.dumps(message).encode(), socket.MSG_DONTWAIT)
         except OSError as error:
-            self.log.warning("worker %d does not take messages: %s", index, error)
+            if not quietly:
+                self.log.warning("worker %d does not take messages: %s", index, error)
 
     def _peer_spoke(self) -> None:
-        self.cancels.told(json.loads(self._inbox.recv(65536, socket.MSG_DONTWAIT)))
+        message = json.loads(self._inbox.recv(65536, socket.MSG_DONTWAIT))
+        if not self.vacancies.told(message) and not self.signals.told(message):
+            self.cancels.told(message)
 
     def remember_set(self, text: bytes, name: str, value: bytes) -> None:
         """What a `SET x = const` came to."""

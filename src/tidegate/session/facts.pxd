@@ -21,6 +21,7 @@ cpdef enum ScanFlag:
     UNLISTENS = 131072      # ... with UNLISTEN, `unlistened` says of what; or names pg_listening_channels
     NOTIFIES = 262144       # ... with NOTIFY, or names pg_notify
     LOCALLY = 524288        # sets for its transaction alone (SET LOCAL) what the meaning of other texts depends on
+    ABOUT_BACKENDS = 1048576  # names pg_backend_pid, pg_terminate_backend or pg_cancel_backend
 
 
 cpdef enum PlaceKind:

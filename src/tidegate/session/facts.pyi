@@ -17,6 +17,7 @@ class ScanFlag(IntFlag):
     DDL = 2048
     RESHAPES = 4096
     FREES = 8192
+    ABOUT_BACKENDS = 1048576
     NAMES = 16384
     MAKES_CODE = 32768
     LISTENS = 65536

@@ -52,6 +52,7 @@ cdef enum Keyword:
     K_ZONE
     # Names: count wherever they stand, quoted or not.
     K_FIRST_NAME
+    K_ABOUT_BACKENDS
     K_ADVISORY_LOCK
     K_ADVISORY_UNLOCK
     K_PG_LISTENING_CHANNELS

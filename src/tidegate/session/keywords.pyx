@@ -56,6 +56,7 @@ cdef dict WORDS = {
     K_WITH: b"with",
     K_XML: b"xml",
     K_ZONE: b"zone",
+    K_ABOUT_BACKENDS: b"pg_backend_pid pg_terminate_backend pg_cancel_backend",
     K_ADVISORY_LOCK: b"pg_advisory_lock pg_advisory_lock_shared pg_try_advisory_lock pg_try_advisory_lock_shared",
     K_ADVISORY_UNLOCK: b"pg_advisory_unlock pg_advisory_unlock_shared pg_advisory_unlock_all",
     K_PG_LISTENING_CHANNELS: b"pg_listening_channels",

@@ -14,7 +14,7 @@ def tokenize(
 ) -> list[tuple[str, bytes]] | None:
     """The tokens of a text as (kind, value), None if there are more than `most`.
 
-    Values: WORD as PostgreSQL folds it, NAME and STRING without their quotes, NUMBER and PARAMETER their digits, SIGN one
-    byte. OTHER is whatever else there is, without a value. Identifiers are cut at 63 bytes, as PostgreSQL cuts them.
+    Values: WORD as PostgreSQL folds it, NAME and STRING without their quotes, NUMBER and PARAMETER their digits, SIGN
+    one byte; OTHER, whatever else there is, has none. Identifiers are cut at 63 bytes, as PostgreSQL cuts them.
     standard_conforming_strings and trail: as for scan_text.
     """

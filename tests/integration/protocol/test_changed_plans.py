@@ -31,7 +31,7 @@ def on_every_server(side: Side, client: RawClient, message: bytes) -> list[list[
             holder.query("BEGIN")
         for holder in holders:
             holder.query("COMMIT")
-            pid = client.value("SELECT pg_backend_pid()")
+            pid = client.value("SELECT 0 + pg_backend_pid()")
             seen[pid] = client.ask(message)
             holder.query("BEGIN")
     finally:

@@ -245,10 +245,10 @@ def test_idle_session_timeout_of_a_role(postgres: Postgres, direct: Side, wire_r
     with Proxy(postgres, target={"max_connections": 2, "max_idle_connections_percent": 100}) as proxy:
         side = Side("proxied", proxy.host, proxy.port, "limits_idle", "limits_idle", wire_role, 2)
         client = side.login()
-        server = client.value("SELECT pg_backend_pid()")
+        server = client.value("SELECT 0 + pg_backend_pid()")
         assert ending(client)["C"] == "57P05"
         with side.login() as later:
-            assert later.value("SELECT pg_backend_pid()") == server
+            assert later.value("SELECT 0 + pg_backend_pid()") == server
             later.query("SET idle_session_timeout = 0")
             assert later.silent(1.5)
             later.query("SET idle_session_timeout = '300ms'")
@@ -263,12 +263,12 @@ def test_session_mode(postgres: Postgres, wire_role: str) -> None:
     with Proxy(postgres, proxy=proxy_settings, target=target) as proxy:
         side = proxied_side(proxy, 2)
         clients = [side.login() for _ in range(2)]
-        pids = [client.value("SELECT pg_backend_pid()") for client in clients]
+        pids = [client.value("SELECT 0 + pg_backend_pid()") for client in clients]
         for client, pid in zip(clients, pids, strict=True):
             client.query("CREATE TEMP TABLE limits_session (a int)")
             client.query("SET work_mem = '5MB'")
             client.ask(m.parse("SELECT 1", "kept"), m.sync())
-            assert client.value("SELECT pg_backend_pid()") == pid
+            assert client.value("SELECT 0 + pg_backend_pid()") == pid
         with side.login() as third:
             third.send(m.query("SELECT 1"))
             assert errors(third.read_until("E"))[0]["C"] == "08000"
