@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tidegate.errors import PgError, Sqlstate
-from tidegate.proxy.vacating import Place
+from tidegate.proxy.vacating import Place, Vacancy
 from tidegate.session.databases import Act, DatabaseStatement
 from tidegate.session.occupied import Judgement, in_use, judge_sql, may_not_end, read_judgement
 
@@ -52,6 +52,7 @@ class Clearance:
         self._judged_at = 0.0
         self._judging = False
         self._ended = False
+        self._shut = False
         config = client.door.config
         place = Place(config.host, config.port, statement.database.decode("utf-8", "surrogateescape"))
         self._vacancy = self._worker.vacancies.begin(place, client, self._consider)
@@ -85,7 +86,7 @@ class Clearance:
         return self._client.clearance is not self
 
     def _ask(self, end: float | None = None) -> None:
-        self._vacancy.ask(end)
+        self._vacancy.ask(self._shut, end)
         turn = self._vacancy.turn
         self._worker.loop.call_later(RENEW, lambda: self._renew(turn))
 
@@ -112,21 +113,30 @@ class Clearance:
             return
         vacancy = self._vacancy
         if vacancy.clients == 0:
-            if (vacancy.going == 0 and not vacancy.missing) or self._waited:
-                self._grant()
-            else:
-                self._look_again()
-        elif self._judgement is None or (self._waited and self._judged_at - self._since < PATIENCE):
+            self._leave(vacancy)
+            return
+        self._shut = False  # who is there goes on until there is nobody
+        if self._judgement is None or (self._waited and self._judged_at - self._since < PATIENCE):
             self._judge()
         elif not self._judgement.allowed:
             self._grant()
         elif not self._ended and self._ends_clients is not None and self._judgement.may_end:
-            self._ended = True
+            self._ended = self._shut = True
             self._ask(self._ends_clients)
         elif self._statement.force and not self._judgement.may_end:
             self._refuse(may_not_end())
         elif self._waited:
             self._refuse_in_use(self._judgement)
+        else:
+            self._look_again()
+
+    def _leave(self, vacancy: Vacancy) -> None:
+        """There are no clients: go on when there are no server connections either."""
+        if not self._shut:
+            self._shut = True
+            self._ask()
+        elif (vacancy.going == 0 and not vacancy.missing) or self._waited:
+            self._grant()
         else:
             self._look_again()
 

@@ -266,9 +266,9 @@ cdef class RoleReader(Lender):
         config = self.target.config
         return (config.host, config.port, config.database) == (host, port, database)
 
-    def vacate(self):
-        """The database is to be left alone: close the connection when nothing is under way; whether there is one still."""
-        if self.server is not None and self.server.phase == READY and not self.under_way:
+    def vacate(self, shut):
+        """Whether there is a connection; `shut`: the database is to be left alone, so it closes if nothing is under way."""
+        if shut and self.server is not None and self.server.phase == READY and not self.under_way:
             self.server.terminate()
         return self.server is not None
 

@@ -149,8 +149,10 @@ cdef class Target(Door):
         return found
 
     def forget_database(self, database):
-        """It has been made anew, or is gone: what its servers have told holds no longer."""
-        for key in [key for key in self.infos if key[0] == database]:
+        """It may be made anew, or be gone: what its servers have told holds no longer, but for those that may be lent."""
+        lent = {server.slot.pool.key[:PARAMETERS] for server in self.servers
+                if server.slot.generation == server.slot.pool.generation}
+        for key in [key for key in self.infos if key[0] == database and key not in lent]:
             del self.infos[key]
 
     def regroup(self):

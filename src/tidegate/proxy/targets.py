@@ -147,10 +147,10 @@ class Targets:
             self._reclaimers[name] = Reclaimer(self._worker, target, self._send)
         return self._reclaimers.get(name)
 
-    def vacate_readers(self, host: str, port: int, database: str) -> int:
-        """Close the readers' connections to this database; how many there are still."""
+    def vacate_readers(self, host: str, port: int, database: str, *, shut: bool) -> int:
+        """How many connections of readers there are to this database; `shut`: have those closed that may be."""
         readers = [reader for reader in self._every_reader() if reader.reads(host, port, database)]
-        return sum(reader.vacate() for reader in readers)
+        return sum(reader.vacate(shut) for reader in readers)
 
     def _every_reader(self) -> list[RoleReader]:
         return [*self._readers.values(), *(reader for reader, _ in self._replaced)]

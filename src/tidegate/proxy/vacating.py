@@ -3,11 +3,11 @@
 Owns the agreement between workers: that none of them is connected to a database but for its clients' own transactions,
 for how long, and how many clients there are. Refuses to know the statement (`clearance`).
 
-The worker whose client has sent the statement asks all workers, by datagrams, as often as it needs to. A question is
-also a lease of LEASE seconds, in which the asked one closes its idle connections to that database, and those that come
-back, and opens none; clients that need one wait. The asker prolongs it while its statement runs, and ends it after
-that. A lost datagram, a worker that is restarted, or an asker that dies: each is mended by the next question or by the
-lease's end, so that nobody else need know of any of this.
+The worker whose client has sent the statement asks all workers, by datagrams, as often as it needs to. Once there are
+no other clients, a question is also a lease of LEASE seconds, in which the asked one closes its idle connections to
+that database, and those that come back, and opens none; clients that need one wait. The asker prolongs it while its
+statement runs, and ends it after that. A lost datagram, a worker that is restarted, or an asker that dies: each is
+mended by the next question or by the lease's end, so that nobody else need know of any of this.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Report:
     lent: int = 0
     """Server connections that work for these."""
     going: int = 0
-    """Server connections of nobody's, which will be gone soon."""
+    """Server connections of nobody's, which are gone soon when the database is shut."""
     users: list[str] = field(default_factory=list)
     """As whom the clients are at the database."""
 
@@ -65,23 +65,19 @@ class Vacancy:
         self._worker = worker
         self._answered = answered
 
-    def ask(self, end: float | None = None) -> None:
-        """Have all workers leave the database, and say what they have there.
+    def ask(self, shut: bool, end: float | None = None) -> None:
+        """Have all workers say what they have in the database.
 
-        end: end its clients first, by as many seconds as they must have been without a transaction; 0 for all of them.
+        shut: they are to leave it; otherwise, what they were told before is void. end: they end its clients first,
+        those that have had no transaction for so many seconds; 0 for all of them.
         """
         self.turn += 1
         self.missing = set(range(self._worker.workers))
-        message = {
-            "vacate": self.token,
-            "turn": self.turn,
-            "from": self._worker.index,
-            "end": end,
-            **self.place._asdict(),
-        }
+        question = {"turn": self.turn, "shut": shut, "end": end, "from": self._worker.index, **self.place._asdict()}
         for index in sorted(self.missing - {self._worker.index}):
-            self._worker.tell(index, message, quietly=True)
-        self.take(self._worker.index, self.turn, self._worker.vacancies.vacate(self.token, self.place, end, self.spare))
+            self._worker.tell(index, {"vacate": self.token, **question}, quietly=True)
+        report = self._worker.vacancies.vacate(self.token, self.place, shut, end, self.spare)
+        self.take(self._worker.index, self.turn, report)
 
     def take(self, index: int, turn: int, report: Report) -> None:
         """One worker's answer."""
@@ -112,7 +108,7 @@ class Vacancy:
 
     @property
     def going(self) -> int:
-        """Server connections that will be gone soon."""
+        """Server connections that are nobody's."""
         return sum(report.going for report in self.reports.values())
 
     @property
@@ -152,40 +148,32 @@ class Vacancies:
         if "release" in message:
             self.release(message["release"], place, message["also"])
             return True
-        report = self.vacate(message["vacate"], place, message["end"], None)
+        report = self.vacate(message["vacate"], place, message["shut"], message["end"], None)
         answer = {"vacated": message["vacate"], "turn": message["turn"], "worker": self._worker.index}
         answer["report"] = {name: getattr(report, name) for name in Report.__slots__}
         self._worker.tell(message["from"], answer, quietly=True)
         return True
 
-    def vacate(self, token: str, place: Place, end: float | None, spare: Relay | None) -> Report:
-        """Leave the database alone from now on; what there is of this worker's."""
+    def vacate(self, token: str, place: Place, shut: bool, end: float | None, spare: Relay | None) -> Report:
+        """Leave the database alone from now on, or no longer; what there is of this worker's. See Vacancy.ask."""
         now = self._worker.loop.now
-        leases = self._leases.setdefault(place, {})
-        leases[token] = now + LEASE
         if end is not None:
             for client in self._clients(place, spare):
                 if end == 0.0 or (client.current_server is None and now - client.active_at >= end):
                     end_session(self._worker, client)
-        for target in self._targets(place):
-            target.vacated[place.database] = max(leases.values())
-            for pool in target.governor.directory.all():
-                if pool.key[0] == place.database:
-                    suspend(target.governor, pool, max(leases.values()), CloseReason.SERVER_VACATED, now)
-            target.act()
+        if shut:
+            self._leases.setdefault(place, {})[token] = now + LEASE
+            self._shut(place)
+        else:
+            self._reopen(token, place)
         return self._report(place, spare)
 
     def release(self, token: str, place: Place, also: str = "") -> None:
         """That statement is over."""
-        leases = self._leases.get(place, {})
-        leases.pop(token, None)
-        for target in self._targets(place):
-            target.forget_database(place.database)
-            if also:
+        self._reopen(token, place)
+        if also:
+            for target in self._targets(place):
                 target.forget_database(also)
-        if not leases:
-            self._leases.pop(place, None)
-            self._readmit(place)
 
     def check(self) -> None:
         """Called every second: leases that nobody prolongs end."""
@@ -194,9 +182,25 @@ class Vacancies:
             for token in [token for token, until in leases.items() if until <= now]:
                 self.release(token, place)
 
-    def _readmit(self, place: Place) -> None:
+    def _shut(self, place: Place) -> None:
+        until = max(self._leases[place].values())
+        for target in self._targets(place):
+            target.vacated[place.database] = until
+            for pool in target.governor.directory.all():
+                if pool.key[0] == place.database:
+                    suspend(target.governor, pool, until, CloseReason.SERVER_VACATED, self._worker.loop.now)
+            target.forget_database(place.database)
+            target.act()
+
+    def _reopen(self, token: str, place: Place) -> None:
+        """This statement has nothing against connections there."""
+        leases = self._leases.get(place, {})
+        if leases.pop(token, None) is None or leases:
+            return
+        del self._leases[place]
         for target in self._targets(place):
             target.vacated.pop(place.database, None)
+            target.forget_database(place.database)
             for pool in target.governor.directory.all():
                 if pool.key[0] == place.database:
                     resume(pool)
@@ -233,6 +237,6 @@ class Vacancies:
         return Report(
             clients=len(clients),
             lent=len(lent),
-            going=len(servers - known) + self._worker.targets.vacate_readers(*place),
+            going=len(servers - known) + self._worker.targets.vacate_readers(*place, shut=place in self._leases),
             users=sorted({client.pool.key[1] for client in clients}),
         )
