@@ -297,6 +297,14 @@ cdef class Catalogues:
         if one is not None:
             one.told()
 
+    def forget(self, database):
+        """It may be made anew, or be gone: the next server there waits until the catalogue has been read."""
+        cdef Catalogue one = self.known.get(database)
+        if one is not None:
+            one.known = False
+            one.due = True
+            one.fingerprint = None
+
     def check(self, double now):
         """Called every second."""
         cdef Catalogue one

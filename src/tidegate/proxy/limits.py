@@ -5,8 +5,9 @@ Owns how settings and what the database has told are put together. Refuses to ke
 
 from __future__ import annotations
 
-from tidegate.config.model import TargetConfig
-from tidegate.pool.limits import ServerLimits
+from tidegate.config.model import Config, ProxyConfig, TargetConfig
+from tidegate.pool.limits import PoolKey, PoolLimits, ServerLimits
+from tidegate.proxy.poolkeys import database_size, entry_of, is_dedicated
 
 IDLE_AFTER = 300.0
 """Seconds from which an unused server connection counts as idle, as at RDS Proxy."""
@@ -24,4 +25,18 @@ def server_limits(config: TargetConfig, most: int) -> ServerLimits:
         server_lifetime=config.server_lifetime,
         max_idle=max(idle, 0),
         idle_after=min(IDLE_AFTER, config.server_idle_timeout / 2 or IDLE_AFTER),
+    )
+
+
+def pool_limits(key: PoolKey, proxy: ProxyConfig | None, config: Config, target: str) -> PoolLimits:
+    """A pool's: from the entries of its database and the listed user; `proxy`: by which its clients come, if known."""
+    if is_dedicated(key):
+        return PoolLimits(counted=False)
+    entry = entry_of(proxy, key[0], key[1]) if proxy is not None else None
+    listed = config.user(key[1])
+    return PoolLimits(
+        max_size=entry.pool_size if entry else 0,
+        min_size=entry.min_pool_size if entry else 0,
+        database_size=database_size(config.proxies, target, key[0]),
+        user_size=listed.pool_size if listed else 0,
     )

@@ -86,6 +86,12 @@ cdef class Listeners:
                 del self.by_database[database]
         return 0
 
+    def vacate(self, database):
+        """The database is to be left alone: close its connection, unless clients listen there, who are in the way too."""
+        cdef SharedListener listener = self.find(database)
+        if listener is not None and len(listener.registry) == 0:
+            listener.close()
+
     cdef int shut(self) except -1:
         """The worker ends."""
         cdef SharedListener listener

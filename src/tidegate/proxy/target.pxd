@@ -34,7 +34,7 @@ cdef class Target(Door):
     cdef Resting resting
     cdef Lookout lookout
     cdef readonly Catalogues catalogues
-    cdef Listeners listeners
+    cdef readonly Listeners listeners
     cdef bint shared  # with other workers
     cdef public int own  # connections of the proxy's own
     cdef int limit_seen  # that the governor's share of idle servers was worked out from

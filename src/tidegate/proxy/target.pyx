@@ -26,13 +26,12 @@ from tidegate.proxy.resting cimport Resting
 from tidegate.proxy.server cimport LOGGING_IN, READY, Injection, Server
 from tidegate.auth.backend import PasswordCredential, ScramCredential, VerifierOutdated
 from tidegate.errors import CloseReason, InitQueryError, PgError, Sqlstate
-from tidegate.pool.limits import PoolLimits
 from tidegate.pool.slot import SlotState
 from tidegate.pool.suspension import suspend
 from tidegate.proxy.initializing import Initialization
-from tidegate.proxy.limits import server_limits
+from tidegate.proxy.limits import pool_limits, server_limits
 from tidegate.proxy.opening import ServerLogin
-from tidegate.proxy.poolkeys import PARAMETERS, SHARED, database_size, entry_of, is_dedicated, pool_key
+from tidegate.proxy.poolkeys import PARAMETERS, SHARED, is_dedicated, pool_key
 from tidegate.proxy.regrouping import regroup
 from tidegate.proxy.waited import timed_out
 
@@ -49,8 +48,7 @@ ASK_PERIOD = 0.0005  # seconds between two calls to other workers for a slot
 
 def borrow_timeout(client):
     """Seconds; a connection that is just being opened is waited for in any case."""
-    timeout = client.gate.proxy.connection_borrow_timeout
-    return max(timeout, OPENING) if client.pool.opening else timeout
+    return max(client.gate.proxy.connection_borrow_timeout, OPENING if client.pool.opening else 0)
 
 
 class Startup(NamedTuple):
@@ -123,18 +121,7 @@ cdef class Target(Door):
 
     def limits_of(self, key):
         """PoolLimits of a pool: from the entries of its database and the listed user."""
-        if is_dedicated(key):
-            return PoolLimits(counted=False)
-        proxy = self.proxies.get(key)
-        config = self.worker.config
-        entry = entry_of(proxy, key[0], key[1]) if proxy is not None else None
-        listed = config.user(key[1])
-        return PoolLimits(
-            max_size=entry.pool_size if entry else 0,
-            min_size=entry.min_pool_size if entry else 0,
-            database_size=database_size(config.proxies, self.config.name, key[0]),
-            user_size=listed.pool_size if listed else 0,
-        )
+        return pool_limits(key, self.proxies.get(key), self.worker.config, self.config.name)
 
     cpdef PoolInfo info(self, tuple key):
         """What is known of a pool."""
@@ -154,6 +141,7 @@ cdef class Target(Door):
                 if server.slot.generation == server.slot.pool.generation}
         for key in [key for key in self.infos if key[0] == database and key not in lent]:
             del self.infos[key]
+        self.catalogues.forget(database)
 
     def regroup(self):
         """The proxies have other settings: see `regrouping`."""

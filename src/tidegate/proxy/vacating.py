@@ -189,6 +189,7 @@ class Vacancies:
             for pool in target.governor.directory.all():
                 if pool.key[0] == place.database:
                     suspend(target.governor, pool, until, CloseReason.SERVER_VACATED, self._worker.loop.now)
+            target.listeners.vacate(place.database)
             target.forget_database(place.database)
             target.act()
 
