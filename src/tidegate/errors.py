@@ -53,6 +53,7 @@ class CloseReason(StrEnum):
     SERVER_LIFETIME = "server_lifetime"
     SERVER_UNCLEAN = "server_unclean"
     SERVER_EXCESS = "server_excess"
+    SERVER_SPURNED = "server_spurned"
     SERVER_MADE_ROOM = "server_made_room"
     SERVER_LOGIN_FAILED = "server_login_failed"
     SERVER_RELOADED = "server_reloaded"

@@ -26,6 +26,13 @@ class PoolMode(StrEnum):
     SESSION = "session"
 
 
+class Lending(StrEnum):
+    """Which idle server a client is lent: the latest used, if possible one that fits; or never the one it had last."""
+
+    FIT = "fit"
+    ROTATE = "rotate"
+
+
 class AuthMethod(StrEnum):
     """How a client proves who it is (PostgreSQL documentation, "Authentication Methods")."""
 
@@ -123,6 +130,10 @@ class ProxyConfig:
         default=PoolMode.TRANSACTION,
         metadata=about("how long a client keeps a server connection"),
     )
+    lending: Lending = field(
+        default=Lending.FIT,
+        metadata=about("which idle server connection a client is lent"),
+    )
     auth_method: AuthMethod = field(
         default=AuthMethod.SCRAM_SHA_256,
         metadata=about("how clients prove who they are"),
@@ -191,6 +202,8 @@ class ProxyConfig:
         read["listen"] = tuple(data["listen"])
         if "pool_mode" in data:
             read["pool_mode"] = PoolMode(data["pool_mode"])
+        if "lending" in data:
+            read["lending"] = Lending(data["lending"])
         if "auth_method" in data:
             read["auth_method"] = AuthMethod(data["auth_method"])
         if "databases" in data:

@@ -30,6 +30,7 @@ cdef class Governor:
     cdef int _surplus
     cdef int _over_limit
     cdef readonly bint unseen
+    cdef bint _rotates
     cdef readonly double look_at
     cdef double _count_at
     cdef double _paused_until
@@ -50,14 +51,14 @@ cdef class Governor:
 
     cpdef Pool pool(self, tuple key, double now)
     @cython.locals(at=int)
-    cpdef Slot borrow(self, Pool pool, double now, object fit=*)
+    cpdef Slot borrow(self, Pool pool, double now, object fit=*, long avoids=*)
     @cython.locals(pool=Pool)
     cpdef bint give_back(self, Slot slot, double now) except -1
     @cython.locals(pool=Pool, ticket=Ticket, ledger=Ledger)
     cpdef Ticket pass_on(self, Slot slot, double now)
     cpdef bint must_plan(self, Pool pool, double now) except -1
     @cython.locals(at=int)
-    cpdef Ticket wait(self, Pool pool, object owner, double now)
+    cpdef Ticket wait(self, Pool pool, object owner, double now, long avoids=*)
     cpdef abandon(self, Ticket ticket)
     cpdef opened(self, Slot slot, double now)
     cpdef closing(self, Slot slot, double now)

@@ -23,6 +23,7 @@ from tidegate.pool.pacing import Backoff, FailureScope, failure_scope
 from tidegate.pool.pool import Pool
 from tidegate.pool.quota import Quotas
 from tidegate.pool.reaper import Reaper
+from tidegate.pool.rotation import replace_spurned
 from tidegate.pool.sharing import sharing_of
 from tidegate.pool.slot import Slot, SlotState, Ticket
 
@@ -69,7 +70,7 @@ class Governor:
         self._server_limits = server_limits
         self._returned: list[Slot] = []
         self._surplus = self._over_limit = 0
-        self.unseen = False
+        self.unseen = self._rotates = False
         self.look_at = self._count_at = self._planned_at = self._paused_until = -_FOREVER
         self._reported_waiting = self._reported_idle = 0
         self._borrowed = self._queued = self._served = self._abandoned = self._overdue = self._failed_clients = 0
@@ -87,14 +88,22 @@ class Governor:
 
     # The hot path
 
-    def borrow(self, pool: Pool, now: float, fit: object = None) -> Slot | None:
-        """Lends an idle server at once; None if there is none, or if others of this pool wait already."""
+    def borrow(self, pool: Pool, now: float, fit: object = None, avoids: int = 0) -> Slot | None:
+        """Lends an idle server at once; None if there is none, or if others of this pool wait already.
+
+        `fit`: what is to be set on it, rather than on others. `avoids`: the number of the slot that it must not be (see
+        `rotation`); then that which was used longest ago.
+        """
         if pool.head is not None:
             return None
         at = len(pool.idle) - 1
         if at < 0:
             return None
-        if fit is not None:
+        if avoids != 0:
+            at = pool.another(avoids)
+            if at < 0:
+                return None
+        elif fit is not None:
             at = pool.fitting(fit)
         self._borrowed += 1
         return self.ledger.lend(pool, at, now)
@@ -128,7 +137,7 @@ class Governor:
             return None
         if now >= self.look_at or now >= slot.expires_at or slot.generation != pool.generation:
             return None
-        if self._surplus > 0 or pool.crowded():
+        if self._surplus > 0 or pool.crowded() or ticket.avoids == slot.number:
             return None
         ledger.leave(ticket)
         slot.lent_at = now
@@ -151,13 +160,16 @@ class Governor:
             return True
         return not self.ledger.blocked and pool.need() > 0
 
-    def wait(self, pool: Pool, owner: object, now: float) -> Ticket:
-        """Queues a client; call `plan` next, if `must_plan`."""
+    def wait(self, pool: Pool, owner: object, now: float, avoids: int = 0) -> Ticket:
+        """Queues a client; call `plan` next, if `must_plan`. `avoids` as for `borrow`."""
         self._queued += 1
         at = len(pool.idle) - 1 - pool.waiting
-        if at >= 0:
+        if avoids != 0 or (pool.head is not None and pool.head.avoids != 0):
+            self._returned.extend(pool.idle)
+            self._rotates = True
+        elif at >= 0:
             self._returned.append(pool.idle[at])
-        return self.ledger.join(pool, owner, now)
+        return self.ledger.join(pool, owner, now, avoids)
 
     def abandon(self, ticket: Ticket) -> None:
         """Takes a client out of its queue; does nothing if it is there no more."""
@@ -168,7 +180,7 @@ class Governor:
     def requeue(self, ticket: Ticket, pool: Pool) -> Ticket:
         """Moves a waiting client to another pool's queue, without setting its time back; then `plan`."""
         self.ledger.leave(ticket)
-        return self.ledger.join(pool, ticket.owner, ticket.since)
+        return self.ledger.join(pool, ticket.owner, ticket.since, ticket.avoids)
 
     def turn_away(self, pool: Pool, now: float) -> list[Ticket]:
         """Takes all out of this pool's queue whom the last failure's answer (`refusal`) concerns too: it has no server,
@@ -185,15 +197,7 @@ class Governor:
 
         Where clients have different timeouts, `timeout_of` says an owner's, and `borrow_timeout` is the shortest.
         """
-        late: list[Ticket] = []
-        for pool in list(self.ledger.queue):
-            ticket = pool.head
-            while ticket is not None and ticket.since + borrow_timeout <= now:
-                behind = ticket.behind
-                if timeout_of is None or ticket.since + timeout_of(ticket.owner) <= now:
-                    late.append(ticket)
-                    self.ledger.leave(ticket)
-                ticket = behind
+        late = self.ledger.leave_overdue(now, borrow_timeout, timeout_of)
         self._overdue += len(late)
         return late
 
@@ -258,10 +262,7 @@ class Governor:
         self._paused_until = self.backoff.until
 
     def _fail_clients(self, pool: Pool) -> list[Ticket]:
-        failed: list[Ticket] = []
-        while pool.head is not None:
-            failed.append(pool.head)
-            self.ledger.leave(pool.head)
+        failed = self.ledger.leave_all(pool)
         self._failed_clients += len(failed)
         return failed
 
@@ -314,6 +315,8 @@ class Governor:
         for slot in offers:
             if slot.state == _IDLE:
                 self._serve(slot, now, actions)
+        if self._rotates and self.ledger.waiting > 0 and self._paused_until <= now:
+            actions += replace_spurned(self.allocator, now)
         if self.sharing is not None and now >= self.sharing.look_at:
             self._returned.extend(self.sharing.look(now, self.allocator.hold))
         self._report(now)
@@ -413,9 +416,9 @@ class Governor:
         return offers
 
     def _serve(self, slot: Slot, now: float, actions: list[Action]) -> None:
-        """Lends this idle server to the head of its pool's queue, if there still is one."""
+        """Lends this idle server to the first of its pool's queue, if there still is one who may have it."""
         pool: Pool = slot.pool
-        ticket = pool.head
+        ticket = pool.taker(slot)
         if ticket is None:
             return
         self.ledger.leave(ticket)

@@ -25,10 +25,11 @@ cdef class Ledger:
     cdef public int giving
     cdef readonly bint blocked
     cdef readonly int spare
+    cdef long made
     cdef public object sharing
 
     cpdef int live(self)
-    cpdef Ticket join(self, Pool pool, object owner, double now)
+    cpdef Ticket join(self, Pool pool, object owner, double now, long avoids=*)
     @cython.locals(pool=Pool)
     cpdef leave(self, Ticket ticket)
     cpdef bint reserve(self) except -1

@@ -7,6 +7,7 @@ which move is due: that is `governor`, `allocator` and `reaper`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tidegate.pool.budget import Budget
@@ -46,6 +47,7 @@ class Ledger:
         self.giving = 0
         self.blocked = False
         self.spare = -1
+        self.made = 0
         self.sharing: Sharing | None = None
 
     def live(self) -> int:
@@ -54,9 +56,9 @@ class Ledger:
 
     # Clients
 
-    def join(self, pool: Pool, owner: object, now: float) -> Ticket:
+    def join(self, pool: Pool, owner: object, now: float, avoids: int = 0) -> Ticket:
         """Puts a client in its pool's queue."""
-        ticket = Ticket(owner, pool, now)
+        ticket = Ticket(owner, pool, now, avoids)
         pool.push(ticket)
         self.waiting += 1
         if pool.waiting == 1:
@@ -74,6 +76,29 @@ class Ledger:
         self.waiting -= 1
         if pool.waiting == 0:
             del self.queue[pool]
+
+    def leave_all(self, pool: Pool) -> list[Ticket]:
+        """Takes all of a pool's clients out of its queue."""
+        left: list[Ticket] = []
+        while pool.head is not None:
+            left.append(pool.head)
+            self.leave(pool.head)
+        return left
+
+    def leave_overdue(self, now: float, timeout: float, timeout_of: Callable[[object], float] | None) -> list[Ticket]:
+        """Takes those out of their queues who have waited for their timeout: `timeout_of` their owner, or `timeout`,
+        the shortest.
+        """
+        late: list[Ticket] = []
+        for pool in list(self.queue):
+            ticket = pool.head
+            while ticket is not None and ticket.since + timeout <= now:
+                behind = ticket.behind
+                if timeout_of is None or ticket.since + timeout_of(ticket.owner) <= now:
+                    late.append(ticket)
+                    self.leave(ticket)
+                ticket = behind
+        return late
 
     # Servers
 
@@ -99,7 +124,8 @@ class Ledger:
             return None
         if pool.labels is not None and not self._admit(pool):
             return None
-        slot = Slot(pool, self.spare, now)
+        self.made += 1
+        slot = Slot(pool, self.spare, now, self.made)
         self.spare = -1
         if pool.held == 0:
             self.holders[pool] = None

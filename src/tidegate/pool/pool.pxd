@@ -49,6 +49,12 @@ cdef class Pool:
     cpdef double hungry_since(self)
     @cython.locals(top=int, bottom=int, at=int, slot=Slot)
     cpdef int fitting(self, object fit)
+    @cython.locals(at=int, slot=Slot)
+    cpdef int another(self, long avoids)
+    @cython.locals(ticket=Ticket)
+    cpdef Ticket taker(self, Slot slot)
+    @cython.locals(slot=Slot)
+    cpdef Slot spurned(self)
     @cython.locals(top=int)
     cpdef int place(self, Slot slot) except -1
     cpdef push(self, Ticket ticket)

@@ -80,6 +80,8 @@ class Pool:
     def wanted(self) -> int:
         """The same whatever is allowed; negative if there are more on their way than clients wait."""
         wanted = self.waiting - self.opening - len(self.idle)
+        if self.head is not None and self.head.avoids != 0 and self.spurned() is not None:
+            wanted += 1
         if self.refusal is not None and wanted > 1 - self.opening:
             return 1 - self.opening
         return wanted
@@ -119,6 +121,28 @@ class Pool:
             if slot.fit is fit:
                 return at
         return top
+
+    def another(self, avoids: int) -> int:
+        """Index of the idle server that was used longest ago and is not the one of this number; -1 if none."""
+        for at in range(len(self.idle)):
+            slot = self.idle[at]
+            if slot.number != avoids:
+                return at
+        return -1
+
+    def taker(self, slot: Slot) -> Ticket | None:
+        """The first in the queue that may be served with this server; None if nobody waits, or nobody who may."""
+        ticket = self.head
+        while ticket is not None and ticket.avoids == slot.number:
+            ticket = ticket.behind
+        return ticket
+
+    def spurned(self) -> Slot | None:
+        """The idle server that all waiting clients avoid. There can't be two: each client avoids one at most."""
+        if self.head is None or len(self.idle) != 1:
+            return None
+        slot = self.idle[0]
+        return slot if self.taker(slot) is None else None
 
     def place(self, slot: Slot) -> int:
         """Index of an idle server in the stack."""

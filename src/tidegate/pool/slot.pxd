@@ -7,6 +7,7 @@ cdef unsigned long long _ALLOWED
 cdef class Slot:
     cdef readonly object pool          # a Pool; untyped because pool.pxd needs this file
     cdef readonly int budget_slot
+    cdef readonly long number
     cdef readonly int state
     cdef readonly int generation
     cdef public object handle
@@ -28,6 +29,7 @@ cdef class Ticket:
     cdef readonly object owner
     cdef readonly object pool
     cdef readonly double since
+    cdef readonly long avoids
     cdef public bint alive
     cdef public Ticket ahead
     cdef public Ticket behind

@@ -42,11 +42,13 @@ class Slot:
     Times are seconds of the caller's clock: `born` when opening began, `opened_at` when it could first be lent,
     `lent_at` and `idle_since` its latest lending and return, `expires_at` the end of its lifetime. `given` marks one
     whose budget slot will not come back to this worker: it closes because of a lower limit or for another worker.
+    `number` (from 1) is its own for as long as the worker lives.
     """
 
-    def __init__(self, pool: Pool, budget_slot: int, now: float) -> None:
+    def __init__(self, pool: Pool, budget_slot: int, now: float, number: int = 1) -> None:
         self.pool = pool
         self.budget_slot = budget_slot
+        self.number = number
         self.state = 0
         self.generation = pool.generation
         self.handle: object = None
@@ -70,12 +72,16 @@ class Slot:
 
 
 class Ticket:
-    """A client's place in its pool's queue; `alive` until it is served, abandoned, overdue or failed."""
+    """A client's place in its pool's queue; `alive` until it is served, abandoned, overdue or failed.
 
-    def __init__(self, owner: object, pool: Pool, since: float) -> None:
+    `avoids` is the number of the slot that it must not be served with (see `rotation`), 0 if it takes any.
+    """
+
+    def __init__(self, owner: object, pool: Pool, since: float, avoids: int = 0) -> None:
         self.owner = owner
         self.pool = pool
         self.since = since
+        self.avoids = avoids
         self.alive = True
         self.ahead: Ticket | None = None
         self.behind: Ticket | None = None

@@ -6,6 +6,7 @@ they use often into C variables of their own (`_NAME`).
 
 # Lending (`pool`)
 FIT_DEPTH = 4  # idle servers looked at for one whose settings fit: the few settings that clients of one pool share
+PATIENCE = 0.05  # seconds that a client waits for another server than its last before that is replaced (`rotation`)
 
 # Shares (`quota`)
 PERIOD = 0.1  # seconds between two sharings out; also the window over which a pool's largest need is kept

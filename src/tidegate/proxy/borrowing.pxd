@@ -9,6 +9,7 @@ cdef class Borrowing(Watching):
     cdef bint need_server(self) except -1
     cdef bint may_send(self) noexcept
     cdef bint may_go(self, bytes text) except -1
+    cdef void note_move(self, long number) noexcept
     cdef int outfit(self, Server server) except -1
     cdef int rebase(self, initial) except -1
     cdef int maybe_release(self) except -1

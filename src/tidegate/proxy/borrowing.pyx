@@ -12,6 +12,7 @@ What a transaction's statements may have done unseen is asked for between its en
 leaves a mark on the server (`stain`): for itself all is well there; another gets it after RESET ALL, in the same write.
 """
 
+from tidegate.pool.slot cimport Slot
 from tidegate.proxy.client cimport ARRIVING, DISCARD, ENTERING, RUNNING, WAITING, Client
 from tidegate.proxy.server cimport READY, Injection, Server
 from tidegate.proxy.subscription cimport adopt, sender_done
@@ -21,12 +22,14 @@ from tidegate.session.statements cimport Statement
 from tidegate.wire.postgres.integers cimport get32
 from tidegate.wire.postgres.messages cimport error_response, ready_for_query
 from tidegate.wire.postgres.replies cimport CAPTURE, FORWARD, LOCAL, SWALLOW
+from tidegate.config.model import Lending
 from tidegate.errors import CloseReason, PgError, Sqlstate, UntoldError
 from tidegate.proxy.clearance import Clearance
 from tidegate.session.databases import read_database_statement
 from tidegate.session.pins import PinReason
 from tidegate.session.settings import set_config_told
 
+cdef object ROTATE = Lending.ROTATE
 cdef bytes IDLE = ready_for_query(b'I')
 
 
@@ -62,6 +65,7 @@ cdef class Borrowing(Watching):
         server.attach(self)
         if self.hearing is not None:
             self.hearing.lent(server)
+        self.note_move((<Slot>server.slot).number)
         if self.phase == ENTERING:
             self.ticket = None
             self.since = self.context.loop.now
@@ -80,6 +84,15 @@ cdef class Borrowing(Watching):
             self.run_held()
             self.context.to_servers.flush()
         return 0
+
+    cdef void note_move(self, long number) noexcept:
+        """Count whether this is another server than the last."""
+        if self.last == number:
+            self.context.counters.stays += 1
+        else:
+            if self.last:
+                self.context.counters.moves += 1
+            self.last = number
 
     cdef int outfit(self, Server server) except -1:
         """Make the server this client's: settings ahead of everything else."""
@@ -420,6 +433,7 @@ cdef class Borrowing(Watching):
         self.phase = RUNNING
         if self.gate.proxy.session_audit > 0:
             self.heard = []
+        self.rotates = self.gate.proxy.lending is ROTATE
         self.active_at = self.context.loop.now
         self.context.to_clients.flush()
         if not self.processing:

@@ -70,6 +70,8 @@ cdef class Client(Borrower):
     cdef public object pool  # pool.Pool
     cdef public Knowledge catalogue  # of its database: what hides there
     cdef public object ticket  # its place in the queue
+    cdef long last  # number of the slot of the server that it had last; 0: none yet
+    cdef bint rotates  # it never gets that one again
     cdef readonly ClientPhase phase
     cdef public object settings  # session.settings.Settings: what it has set
     cdef public object defaults  # what RESET returns to: init_query's values, under those that it gave itself

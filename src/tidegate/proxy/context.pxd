@@ -32,6 +32,8 @@ cdef class Counters:
     cdef public long long bytes_sent
     cdef public long long borrows
     cdef public long long borrow_waits
+    cdef public long long moves
+    cdef public long long stays
     cdef public double borrow_wait_seconds
     cdef public long long borrow_timeouts
     cdef public long long pins

@@ -180,13 +180,14 @@ cdef class Target(Door):
     cdef int borrow(self, Client client) except -1:
         cdef double now = self.context.loop.now
         cdef Slot slot
+        cdef long avoids = client.last if client.rotates else 0
         if client.elsewhere:
             self.change_pool(client)
-        slot = self.governor.borrow(client.pool, now, client.settings)
+        slot = self.governor.borrow(client.pool, now, client.settings, avoids)
         self.context.counters.borrows += 1
         if slot is not None:
             return client.lent(<Server>slot.handle)
-        client.ticket = self.governor.wait(client.pool, client, now)
+        client.ticket = self.governor.wait(client.pool, client, now, avoids)
         client.since = now
         if client.phase != ENTERING:
             client.phase = WAITING

@@ -47,14 +47,14 @@ class Desk:
         self._kept.append(pool)
         return pool
 
-    def ask(self, who: object, key: PoolKey = APP, fit: object = None) -> Ticket | None:
+    def ask(self, who: object, key: PoolKey = APP, fit: object = None, avoids: int = 0) -> Ticket | None:
         """A client wants a server: gets one now (see `lent`) or a ticket."""
         pool = self.pool(key)
-        slot = self.governor.borrow(pool, self.now, fit)
+        slot = self.governor.borrow(pool, self.now, fit, avoids)
         if slot is not None:
             self.lent[who] = slot
             return None
-        ticket = self.governor.wait(pool, who, self.now)
+        ticket = self.governor.wait(pool, who, self.now, avoids)
         if self.governor.must_plan(pool, self.now):
             self.plan()
         return ticket

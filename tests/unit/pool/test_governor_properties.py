@@ -47,13 +47,18 @@ class GovernorMachine(RuleBasedStateMachine):
     def plan(self) -> None:
         self.act(self.governor.plan(self.now))
         for pool in self.pools.values():
-            assert not (pool.waiting and pool.idle), "an idle server beside a waiting client"
+            for slot in pool.idle:
+                assert all(ticket.avoids == slot.number for ticket in self.queues[pool.key]), (
+                    "an idle server beside a waiting client that would take it"
+                )
 
     def act(self, actions: list[Action]) -> None:
         for action in actions:
             match action:
                 case Lend(ticket, slot):
-                    assert self.queues[slot.pool.key].popleft() is ticket
+                    willing = [each for each in self.queues[slot.pool.key] if each.avoids != slot.number]
+                    assert willing[0] is ticket, "first come, first served, among those who may have it"
+                    self.queues[slot.pool.key].remove(ticket)
                     assert slot.pool is ticket.pool
                     self.lend(slot)
                 case Open(slot):
@@ -74,12 +79,22 @@ class GovernorMachine(RuleBasedStateMachine):
 
     @rule(key=st.sampled_from(KEYS))
     def ask(self, key: PoolKey) -> None:
-        slot = self.governor.borrow(self.pools[key], self.now)
+        self.ask_for_another(key, 0)
+
+    @rule(key=st.sampled_from(KEYS), who=WHO)
+    def ask_again(self, key: PoolKey, who: int) -> None:
+        """A client that is not to get the server that it had last."""
+        had = [slot for slot in [*self.lent, *self.pools[key].idle] if slot.pool.key == key]
+        self.ask_for_another(key, had[who % len(had)].number if had else 10**6)
+
+    def ask_for_another(self, key: PoolKey, avoids: int) -> None:
+        slot = self.governor.borrow(self.pools[key], self.now, None, avoids)
         if slot is not None:
             assert not self.queues[key]
+            assert slot.number != avoids
             self.lend(slot)
             return
-        self.queues[key].append(self.governor.wait(self.pools[key], object(), self.now))
+        self.queues[key].append(self.governor.wait(self.pools[key], object(), self.now, avoids))
         if self.governor.must_plan(self.pools[key], self.now):
             self.plan()
         else:
@@ -93,6 +108,7 @@ class GovernorMachine(RuleBasedStateMachine):
         ticket = self.governor.pass_on(slot, self.now)
         if ticket is not None:
             assert [key for key, queue in self.queues.items() if queue] == [slot.pool.key], "another pool had a claim"
+            assert self.queues[slot.pool.key][0] is ticket
             self.act([Lend(ticket, slot)])
         elif self.governor.give_back(slot, self.now):
             self.plan()
@@ -151,7 +167,7 @@ class GovernorMachine(RuleBasedStateMachine):
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
         for ticket in self.governor.overdue(self.now, 10.0):
-            assert self.queues[ticket.pool.key].popleft() is ticket
+            self.queues[ticket.pool.key].remove(ticket)
             assert self.now - ticket.since >= 10.0
         self.act(self.governor.sweep(self.now))
         self.plan()
