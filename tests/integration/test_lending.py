@@ -23,9 +23,16 @@ def pids(proxy: Proxy, servers: int) -> list[str | None]:
 
 @pytest.mark.parametrize("servers", [1, 2, 5])
 @pytest.mark.parametrize("workers", [1, 2])
-def test_no_client_gets_the_server_it_had_last(postgres: Postgres, wire_role: str, servers: int, workers: int) -> None:
+@pytest.mark.parametrize("audit", [0.0, 1.0], ids=["", "audited"])
+def test_no_client_gets_the_server_it_had_last(
+    postgres: Postgres, wire_role: str, servers: int, workers: int, audit: float
+) -> None:
+    """Nor does it go on there while its last transaction is audited."""
     with Proxy(
-        postgres, proxy={"lending": "rotate"}, target={"max_connections": servers}, top={"workers": workers}
+        postgres,
+        proxy={"lending": "rotate", "session_audit": audit},
+        target={"max_connections": servers},
+        top={"workers": workers},
     ) as proxy:
         with Churn(proxied_side(proxy, servers).url(), rotators=2, poison=("SET DateStyle = 'German'",)):
             for had in (pids(proxy, servers), pids(proxy, servers)):
@@ -33,6 +40,22 @@ def test_no_client_gets_the_server_it_had_last(postgres: Postgres, wire_role: st
         stats = proxy.stats()
         assert stats["stays"] == 0
         assert stats["moves"] >= 2 * (TRANSACTIONS - 1)
+
+
+def test_a_client_that_sets_something_moves_on(postgres: Postgres, wire_role: str) -> None:
+    """What it has set is asked for where it was; its next statement waits for that, and takes it along."""
+    with Proxy(postgres, proxy={"lending": "rotate"}, target={"max_connections": 3}) as proxy:
+        with proxied_side(proxy, 3).login() as client:
+            for number in range(1, TRANSACTIONS):
+                before = client.value(f"SELECT pg_backend_pid() FROM set_config('work_mem', '{number}MB', false)")
+                assert client.value(PID) != before
+                assert client.value("SHOW work_mem") == f"{number}MB"
+            client.query("CREATE TEMP TABLE lending_temp (a int)")
+            pinned = client.value(PID)
+            assert client.value(PID) == pinned
+            client.query("DROP TABLE lending_temp")
+            assert client.value(PID) != pinned
+        assert proxy.stats()["stays"] == 0
 
 
 def test_servers_that_others_are_pinned_to_are_not_waited_for(postgres: Postgres, wire_role: str) -> None:

@@ -14,6 +14,8 @@ cdef class Borrowing(Watching):
     cdef int rebase(self, initial) except -1
     cdef int maybe_release(self) except -1
     cdef int resume_release(self) except -1
+    cdef void part(self) noexcept
+    cdef bint owed_nothing(self) noexcept
     cdef int probe(self) except -1
     cdef bint has_replies_due(self) noexcept
     cdef tuple settled_context(self)

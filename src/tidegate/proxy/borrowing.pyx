@@ -143,6 +143,10 @@ cdef class Borrowing(Watching):
             self.sync_parameters()
         if self.finished:
             return self.leave(CloseReason.CLIENT_LEFT)
+        if self.parting:
+            self.parting = False
+            self.maybe_release()
+            return 0 if self.parting else self.progressed()
         if self.unsure:
             if self.reset_touched and self.defaults.values and self.server.status == b'I':
                 return self.probe()
@@ -153,7 +157,9 @@ cdef class Borrowing(Watching):
 
     cdef int progressed(self) except -1:
         """What was on its way has come, at least in part: try the message again that waits for it."""
-        if self.unsure and not self.ready_held:
+        if self.rotates and self.owed_nothing():
+            self.part()
+        if self.unsure and not self.parting and not self.ready_held:
             self.unsure = False
             self.run_held()
         return 0
@@ -231,9 +237,11 @@ cdef class Borrowing(Watching):
         if self.touched is not None:
             return self.probe()
         if self.suspected is not None or (self.pin is not None and self.may_be_gone()):
+            self.part()
             self.outfit(server)  # the client's next message may come before the answer
             return self.look()
         if self.heard is not None and self.is_audited():
+            self.part()
             self.outfit(server)
             return self.audit()
         if self.notifies:
@@ -262,6 +270,17 @@ cdef class Borrowing(Watching):
             self.judge_texts()
         return self.maybe_release()
 
+    cdef void part(self) noexcept:
+        """Something is to be asked before the server goes back; a client that rotates does not go on there meanwhile."""
+        if self.rotates:
+            self.parting = self.unsure = True
+
+    cdef bint owed_nothing(self) noexcept:
+        """Whether its transaction has ended, and what its server still has to answer was slipped in."""
+        cdef Server server = self.server
+        return (server is not None and server.status == b'I' and not server.queue.open_batch and self.body_left == 0
+                and server.queue.count > 0 and not self.has_replies_due())
+
     cdef int probe(self) except -1:
         cdef bint full, reset
         if self.wary:
@@ -289,6 +308,7 @@ cdef class Borrowing(Watching):
             if not names:
                 return self.maybe_release()
             inject_probe(self, names, not reset, None)
+        self.part()
         self.context.to_servers.flush()
         return 0
 

@@ -72,6 +72,7 @@ cdef class Client(Borrower):
     cdef public object ticket  # its place in the queue
     cdef long last  # number of the slot of the server that it had last; 0: none yet
     cdef bint rotates  # it never gets that one again
+    cdef bint parting  # so its next message waits until what is asked there is answered, and the server has gone back
     cdef readonly ClientPhase phase
     cdef public object settings  # session.settings.Settings: what it has set
     cdef public object defaults  # what RESET returns to: init_query's values, under those that it gave itself
