@@ -5,6 +5,7 @@
 #   make lint    all of `make test` but the tests
 #   make bench   Tidegate against PgBouncer and the direct database (ARGS=... for its options)
 #   make sanitize  protocol and fault tests on a sanitized build of the proxy (TESTS=tests/conformance for others)
+#   make suites  published test suites of drivers and ORMs, directly and through the proxy (ARGS=... for some of them)
 #   make fuzz    a minute of fuzzing on a sanitized build (ARGS=... for its options)
 #   make soak    ten minutes of random session state of 50 clients on 5 servers, compared with a model (ARGS=...)
 #   make build   compile in place
@@ -14,7 +15,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench fuzz soak sanitize build clean distclean
+.PHONY: help demo test lint bench suites fuzz soak sanitize build clean distclean
 
 BIN := .venv/bin
 TESTS ?= tests/unit tests/simulation tests/integration tests/conformance tests/faults
@@ -44,6 +45,9 @@ bench: build
 	@$(if $(filter --peer% --report%,$(ARGS)),,tools/setup pgbouncer)
 	@$(BIN)/python -m bench $(ARGS)
 
+suites: build
+	@$(BIN)/python -m suites $(ARGS)
+
 fuzz:
 	@tools/setup sanitized
 	@PYTHONPATH=build/sanitized LD_PRELOAD="$(SANITIZERS)" ASAN_OPTIONS=detect_leaks=0 $(BIN)/python -m fuzz $(ARGS)
@@ -61,7 +65,7 @@ sanitize: build
 clean:
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .venv/stamps/build .venv/stamps/sanitized
 	find src \( -name '*.so' -o -name '*.c' -o -name '*.html' \) -delete
-	find src tests bench fuzz soak -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests bench fuzz soak suites -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean
 	rm -rf .venv

@@ -34,21 +34,36 @@ class Churn:
 
     `rotators` clients run short transactions of random length, so that servers go round. One more client connects,
     leaves one kind of poison behind, and disconnects, over and over. Each waits up to `pause` seconds between two
-    transactions, to leave processor time for the test.
+    transactions, to leave processor time for the test. If the poisoner `lingers`, it runs one statement more before it
+    goes, so that a proxy has looked at what it left. If they are `enduring`, they come again when the server has ended
+    their connection, as tests with pg_terminate_backend may; `ended` counts that.
     """
 
     def __init__(
-        self, dsn: str, *, rotators: int = 4, pause: float = 0.01, poison: Sequence[str] = POISON, seed: int = 1
+        self,
+        dsn: str,
+        *,
+        rotators: int = 4,
+        pause: float = 0.01,
+        poison: Sequence[str] = POISON,
+        seed: int = 1,
+        lingers: bool = False,
+        enduring: bool = False,
     ) -> None:
         self._dsn = dsn
         self._pause = pause
         self._poison = poison
         self._seed = seed
+        self._lingers = lingers
+        self._enduring = enduring
+        self.ended = 0
         self._stop = threading.Event()
         self._started = threading.Barrier(rotators + 2)
+        self._began: set[int] = set()
         self._errors: list[BaseException] = []
         self.transactions = 0
         self.poisonings = 0
+        self.rotators = rotators
         works: list[Callable[[random.Random], None]] = [*([self._rotate] * rotators), self._leave_poison]
         self._threads = [
             threading.Thread(target=self._run, args=(work, number), name=f"churn-{number}", daemon=True)
@@ -88,35 +103,49 @@ class Churn:
             raise self._errors[0]
 
     def _run(self, work: Callable[[random.Random], None], number: int) -> None:
-        try:
-            work(random.Random(self._seed * 1000 + number))
-        except BaseException as error:
-            self._errors.append(error)
-            self._started.abort()
+        chance = random.Random(self._seed * 1000 + number)
+        while not self._stop.is_set():
+            try:
+                work(chance)
+            except BaseException as error:
+                if self._enduring and isinstance(error, psycopg.OperationalError) and self._has_started():
+                    self.ended += 1
+                    continue
+                self._errors.append(error)
+                self._started.abort()
+                return
 
     def _rotate(self, chance: random.Random) -> None:
         """Transactions of one to three statements on one client connection that stays."""
         with psycopg.connect(self._dsn, autocommit=True) as connection:
-            first = True
             while not self._stop.is_set():
                 with connection.transaction():
                     for _ in range(chance.randint(1, 3)):
                         connection.execute("SELECT pg_sleep(%s)", [chance.random() * 0.003])
                 self.transactions += 1
-                first = self._report_start(first)
+                self._report_start()
                 self._stop.wait(chance.random() * self._pause)
 
     def _leave_poison(self, chance: random.Random) -> None:
         """Connect, poison, disconnect; every kind in turn."""
-        first = True
         while not self._stop.is_set():
             with psycopg.connect(self._dsn, autocommit=True) as connection:
                 connection.execute(self._poison[self.poisonings % len(self._poison)].encode())
+                if self._lingers:
+                    connection.execute("SELECT 1")
             self.poisonings += 1
-            first = self._report_start(first)
+            self._report_start()
             self._stop.wait(chance.random() * self._pause)
 
-    def _report_start(self, first: bool) -> bool:
-        if first:
+    def poisoned_with(self, poison: str) -> int:
+        """How often this kind has been left behind."""
+        rounds, more = divmod(self.poisonings, len(self._poison))
+        return rounds + (self._poison.index(poison) < more)
+
+    def _report_start(self) -> None:
+        if not self._has_started():
+            self._began.add(threading.get_ident())
             self._started.wait(30)
-        return False
+
+    def _has_started(self) -> bool:
+        return threading.get_ident() in self._began
