@@ -82,8 +82,14 @@ PYTEST = ("pytest==9.2.0", "pytest-timeout==2.4.0")
 PSYCOPG = "psycopg[binary]==3.3.9"
 PSYCOPG2_BINARY = "psycopg2-binary==2.9.13"
 
-_DIALECT = ("test/dialect/postgresql", "test/dialect/test_suite.py")
-_ENGINE = ("test/engine", "test/sql", "test/ext/asyncio", "test/orm")
+_DIALECT = ("test/dialect/postgresql",)
+_ANY_DIALECT = ("test/dialect/test_suite.py",)
+_ENGINE = (
+    "test/engine/test_transaction.py",
+    "test/engine/test_execute.py",
+    "test/engine/test_reconnect.py",
+    "test/ext/asyncio",
+)
 
 _ALCHEMIST = Database(
     "sqlalchemy",
@@ -133,6 +139,18 @@ def _django(*labels: str) -> Callable[[Run], list[str]]:
     ]
 
 
+def _djangos(name: str, *labels: str) -> Suite:
+    return Suite(
+        name=name,
+        source=DJANGO,
+        requirements=("psycopg[binary,pool]==3.3.9", "jinja2==3.1.6", "pytz==2026.6"),
+        command=_django(*labels),
+        environment=_django_environment,
+        databases=(Database("suite", _UNNEEDED_EXTENSION), Database("suite_other", _UNNEEDED_EXTENSION)),
+        servers=6,
+    )
+
+
 def _django_environment(run: Run) -> Mapping[str, str]:
     return {
         **run.side.environment(),
@@ -155,16 +173,15 @@ SUITES: dict[str, Suite] = {
         _alchemy("psycopg", _DIALECT, 6),
         _alchemy("psycopg2", _DIALECT, 6),
         _alchemy("asyncpg", _DIALECT, 6),
-        _alchemy("psycopg", _ENGINE, 6, "-more"),
-        _alchemy("asyncpg", _ENGINE, 6, "-more"),
-        Suite(
-            name="django",
-            source=DJANGO,
-            requirements=("psycopg[binary,pool]==3.3.9", "jinja2==3.1.6", "pytz==2026.6"),
-            command=_django("backends", "transactions", "postgres_tests", "transaction_hooks", "select_for_update"),
-            environment=_django_environment,
-            databases=(Database("suite", _UNNEEDED_EXTENSION), Database("suite_other", _UNNEEDED_EXTENSION)),
-            servers=6,
+        _alchemy("psycopg", _ANY_DIALECT, 6, "-any"),
+        _alchemy("psycopg2", _ANY_DIALECT, 6, "-any"),
+        _alchemy("asyncpg", _ANY_DIALECT, 6, "-any"),
+        _alchemy("psycopg", _ENGINE, 6, "-engine"),
+        _alchemy("asyncpg", _ENGINE, 6, "-engine"),
+        _djangos("django", "backends", "transactions", "postgres_tests", "transaction_hooks", "select_for_update"),
+        _djangos("django-schema", "schema", "migrations", "introspection", "inspectdb", "indexes", "constraints"),
+        _djangos(
+            "django-queries", "queries", "lookup", "expressions", "db_functions", "aggregation", "bulk_create", "cache"
         ),
         Suite(
             name="asyncpg",

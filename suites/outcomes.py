@@ -32,6 +32,11 @@ class Result:
     outcome: Outcome
     words: str = ""
 
+    @property
+    def failure(self) -> str:
+        """Of a test that did not pass, the exception's name: what follows may differ by process ids and the like."""
+        return self.words.split(":")[0].split("(")[0].strip() if self.outcome >= Outcome.FAILED else ""
+
 
 Results = Mapping[str, Result]
 """Test id -> result."""
@@ -70,11 +75,11 @@ class Difference:
 
 
 def compare(direct: Results, proxied: Results) -> list[Difference]:
-    """All tests that ended differently, by name."""
+    """All tests that ended differently, or failed by another exception, by name."""
     return [
         Difference(test, direct.get(test), proxied.get(test))
         for test in sorted({*direct, *proxied})
-        if _outcome(direct.get(test)) is not _outcome(proxied.get(test))
+        if _end(direct.get(test)) != _end(proxied.get(test))
     ]
 
 
@@ -84,5 +89,5 @@ def tally(results: Results) -> dict[str, int]:
     return {outcome.name.lower(): counted[outcome] for outcome in Outcome}
 
 
-def _outcome(result: Result | None) -> Outcome | None:
-    return None if result is None else result.outcome
+def _end(result: Result | None) -> tuple[Outcome, str] | None:
+    return None if result is None else (result.outcome, result.failure)

@@ -38,13 +38,22 @@ def test_a_run_that_was_broken_off_is_no_result(tmp_path: Path, text: str | None
         read_junit(tmp_path / "junit")
 
 
-def test_differs_what_ended_otherwise_whatever_was_said() -> None:
-    passed, failed = Result(Outcome.PASSED), Result(Outcome.FAILED, "why")
-    direct = {"same": passed, "fails on both": failed, "breaks": passed, "only here": passed, "mended": failed}
-    proxied = {"same": passed, "fails on both": Result(Outcome.FAILED, "x"), "breaks": failed, "mended": passed}
+def test_differs_what_ended_otherwise_or_failed_by_another_exception() -> None:
+    passed, failed = Result(Outcome.PASSED), Result(Outcome.FAILED, "KeyError: 1 of pid 17")
+    alike, other = Result(Outcome.FAILED, "KeyError: 2 of pid 18"), Result(Outcome.FAILED, "OSError: 1")
+    direct = {
+        "same": passed,
+        "fails alike": failed,
+        "fails": failed,
+        "breaks": passed,
+        "only here": passed,
+        "mended": failed,
+    }
+    proxied = {"same": passed, "fails alike": alike, "fails": other, "breaks": failed, "mended": passed}
     assert compare(direct, proxied) == [
         Difference("breaks", passed, failed),
+        Difference("fails", failed, other),
         Difference("mended", failed, passed),
         Difference("only here", passed, None),
     ]
-    assert tally(direct) == {"skipped": 0, "passed": 3, "failed": 2, "error": 0}
+    assert tally(direct) == {"skipped": 0, "passed": 3, "failed": 3, "error": 0}
