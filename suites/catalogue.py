@@ -146,7 +146,7 @@ def _djangos(name: str, *labels: str) -> Suite:
         requirements=("psycopg[binary,pool]==3.3.9", "jinja2==3.1.6", "pytz==2026.6"),
         command=_django(*labels),
         environment=_django_environment,
-        databases=(Database("suite", _UNNEEDED_EXTENSION), Database("suite_other", _UNNEEDED_EXTENSION)),
+        databases=(Database("suite", _DJANGOS_NEEDS), Database("suite_other", _DJANGOS_NEEDS)),
         servers=6,
     )
 
@@ -160,11 +160,12 @@ def _django_environment(run: Run) -> Mapping[str, str]:
     }
 
 
-# Django's tests make this extension first and use none of it since PostgreSQL 13; the embedded PostgreSQL has all the
-# others, but not this one. A row that says that it is there lets them begin.
-_UNNEEDED_EXTENSION = (
+# What Django's tests want to find before they begin, and the embedded PostgreSQL does not have: an extension that they
+# make first and use no more since PostgreSQL 13 (a row says that it is there), and a collation of ICU.
+_DJANGOS_NEEDS = (
     "INSERT INTO pg_extension (oid, extname, extowner, extnamespace, extrelocatable, extversion)"
     " VALUES (99999, 'uuid-ossp', 10, 2200, true, '1.1')",
+    'CREATE COLLATION "sv-x-icu" FROM "C"',
 )
 
 SUITES: dict[str, Suite] = {
