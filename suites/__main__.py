@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ from suites.catalogue import SUITES, Suite
 from suites.errors import SuiteError
 from suites.outcomes import Result, compare
 from suites.report import Verdict, details, table
-from suites.running import run
+from suites.running import run, stop_all
 from suites.stage import Figures, directly, through_tidegate
 
 
@@ -25,6 +26,7 @@ def main() -> int:
     unknown = set(asked.names) - set(SUITES)
     if unknown:
         parser.error(f"no such suite: {', '.join(sorted(unknown))}")
+    signal.signal(signal.SIGTERM, _stop)
     verdicts = []
     for name in asked.names or SUITES:
         try:
@@ -36,6 +38,12 @@ def main() -> int:
         print(details(verdict), flush=True)
     print(table(verdicts))
     return 0 if all(verdict.good for verdict in verdicts) else 1
+
+
+def _stop(number: int, frame: object) -> None:
+    """Databases and proxies are children that nobody else would end."""
+    stop_all()
+    sys.exit(128 + number)
 
 
 def examine(suite: Suite, only: str = "") -> Verdict:

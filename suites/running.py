@@ -18,6 +18,14 @@ from tests.support.sides import Side
 
 LONGEST = 3600  # seconds
 
+_running: set[subprocess.Popen[bytes]] = set()
+
+
+def stop_all() -> None:
+    """End what runs now, so that whoever waits for it goes on, and clears away what was started around it."""
+    for process in list(_running):
+        process.terminate()
+
 
 def run(suite: Suite, side: Side, only: str = "") -> dict[str, Result]:
     """Every test's result; SuiteError if the suite does not come to its end."""
@@ -30,19 +38,22 @@ def run(suite: Suite, side: Side, only: str = "") -> dict[str, Result]:
     log = results.with_suffix(".log")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "PYTHON"))}
     with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*suite.command(one), *only.split()],
+            cwd=folder,
+            env={**environment, **suite.environment(one)},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+        _running.add(process)
         try:
-            subprocess.run(
-                [*suite.command(one), *only.split()],
-                cwd=folder,
-                env={**environment, **suite.environment(one)},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                timeout=LONGEST,
-                check=False,
-            )
+            process.wait(LONGEST)
         except subprocess.TimeoutExpired as error:
             raise SuiteError(f"{suite.name} ({side.name}) has not ended after {LONGEST} s; see {log}") from error
+        finally:
+            process.kill()
+            _running.discard(process)
     found = _read_lines(results) if _is_lines(results) else read_junit(results)
     if not found:
         raise SuiteError(f"{suite.name} ({side.name}) has run no test; see {log}")
