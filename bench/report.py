@@ -18,7 +18,7 @@ _VERDICT = {"yes": "met", "no": "**missed**", "within noise": "within noise of t
 
 def report(results: Results) -> str:
     """All tables of a run, in the order of the workloads, then the verdicts and what didn't run."""
-    parts = (_head, _transactions, _throughput, _connect, _latency, _memory, _crowd, _verdicts, _notes)
+    parts = (_head, _transactions, _throughput, _connect, _latency, _memory, _crowd, _orm, _verdicts, _notes)
     return "\n\n".join(text for part in parts if (text := part(results)))
 
 
@@ -163,6 +163,18 @@ def _outcome(results: Results, workload: str, case: str, contender: str) -> str:
     return noted[0] if noted else ""
 
 
+def _orm(results: Results) -> str:
+    rows = []
+    for case in results.cases("orm"):
+        for name in results.contenders:
+            rates, waits, pins = (_values(results, "orm", case, name, value) for value in ("tps", "latency_ms", "pins"))
+            if rates:
+                row = [name, with_spread(rates, ",.0f"), with_spread(waits, ".0f"), with_spread(pins, ".0f")]
+                rows.append(row)
+    title = "An ORM: SET search_path, a transaction of prepared statements, 50 ms of thought; 100 clients"
+    return _section(title, table(("", "transactions/s", "ms for all of it", "sessions pinned"), rows))
+
+
 def _crowd(results: Results) -> str:
     case = f"simple {CROWD}"
     rows = []
@@ -197,7 +209,8 @@ def _section(title: str, body: str) -> str:
 
 
 def _sides(results: Results) -> list[str]:
-    return list(results.contenders)
+    """Those that all workloads compare."""
+    return [name for name in results.contenders if not name.endswith("-session")]
 
 
 def _values(results: Results, workload: str, case: str, contender: str, value: str) -> list[float]:

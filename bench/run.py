@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from bench import machine, native
-from bench.contenders import Contender, Direct, PgBouncer, Setup, Tidegate
+from bench.contenders import Contender, Direct, PgBouncer, SessionPgBouncer, Setup, Tidegate
 from bench.contenders.pgbouncer import find
 from bench.cpu import LostThread
 from bench.database import MAX_CONNECTIONS, Database
@@ -35,7 +35,7 @@ NO_PEER = (
     "no PgBouncer on this machine, so there are no ratios: bench/get_pgbouncer.sh fetches one, or give --peer PATH"
 )
 _Any = TypeVar("_Any")
-NAMES = ("direct", "tidegate", "pgbouncer")
+NAMES = ("direct", "tidegate", "pgbouncer", "pgbouncer-session")
 
 
 @dataclass(frozen=True)
@@ -95,12 +95,14 @@ def run(plan: Plan) -> Results:
 
 def contenders(plan: Plan, folder: Path, database: Database) -> tuple[list[Contender], list[Note]]:
     """Those that were asked for and can be had, and a note on the one that cannot; BenchError if that leaves nobody."""
-    names = [name for name in NAMES if name in plan.contenders]
-    peer = find(plan.peer) if "pgbouncer" in names else None
+    wanted = {name for workload in plan.only for name in WORKLOADS[workload].contenders}
+    names = [name for name in NAMES if name in plan.contenders and name in wanted]
+    peers = [name for name in names if name.startswith("pgbouncer")]
+    peer = find(plan.peer) if peers else None
     missing = []
-    if "pgbouncer" in names and peer is None:
+    if peers and peer is None:
         say(NO_PEER)
-        names.remove("pgbouncer")
+        names = [name for name in names if name not in peers]
         missing.append(Note("all", "all", "pgbouncer", NO_PEER))
     if not names:
         raise BenchError("nobody to measure")
@@ -119,6 +121,7 @@ def contenders(plan: Plan, folder: Path, database: Database) -> tuple[list[Conte
     }
     if peer is not None:
         makers["pgbouncer"] = lambda: PgBouncer(setup, peer)
+        makers["pgbouncer-session"] = lambda: SessionPgBouncer(setup, peer)
     return [makers[name]() for name in names], missing
 
 
@@ -132,9 +135,10 @@ def _run_workload(
     workload: Workload, contenders: Sequence[Contender], plan: Plan, bench: Bench, results: Results
 ) -> None:
     able: dict[str, list[Contender]] = {}
+    asked = [one for one in contenders if one.name in workload.contenders]
     for case in (one for one in workload.cases() if not plan.cases or one in plan.cases):
         able[case] = []
-        for one in contenders:
+        for one in asked:
             if obstacle := workload.obstacle(case, one):
                 results.notes.append(Note(workload.name, case, one.name, obstacle))
             else:

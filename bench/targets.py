@@ -18,6 +18,7 @@ CONNECT_CPU_RATIO = 1.0
 CONNECT_TIMES_DIRECT = 10.0
 LATENCY_RATIO = 1.0
 BYTES_PER_CLIENT = 600
+ORM_TIMES_SESSION = 2.0
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,15 @@ def verdicts(results: Results) -> Iterator[Verdict]:
     added, peers = added_latency(results, "tidegate"), added_latency(results, "pgbouncer")
     if ratios := paired_ratios(added, peers):
         yield _verdict("added median latency at one client, to PgBouncer's", ratios, LATENCY_RATIO)
+    for case in results.cases("orm"):
+        if times := paired_ratios(
+            *(results.series("orm", case, one, "tps") for one in ("tidegate", "pgbouncer-session"))
+        ):
+            met = meets([1 / one for one in times], 1 / ORM_TIMES_SESSION)
+            what = "transactions a second of an ORM's clients, to PgBouncer's session mode"
+            yield Verdict(what, spread(times), f">= {ORM_TIMES_SESSION:g}", met)
+        if pins := list(results.series("orm", case, "tidegate", "pins").values()):
+            yield _verdict("sessions pinned by an ORM's work", pins, 0.0)
     if sizes := list(results.series("memory", "0 statements", "tidegate", "bytes_per_client").values()):
         yield _verdict("bytes of memory per idle client", sizes, BYTES_PER_CLIENT)
 

@@ -2,7 +2,7 @@
 
 from bench.contenders.base import Contender, Login, Setup
 from bench.contenders.direct import Direct
-from bench.contenders.pgbouncer import PgBouncer
+from bench.contenders.pgbouncer import PgBouncer, SessionPgBouncer
 from bench.contenders.tidegate import Tidegate
 
-__all__ = ["Contender", "Direct", "Login", "PgBouncer", "Setup", "Tidegate"]
+__all__ = ["Contender", "Direct", "Login", "PgBouncer", "SessionPgBouncer", "Setup", "Tidegate"]

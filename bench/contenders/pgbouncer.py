@@ -25,7 +25,7 @@ unix_socket_dir =
 listen_backlog = 4096
 auth_type = scram-sha-256
 auth_file = {folder}/users.txt
-pool_mode = transaction
+pool_mode = {pool_mode}
 default_pool_size = {pool_size}
 max_client_conn = {max_clients}
 log_connections = 0
@@ -57,6 +57,7 @@ class PgBouncer(ProxyContender):
     """PgBouncer as its documentation suggests for transaction pooling, plus max_prepared_statements where it has it."""
 
     name = "pgbouncer"
+    pool_mode = "transaction"
 
     def __init__(self, setup: Setup, binary: Path) -> None:
         super().__init__(setup)
@@ -82,9 +83,21 @@ class PgBouncer(ProxyContender):
                 folder=self.folder,
                 pool_size=self.setup.pool_size,
                 max_clients=self.setup.max_clients,
+                pool_mode=self.pool_mode,
                 prepared="max_prepared_statements = 500\n" if self.runs_prepared else "",
             )
         )
         for path in (users, configuration):
             path.chmod(0o644)
         return Daemon([self.binary, configuration], self.folder / "log", unprivileged=True)
+
+
+class SessionPgBouncer(PgBouncer):
+    """The same, but that a client keeps its server until it leaves: what SET asks for, in every other proxy."""
+
+    name = "pgbouncer-session"
+    pool_mode = "session"
+
+    def __init__(self, setup: Setup, binary: Path) -> None:
+        super().__init__(setup, binary)
+        self.label += ", pool_mode = session"

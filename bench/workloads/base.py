@@ -64,6 +64,8 @@ class Workload(ABC):
     name: ClassVar[str]
     fresh: ClassVar[bool] = False
     """Whether each measurement wants the contender newly started."""
+    contenders: ClassVar[tuple[str, ...]] = ("direct", "tidegate", "pgbouncer")
+    """Whom it is asked of, by name."""
     once: ClassVar[bool] = False
     """Whether one round is enough (a yes-or-no question)."""
 

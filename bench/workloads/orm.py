@@ -1,0 +1,82 @@
+"""An application behind an ORM: SET search_path at each checkout, a transaction of prepared statements, a pause.
+
+100 clients of a pool of 20. A proxy that lends by transaction serves all of them in the pauses of the others; one that
+gives a client its server for the whole session (RDS Proxy pins at the SET) serves 20. CPU is not measured here: the
+question is how many transactions pass, and whether a session is pinned.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+from bench.contenders import Contender, Tidegate
+from bench.processes import BenchError
+from bench.workloads.base import Bench, Workload
+from bench.workloads.transactions import follow, summarize
+
+CLIENTS = 100
+THINK_MS = 50
+_PATIENCE = 180.0
+_CONTROL_TIMEOUT = 10.0
+
+# pgbench sends each under -M prepared as a named statement; SET, too, as drivers with prepared statements do.
+_SCRIPT = f"""\
+\\set aid random(1, 100000)
+\\set delta random(-500, 500)
+SET search_path TO public, pg_catalog;
+BEGIN;
+SELECT abalance FROM pgbench_accounts WHERE aid = :aid;
+UPDATE pgbench_accounts SET abalance = abalance + :delta WHERE aid = :aid;
+SELECT abalance FROM pgbench_accounts WHERE aid = :aid;
+COMMIT;
+\\sleep {THINK_MS} ms
+"""
+
+
+def pins_of(contender: Tidegate) -> float:
+    """Sessions that this proxy has pinned since its start."""
+    with socket.socket(socket.AF_UNIX) as control:
+        control.settimeout(_CONTROL_TIMEOUT)
+        control.connect(str(contender.folder / "control"))
+        control.sendall(b'{"command": "stats"}\n')
+        with control.makefile("rb") as lines:
+            answer = json.loads(lines.readline())
+    return float(answer["pins"])
+
+
+class Orm(Workload):
+    """One case, named after the number of clients."""
+
+    name = "orm"
+    contenders = ("direct", "tidegate", "pgbouncer-session")
+
+    def cases(self) -> list[str]:
+        """The number of clients."""
+        return [f"{CLIENTS} clients"]
+
+    def obstacle(self, case: str, contender: Contender) -> str | None:
+        """Fewer connections than clients."""
+        return None if contender.max_clients >= CLIENTS else f"takes at most {contender.max_clients} connections"
+
+    def measure(self, case: str, contender: Contender, bench: Bench) -> dict[str, float]:
+        """`tps` and mean `latency_ms` (with the pause), `pins` of Tidegate; BenchError on any failed transaction."""
+        script = bench.generators / "orm.sql"
+        script.write_text(_SCRIPT)
+        seconds = bench.seconds(full=8, quick=4)
+        command = _scripted(bench.pgbench_command(contender, "prepared", CLIENTS, "-T", f"{seconds:.0f}"), script)
+        before = pins_of(contender) if isinstance(contender, Tidegate) else 0.0
+        ticks, _ = follow(command, [], seconds + _PATIENCE)
+        values = summarize(ticks)
+        if isinstance(contender, Tidegate):
+            values["pins"] = pins_of(contender) - before
+        return values
+
+
+def _scripted(command: list[str], script: Path) -> list[str]:
+    """pgbench's command line with a script in place of -S."""
+    if "-S" not in command:
+        raise BenchError("pgbench's command line has no -S")
+    at = command.index("-S")
+    return [*command[:at], "-f", str(script), *command[at + 1 :]]
