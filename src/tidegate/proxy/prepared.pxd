@@ -1,19 +1,16 @@
 """The messages of a client's prepared statements."""
 
 from tidegate.proxy.description cimport ShapeCheck
-from tidegate.proxy.simple cimport Simple
+from tidegate.proxy.namespace cimport NameSpace
 from tidegate.session.facts cimport Facts
 from tidegate.session.statements cimport Meaning, Naming, Statement
 
 
-cdef class Prepared(Simple):
+cdef class Prepared(NameSpace):
     cdef dict portals  # of those whose Execute is more than the server's affair: name -> Statement, Meaning; or None
     cdef ShapeCheck checking  # under way, or None
     cdef bint executed  # something of this batch was passed on for execution
 
-    cdef bint is_unsure(self, bytes name) except -1
-    cdef bint is_unnamed_unsure(self) except -1
-    cdef int push_naming(self, int kind, Naming naming) except -1
     cdef int on_parse(self, const char* message, Py_ssize_t whole, Py_ssize_t available) except -1
     cdef int name_known(self, bytes name, Statement statement, const char* message, Py_ssize_t name_end,
                         Py_ssize_t whole) except -1
@@ -33,5 +30,4 @@ cdef class Prepared(Simple):
     cdef int on_execute(self, const char* message, Py_ssize_t whole) except -1
     cdef int restore_aside(self, Facts facts) except -1
     cdef Naming forgotten_by(self, Statement statement)
-    cdef int forget(self, Naming naming) except -1
     cdef int on_close(self, const char* message, Py_ssize_t whole) except -1

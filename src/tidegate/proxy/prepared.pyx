@@ -1,7 +1,7 @@
 """A client's prepared statements: the messages that make, use and drop them.
 
-Owns the client's name space, and the way of Parse, Bind, Describe, Execute and Close. Refuses framing (`relay`), to read
-replies (`backend`) and SQL (`session.scanner`).
+Owns the way of Parse, Bind, Describe, Execute and Close. Refuses framing (`relay`), to read replies (`backend`) and SQL
+(`session.scanner`); what the client's names stand for is `namespace`'s.
 
 A statement is prepared at a server under a name of its content; a Bind that comes to a server which lacks it has the
 Parse go ahead of it, in the same write. What empties the name space (DEALLOCATE, DISCARD ALL) concerns this client only,
@@ -11,10 +11,10 @@ and is answered here where nothing else is to be done: the servers' copies serve
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 
 from tidegate.proxy.description cimport Description, ShapeCheck
-from tidegate.proxy.naming cimport Renamed
+from tidegate.proxy.namespace cimport NameSpace
 from tidegate.proxy.outcome cimport DONE, STOP
 from tidegate.proxy.server cimport Server
-from tidegate.proxy.simple cimport Simple, restoring
+from tidegate.proxy.simple cimport restoring
 from tidegate.proxy.stand_in cimport bound_instead, told_apart
 from tidegate.proxy.subscription cimport foresee_channels, markers_behind
 from tidegate.proxy.watching cimport UNKNOWN, Watching
@@ -22,11 +22,11 @@ from tidegate.session.facts cimport (
     ABOUT_BACKENDS, DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, NAMES, PINS, PLAIN, RESET_ALL, RESHAPES, SINGLE, UNLISTENS,
     Facts,
 )
-from tidegate.session.statements cimport Meaning, Naming, Statement, Unnamed
+from tidegate.session.statements cimport Meaning, Naming, Statement
 from tidegate.wire.postgres.integers cimport put32, string_end
 from tidegate.wire.postgres.messages cimport HEADER, command_complete, error_response, message as build
 from tidegate.wire.postgres.replies cimport (
-    BIND, CAPTURE, CLOSE, DESCRIBE, EXECUTE, FORWARD, LOCAL, PARSE, QUERY, SYNC, ReplyQueue,
+    BIND, CAPTURE, CLOSE, DESCRIBE, EXECUTE, FORWARD, LOCAL, PARSE, SYNC,
 )
 from tidegate.errors import PgError, Sqlstate
 from tidegate.session.pins import PinReason
@@ -58,52 +58,7 @@ cdef inline Statement unkept():
     return statement
 
 
-cdef class Prepared(Simple):
-    cdef bint is_unsure(self, bytes name) except -1:
-        """Whether it is still open what a statement's name means: its Parse or Close was sent, and a Sync behind it."""
-        cdef ReplyQueue queue
-        cdef Naming naming
-        cdef unsigned int i
-        cdef bint met = False
-        if self.unsettled is None or name not in self.unsettled or self.server is None:
-            return False
-        queue = self.server.queue
-        for i in range(queue.count):
-            if queue.at(i).kind == SYNC and met:
-                self.unsure = True
-                return True
-            if queue.at(i).note == NULL:
-                continue
-            if isinstance(<object>queue.at(i).note, Naming):
-                naming = <Naming>queue.at(i).note
-                met = met or naming.name == name or naming.names is not None
-            elif queue.at(i).kind == QUERY and isinstance(<object>queue.at(i).note, Renamed):
-                met = self.unsure = True
-                return True
-        return False
-
-    cdef bint is_unnamed_unsure(self) except -1:
-        """Whether the unnamed statement is an earlier batch's, of which the server has still to say what came of it."""
-        cdef ReplyQueue queue = self.server.queue
-        cdef unsigned int i
-        if self.parsed_unnamed:
-            return False
-        for i in range(queue.count):
-            if (queue.at(i).kind == SYNC or queue.at(i).kind == QUERY) and queue.at(i).action != CAPTURE:
-                self.unsure = True
-                return True
-        return False
-
-    cdef int push_naming(self, int kind, Naming naming) except -1:
-        """Expect the answer to what changes the client's name space."""
-        if self.unsettled is None:
-            self.unsettled = {}
-        if naming.names is None:
-            self.unsettled[naming.name] = None
-        else:
-            self.unsettled.update(dict.fromkeys(naming.names))
-        return self.server.queue.push(kind, FORWARD, naming)
-
+cdef class Prepared(NameSpace):
     cdef bint renaming_under_way(self) except -1:
         """Whether a text is under way that changes the name space by SQL."""
         raise NotImplementedError
@@ -188,31 +143,6 @@ cdef class Prepared(Simple):
         if self.server.queue.count == 0:
             return self.send_bytes(PARSE_COMPLETE)
         return self.push_naming(LOCAL, naming)
-
-    cdef bytes called(self, bytes name):
-        if self.statements is not None:
-            for own, statement in self.statements.items():
-                if (<Statement>statement).name == name:
-                    return own
-        return None
-
-    cdef int statement_failed(self, object note, bint failed) except -1:
-        """What should change the name space was void: undo it."""
-        cdef Naming naming
-        if isinstance(note, Naming):
-            naming = <Naming>note
-            if naming.names is not None:
-                self.statements = naming.names
-            elif naming.closing:
-                if self.statements is None:
-                    self.statements = {}
-                self.statements[naming.name] = naming.statement
-            elif self.statements is not None:
-                self.statements.pop(naming.name, None)
-        elif isinstance(note, Unnamed) and (<Unnamed>note).statement is self.unnamed:
-            # A Parse that fails has dropped the former one; one that is skipped, or the proxy's own, has not.
-            self.unnamed = None if failed and (<Unnamed>note).former is not self.unnamed else (<Unnamed>note).former
-        return 0
 
     cdef bint may_run(self, Statement statement) except -1:
         """Whether a statement that changes the catalogue can be sent now."""
@@ -473,16 +403,6 @@ cdef class Prepared(Simple):
                          or self.executed or self.stain != 0 or self.server.status != b'I')
         return Naming(None, None, True, command_complete(b"DISCARD ALL" if flags & DISCARD_ALL else b"DEALLOCATE ALL"),
                       self.statements or {}, at_server)
-
-    cdef int forget(self, Naming naming) except -1:
-        """Drop names without asking the server: what it has under them serves other clients."""
-        if naming.names is None:
-            del self.statements[naming.name]
-        else:
-            self.statements = None
-        if self.server.queue.count == 0:
-            return self.send_bytes(naming.reply)
-        return self.push_naming(LOCAL, naming)
 
     cdef int on_close(self, const char* message, Py_ssize_t whole) except -1:
         """Close of a statement concerns this client's name space only; the server's copy serves others."""

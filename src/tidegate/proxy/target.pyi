@@ -9,6 +9,7 @@ from tidegate.pool.shared_budget import SharedBudget
 from tidegate.proxy.address import Address
 from tidegate.proxy.catalogue import Catalogues
 from tidegate.proxy.context import Context
+from tidegate.proxy.notifications import Listeners
 from tidegate.proxy.poolinfo import PoolInfo
 from tidegate.proxy.relay import Relay
 from tidegate.proxy.server import Server
@@ -29,6 +30,8 @@ class Target:
     def servers(self) -> set[Server]: ...
     @property
     def catalogues(self) -> Catalogues: ...
+    @property
+    def listeners(self) -> Listeners: ...
     def __init__(
         self,
         context: Context,
