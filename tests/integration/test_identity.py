@@ -28,7 +28,8 @@ def roles(postgres: Postgres) -> None:
 
 @pytest.fixture(params=[1, 2])
 def proxy(postgres: Postgres, request: pytest.FixtureRequest) -> Iterator[Proxy]:
-    with Proxy(postgres, target={"max_connections": 6}, top={"workers": request.param}) as proxy:
+    target = {"max_connections": 6}
+    with Proxy(postgres, proxy={"lending": "rotate"}, target=target, top={"workers": request.param}) as proxy:
         yield proxy
 
 

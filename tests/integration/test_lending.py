@@ -12,7 +12,7 @@ from tests.support.postgres import Postgres
 from tests.support.tidegate import Proxy
 
 TRANSACTIONS = 20
-PID = "SELECT pg_backend_pid()"
+PID = "SELECT 0 + pg_backend_pid()"
 
 
 def pids(proxy: Proxy, servers: int) -> list[str | None]:

@@ -33,10 +33,9 @@ from tidegate.proxy.limits import pool_limits, server_limits
 from tidegate.proxy.opening import ServerLogin
 from tidegate.proxy.poolkeys import PARAMETERS, SHARED, is_dedicated, pool_key
 from tidegate.proxy.regrouping import regroup
-from tidegate.proxy.waited import timed_out
+from tidegate.proxy.waited import borrow_timeout, timed_out
 
 cdef enum:
-    OPENING = 1  # second for which a connection that is being opened is waited for, however short the borrow timeout
     DEEPEST = 16  # clients in a row that give a server back as soon as they get it, before the stack is unwound
 
 cdef int LENT_STATE = int(SlotState.LENT)
@@ -44,11 +43,6 @@ cdef int CLOSING_STATE = int(SlotState.CLOSING)
 
 INFOS_KEPT = 10_000
 ASK_PERIOD = 0.0005  # seconds between two calls to other workers for a slot
-
-
-def borrow_timeout(client):
-    """Seconds; a connection that is just being opened is waited for in any case."""
-    return max(client.gate.proxy.connection_borrow_timeout, OPENING if client.pool.opening else 0)
 
 
 class Startup(NamedTuple):

@@ -1,14 +1,26 @@
-"""What a client is told that has waited too long for a server connection.
+"""How long a client waits for a server connection, and what it is told then.
 
-Owns the words: the limit that was hit, and the setting that moves it. Refuses to decide who has waited too long
-(`pool.governor`).
+Owns the words: the limit that was hit, and the setting that moves it. Refuses to watch the clock (`pool.governor`).
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tidegate.errors import PgError, Sqlstate
 from tidegate.pool.pool import Pool
 from tidegate.pool.sublimits import DATABASE
+
+if TYPE_CHECKING:
+    from tidegate.proxy.relay import Relay
+
+OPENING = 1.0
+"""Seconds for which a connection that is being opened is waited for, however short the borrow timeout."""
+
+
+def borrow_timeout(client: Relay) -> float:
+    """For how long this client waits for a server connection, in seconds."""
+    return max(client.gate.proxy.connection_borrow_timeout, OPENING if client.pool.opening else 0.0)
 
 
 def timed_out(pool: Pool, timeout: float, limit: int, last_error: PgError | None) -> PgError:
