@@ -30,8 +30,10 @@ cdef class AuditProbe(Probe):
         if self.error is None and server.applied is not before:
             changed = []
             for name, value in self.seen.items():
-                # A SET to what the value is anyway, or one that was rolled back, is no state.
-                if before.values.get(name, value if server.applied.values.get(name) is None else None) != value:
+                # A SET to what the value is anyway, or one that was rolled back, is no state; nor is the '' that a custom
+                # setting reads wherever a function has had it for a moment.
+                unset = server.applied.values.get(name) is None or (value == b"" and "." in name)
+                if before.values.get(name, value if unset else None) != value:
                     changed.append(name)
             if changed:
                 self.client.gate.missed(self.client, sorted(changed), self.heard)
