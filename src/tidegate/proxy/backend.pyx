@@ -182,7 +182,7 @@ cdef class Backend(Server):
             (<Injection>queue.ring[queue.first].note).rows.append(parse_data_row(PyBytes_FromStringAndSize(body, size)))
         elif action == TOLD:
             if type == b'C':
-                (<Renamed>queue.ring[queue.first].note).completed(self, PyBytes_FromStringAndSize(body, size))
+                (<Injection>queue.ring[queue.first].note).completed(self, PyBytes_FromStringAndSize(body, size))
             return FORWARD
         return FORWARD if action == FORWARD or action == SHORTEN else SWALLOW
 

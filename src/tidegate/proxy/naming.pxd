@@ -19,7 +19,6 @@ cdef class Renamed(Injection):
 
     cdef int swap(self, Place place, Statement statement) except -1
     cdef bytes renamed(self)
-    cdef int completed(self, Server server, bytes tag) except -1
     cdef int take_step(self, Server server, tuple step) except -1
     cdef bytes retold(self, bytes body)
     cdef Py_ssize_t position(self, Py_ssize_t told) except -1

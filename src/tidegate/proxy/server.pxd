@@ -38,6 +38,7 @@ cdef class Injection:
 
     cdef list table(self, Py_ssize_t columns, Py_ssize_t least)
     cdef str explained(self, object error)
+    cdef int completed(self, Server server, bytes tag) except -1
     cdef int finished(self, Server server) except -1
 
 

@@ -89,6 +89,10 @@ cdef class Injection:
     def __cinit__(self):
         self.rows = []
 
+    cdef int completed(self, Server server, bytes tag) except -1:
+        """A statement of it has ended well, with this CommandComplete; only who is TOLD learns of it."""
+        return 0
+
     cdef int finished(self, Server server) except -1:
         """The query has ended; `error` and `rows` are complete if they were captured."""
         return 0

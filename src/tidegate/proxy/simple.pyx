@@ -129,8 +129,7 @@ cdef class Simple(Borrowing):
         if facts.flags & (DEALLOCATE_ALL | DISCARD_ALL):
             deallocated = Deallocated()
             deallocated.client = self
-            deallocated.single = single
-            server.queue.push(QUERY, action, deallocated)
+            server.queue.push(QUERY, TOLD if action == FORWARD else action, deallocated)
         else:
             server.queue.push(QUERY, action, None)
         if defaults:

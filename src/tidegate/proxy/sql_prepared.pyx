@@ -118,8 +118,8 @@ cdef class SqlPrepared(Prepared):
         cdef dict names = self.statements if self.statements is not None else {}
         cdef Statement statement
         cdef Place place
-        if len(facts.places) > 1:
-            names = dict(names)
+        if not single:
+            names = dict(names)  # what the text makes of them counts when the server has answered
         for place in facts.places:
             if place.kind == DROPS_ALL:
                 names = {}

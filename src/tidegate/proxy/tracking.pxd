@@ -39,7 +39,7 @@ cdef class ResetAll(Outcome):
 
 
 cdef class Deallocated(Outcome):
-    cdef bint single
+    cdef bint counted
 
 
 cdef class DeallocatedOne(Outcome):

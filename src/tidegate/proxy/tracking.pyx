@@ -17,6 +17,9 @@ from tidegate.wire.postgres.messages cimport ready_for_query
 from tidegate.session.pins import PinReason
 from tidegate.session.settings import IDENTITY, TEMP_SCHEMA, full_probe_sql, probe_sql, quick_probe_sql, told
 
+# CommandComplete of what empties the name space of prepared statements.
+cdef frozenset ALL_FORGOTTEN = frozenset((b"DEALLOCATE ALL\0", b"DISCARD ALL\0"))
+
 
 cdef class Replay(Injection):
     cdef int finished(self, Server server) except -1:
@@ -132,15 +135,22 @@ cdef class ResetAll(Outcome):
 
 
 cdef class Deallocated(Outcome):
-    """DEALLOCATE ALL, or DISCARD ALL among other statements."""
+    """DEALLOCATE ALL or DISCARD ALL, perhaps among other statements.
+
+    Among others it may have run before one that fails; since no rollback undoes it, it counts from its own answer on.
+    """
+
+    cdef int completed(self, Server server, bytes tag) except -1:
+        if tag in ALL_FORGOTTEN:
+            self.counted = True
+            server.forget_statements()
+            self.client.statements = None
+        return 0
 
     cdef int finished(self, Server server) except -1:
-        if self.error is not None:
-            # Among other statements it may have run before the one that failed, and is not rolled back.
-            server.tainted = server.tainted or not self.single
-            return 0
-        server.forget_statements()
-        self.client.statements = None
+        if self.error is None and not self.counted:
+            server.forget_statements()
+            self.client.statements = None
         return 0
 
 

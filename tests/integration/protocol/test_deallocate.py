@@ -78,6 +78,21 @@ def before_an_error(talk: Recorder) -> None:
         assert sqlstates(talk.ask(m.run_prepared("a"))) == ["26000"]
 
 
+def in_a_query_that_fails(talk: Recorder) -> None:
+    """What ran before the error is not undone, what stands behind it has not happened."""
+    talk.ask(m.query("CREATE TEMP TABLE stay ()"))
+    for sql in ("DEALLOCATE ALL", "DEALLOCATE a"):
+        talk.ask(parsed("a"))
+        talk.ask(m.query(f"SELECT 1/0; {sql}"))
+        assert rows(talk.ask(m.run_prepared("a"))) == [(b"1",)]
+        talk.ask(m.query(f"{sql}; SELECT 1/0"))
+        assert sqlstates(talk.ask(m.run_prepared("a"))) == ["26000"]
+        assert not sqlstates(talk.ask(parsed("a")))
+        assert rows(talk.ask(m.run_prepared("a"))) == [(b"1",)]
+        talk.ask(m.close_statement("a"), m.sync())
+    talk.ask(m.query("DROP TABLE stay"))
+
+
 def between_others_in_one_batch(talk: Recorder) -> None:
     talk.ask(parsed("a"))
     run = [m.bind([], "a"), m.execute()]
@@ -126,6 +141,7 @@ PLAYS: list[Play] = [
     in_a_block,
     behind_an_error,
     before_an_error,
+    in_a_query_that_fails,
     between_others_in_one_batch,
     names_are_free_in_the_next_batch,
     settings_go_with_discard_all,
