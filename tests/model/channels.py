@@ -4,7 +4,7 @@ Owns the times of all subscriptions and notifications, of all clients of one run
 says what it got.
 
 Clients run beside each other, so of a commit it is only known when it was sent (`begun`) and when it was answered
-(`settled`). A session that listened before a notification was begun, and has not begun to end that after it was settled,
+(`settled`). A session that listened before a notification was begun, and has not begun to end that until it is settled,
 must get it; one whose listening overlaps with it in any way may; no other may. Each payload is sent once only.
 
 Listening begins, for this, when the session was last idle: one that listens to anything reads the queue of all channels

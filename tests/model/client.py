@@ -1,7 +1,7 @@
 """One client beside the model of its session: it sends, and whatever comes back is compared.
 
-Owns the socket, the session's model, the transcript, and the order of things: the model goes first, what others must see
-of a commit is announced before it is sent and settled when it is answered. Refuses to choose what to do: operations do.
+Owns the socket, the session's model, the transcript, and the order of things: the model goes first, what others must
+see of a commit is announced before it is sent and settled when it is answered. Refuses to choose what to do: operations do.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .lock_table import LockTable
 from .session import Login, Session, Statement
 from .settings import REPORTED
 
-REMEMBERED = 80  # messages of the transcript
+REMEMBERED = 150  # messages of the transcript
 PATIENCE = 30.0  # seconds until a notification that has not come is taken for lost
 
 

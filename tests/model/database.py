@@ -32,7 +32,8 @@ CREATE TABLE public.soak_identity (id int GENERATED ALWAYS AS IDENTITY, owner te
 CREATE SEQUENCE public.soak_sequence;
 CREATE FUNCTION soak_shadow.set_config(text, text, boolean) RETURNS text LANGUAGE sql AS $$SELECT 'shadow'$$;
 CREATE FUNCTION soak_shadow.current_setting(text, boolean) RETURNS text LANGUAGE sql AS $$SELECT 'shadow'$$;
-CREATE VIEW soak_shadow.pg_settings AS SELECT 'shadow'::text AS name, 'shadow'::text AS setting, 'session'::text AS source;
+CREATE VIEW soak_shadow.pg_settings AS SELECT 'shadow'::text AS name,
+    'shadow'::text AS setting, 'session'::text AS source;
 CREATE VIEW soak_shadow.pg_locks AS SELECT 'shadow'::text AS locktype, 0 AS pid;
 CREATE VIEW soak_shadow.pg_class AS SELECT 'shadow'::text AS relname, 't'::"char" AS relpersistence;
 CREATE PROCEDURE public.soak_procedure(value text) LANGUAGE plpgsql AS

@@ -92,6 +92,8 @@ class Session:
         """What was committed, for the client to tell the others of."""
         self.isolation = ""
         self.read_only = False
+        self.strings = self.settings.text("standard_conforming_strings")
+        """standard_conforming_strings when the message began: a Query is read as a whole, before any of it is run."""
         self._before: Undoable | None = None
 
     # --- what operations ask ---------------------------------------------------------------------------------------
@@ -161,6 +163,7 @@ class Session:
         """ReadyForQuery: an implicit transaction ends with the message."""
         if self.status == "I" and self._before is not None:
             self._commit()
+        self.strings = self.settings.text("standard_conforming_strings")
 
     def fail(self) -> None:
         """An error: what came since the last savepoint, or BEGIN, is undone at once (AbortCurrentTransaction)."""

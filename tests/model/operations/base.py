@@ -82,13 +82,14 @@ def transport_for(statements: Collection[Statement], chance: random.Random) -> T
 
 def literal(session: Session, chance: random.Random, text: str) -> str:
     """A string constant in one of the ways that PostgreSQL reads ("String Constants")."""
-    way = chance.randrange(4)
+    strings = session.settings.text("standard_conforming_strings")
+    way = chance.randrange(4 if strings == session.strings else 2)
     doubled = text.replace("'", "''")
     if way == 0 and "$q$" not in text:
         return f"$q${text}$q$"
-    if way == 1:
+    if way < 2:
         return "E'" + doubled.replace("\\", "\\\\") + "'"
-    if session.settings.text("standard_conforming_strings") == "off":
+    if strings == "off":
         if way == 2:
             return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
         doubled = doubled.replace("\\", "\\\\")

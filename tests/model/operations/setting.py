@@ -151,26 +151,42 @@ class SetConfig(SqlOperation):
 
 
 class DoBlock(SqlOperation):
-    """A DO block that sets, resets, or computes what it sets."""
+    """A DO block that sets, in a few ways."""
 
     weight = 3
     BODIES = (
         "PERFORM pg_catalog.set_config('{name}', {value}, false);",
         "EXECUTE pg_catalog.format('SET {name} = %L', {value});",
-        "PERFORM pg_catalog.set_config('{name}', 'x', true); PERFORM pg_catalog.set_config('{name}', {value}, false);",
-        "BEGIN PERFORM pg_catalog.set_config('{name}', 'y', false); RAISE EXCEPTION 'no'; EXCEPTION WHEN OTHERS THEN"
+        "PERFORM pg_catalog.set_config('{name}', {value}, true); PERFORM pg_catalog.set_config('{name}', {value}, false);",
+        "BEGIN SET work_mem = '6666kB'; RAISE EXCEPTION 'no'; EXCEPTION WHEN OTHERS THEN"
         " PERFORM pg_catalog.set_config('{name}', {value}, false); END;",
     )
 
+    def choose(self, client: ModelClient, chance: random.Random) -> tuple[str, Spelling]:
+        """What is set."""
+        name = chance.choice([name for name in ORDINARY if name != "search_path"])
+        return name, chance.choice(ORDINARY[name])
+
     def statement(self, client: ModelClient, session: Session, chance: random.Random) -> Statement:
-        name, value = chance.choice(CUSTOM), client.mark()
-        body = chance.choice(self.BODIES).format(name=name, value=f"'{value}'")
+        name, value = self.choose(client, chance)
+        text = value.text.replace("'", "''")
+        body = chance.choice(self.BODIES).format(name=name, value=f"'{text}'")
 
         def effect(session: Session) -> Expected:
-            session.settings.set(name, value)
+            session.settings.set(name, value.shown)
             return done("DO")
 
         return Statement(f"DO $do$BEGIN {body} END$do$", effect)
+
+
+class DoBlockOfCustomSetting(DoBlock):
+    """A custom setting, which only the block's text names."""
+
+    needs = Feature.HIDDEN
+
+    def choose(self, client: ModelClient, chance: random.Random) -> tuple[str, Spelling]:
+        value = client.mark()
+        return chance.choice(CUSTOM), Spelling(value, value)
 
 
 class CallProcedure(SqlOperation):
