@@ -12,7 +12,10 @@ from .client import ModelClient
 from .operations import ALL
 from .operations.base import Operation
 from .operations.leaving import Leave
+from .operations.looking import ShowEverything
+from .operations.transaction import End
 
+EAGER = 0.2  # chance that one that may hold something begins to
 PATIENT = 12  # operations with something held, then only such as let go of it
 AT_MOST = 30  # then it leaves
 LONGEST = 12  # operations in one transaction
@@ -31,11 +34,13 @@ class Chooser:
         client = self.client
         self.held = self.held + 1 if client.pinned else 0
         self.within = self.within + 1 if client.session.status != "I" else 0
-        if self.held > AT_MOST:
+        if self.held > (PATIENT if client.session.bound else AT_MOST):
             return Leave()
         found = [one for one in ALL if one.allowed(client)]
         if self.held > PATIENT or self.within > LONGEST:
             found = [one for one in found if one.undoes] or found
+        elif client.may_pin and not client.pinned and client.chance.random() < EAGER:
+            found = [one for one in found if one.pins - client.world.carried] or found
         return client.chance.choices(found, [one.weight for one in found])[0]
 
     def step(self) -> Operation:
@@ -46,3 +51,11 @@ class Chooser:
         operation.play(self.client)
         self.client.listen_idly()
         return operation
+
+    def finish(self, seconds: float) -> None:
+        """End the transaction, and wait for what is due."""
+        client = self.client
+        if client.session.status != "I":
+            End().play(client)
+        client.listen_idly(seconds)
+        ShowEverything().play(client)

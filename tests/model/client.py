@@ -1,7 +1,8 @@
 """One client beside the model of its session: it sends, and whatever comes back is compared.
 
 Owns the socket, the session's model, the transcript, and the order of things: the model goes first, what others must
-see of a commit is announced before it is sent and settled when it is answered. Refuses to choose what to do: operations do.
+see of a commit is announced before it is sent and settled when it is answered. Refuses to choose what to do: operations
+do.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from tests.support.wire import ConnectionEnded, Message, RawClient
 
 from .answers import Expected, answers, difference
 from .channels import Channels, Inbox
+from .features import Feature
 from .lock_table import LockTable
 from .session import Login, Session, Statement
 from .settings import REPORTED
@@ -33,25 +35,16 @@ class Difference(AssertionError):
     """The session is not as the model says."""
 
 
+class Starved(Exception):
+    """No server came free within the borrow timeout: the run holds too many of them at once."""
+
+
 class Transport(Enum):
     """How SQL is sent."""
 
     SIMPLE = "simple"
     EXTENDED = "extended"
     NAMED = "named"
-
-
-class Feature(Enum):
-    """What the model checks only where it is asked to, because not every proxy has it."""
-
-    SEQUENCES = "sequences"
-    """currval() and lastval()."""
-    HIDDEN = "hidden"
-    """Settings that functions, views and triggers change unseen."""
-    LISTEN = "listen"
-    """LISTEN without a pin, own notifications with the process ID of BackendKeyData."""
-    PREPARE = "prepare"
-    """PREPARE without a pin; EXECUTE and DEALLOCATE of the protocol's statements."""
 
 
 @dataclass
@@ -179,8 +172,8 @@ class ModelClient:
 
     def _compare(self, replies: Sequence[Message], expected: Sequence[Expected]) -> None:
         got = answers(replies)
-        if any(one.sqlstate == "08000" for one in got):
-            self.differ(f"no server came free: {got[-1].error}")
+        if got and got[-1].sqlstate == "08000":
+            raise Starved(got[-1].error)
         if words := difference(expected, got):
             self.differ(words)
         if self.raw.status != self.session.status:

@@ -90,6 +90,8 @@ class Session:
         self.listening: set[str] = set()
         self.events: list[Event] = []
         """What was committed, for the client to tell the others of."""
+        self.bound: set[str] = set()
+        """Why a proxy may keep it at one server until it ends, by the names of its reasons."""
         self.isolation = ""
         self.read_only = False
         self.strings = self.settings.text("standard_conforming_strings")
@@ -140,7 +142,7 @@ class Session:
             "listen": self.listening,
             "sql_prepare": self.plans.by_sql(),
         }
-        return {reason for reason, there in found.items() if there}
+        return {reason for reason, there in found.items() if there} | self.bound
 
     # --- messages --------------------------------------------------------------------------------------------------
 

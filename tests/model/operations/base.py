@@ -12,8 +12,9 @@ from types import ModuleType
 from typing import ClassVar
 
 from tests.model.answers import Expected
-from tests.model.client import Feature, ModelClient, Transport
+from tests.model.client import ModelClient, Transport
 from tests.model.database import SHADOWED
+from tests.model.features import Feature
 from tests.model.session import Session, Statement
 
 

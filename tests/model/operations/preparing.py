@@ -9,7 +9,8 @@ import random
 import struct
 
 from tests.model.answers import Expected, selected
-from tests.model.client import Feature, ModelClient
+from tests.model.client import ModelClient
+from tests.model.features import Feature
 from tests.model.plans import INT4, TEXT, Plan
 from tests.model.session import Refused, Session, Statement
 from tests.support import messages as m

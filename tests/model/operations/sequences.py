@@ -8,7 +8,8 @@ from __future__ import annotations
 import random
 
 from tests.model.answers import ANY, Expected
-from tests.model.client import Feature, ModelClient
+from tests.model.client import ModelClient
+from tests.model.features import Feature
 from tests.model.session import Refused, Session, Statement
 
 from .base import SqlOperation

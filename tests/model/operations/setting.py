@@ -8,7 +8,8 @@ from __future__ import annotations
 import random
 
 from tests.model.answers import Expected, selected
-from tests.model.client import Feature, ModelClient
+from tests.model.client import ModelClient
+from tests.model.features import Feature
 from tests.model.session import Session, Statement
 from tests.model.settings import CUSTOM, CUSTOM_VALUES, ORDINARY, Spelling
 
@@ -142,7 +143,8 @@ class SetConfig(SqlOperation):
 
         way = chance.randrange(3)
         if way == 0:
-            return Statement(f"SELECT {function}($1, $2, $3)", effect, (name, value.text, str(local).lower()))
+            parameters = (value.text, str(local).lower())
+            return Statement(f"SELECT {function}('{name}', $1, $2)", effect, parameters)
         text = literal(session, chance, value.text)
         call = f"{function}('{name}', {text}, {str(local).lower()})"
         return Statement(
@@ -156,8 +158,8 @@ class DoBlock(SqlOperation):
     weight = 3
     BODIES = (
         "PERFORM pg_catalog.set_config('{name}', {value}, false);",
-        "EXECUTE pg_catalog.format('SET {name} = %L', {value});",
-        "PERFORM pg_catalog.set_config('{name}', {value}, true); PERFORM pg_catalog.set_config('{name}', {value}, false);",
+        "PERFORM pg_catalog.set_config('{name}', {value}, true);"
+        " PERFORM pg_catalog.set_config('{name}', {value}, false);",
         "BEGIN SET work_mem = '6666kB'; RAISE EXCEPTION 'no'; EXCEPTION WHEN OTHERS THEN"
         " PERFORM pg_catalog.set_config('{name}', {value}, false); END;",
     )
@@ -187,6 +189,28 @@ class DoBlockOfCustomSetting(DoBlock):
     def choose(self, client: ModelClient, chance: random.Random) -> tuple[str, Spelling]:
         value = client.mark()
         return chance.choice(CUSTOM), Spelling(value, value)
+
+
+class SetByComputedName(SqlOperation):
+    """What is set stands nowhere in the text: a proxy has to look for it, or to keep the session at its server."""
+
+    weight = 1
+    pins = frozenset({"dynamic_set"})
+
+    def statement(self, client: ModelClient, session: Session, chance: random.Random) -> Statement:
+        name, value = any_setting(client, chance)
+        by_parameter = chance.random() < 0.5
+
+        def effect(session: Session) -> Expected:
+            session.settings.set(name, value.shown)
+            session.bound |= self.pins
+            return selected(value.shown) if by_parameter else done("DO")
+
+        if by_parameter:
+            return Statement("SELECT pg_catalog.set_config($1, $2, false)", effect, (name, value.text))
+        text = value.text.replace("'", "''").replace("\\", "\\\\")
+        body = f"EXECUTE pg_catalog.format('SELECT pg_catalog.set_config(%L, %L, false)', '{name}', E'{text}');"
+        return Statement(f"DO $do$BEGIN {body} END$do$", effect)
 
 
 class CallProcedure(SqlOperation):
