@@ -180,15 +180,18 @@ def order_of_setting(name: str) -> tuple[int, str]:
 
 
 def context_change(old: tuple[bytes | None, ...], new: tuple[bytes | None, ...]) -> list[bytes]:
-    """Utility statements that turn one parse context into another; they take no snapshot, so they may run anywhere."""
+    """Utility statements that turn one parse context into another; they take no snapshot, so they may run anywhere.
+
+    A session authorization comes before the role: it ends the one before, and says which one may be taken.
+    """
+    wanted = dict(zip(PARSE_CONTEXT, new, strict=True))
+    changed = [name for name, before in zip(PARSE_CONTEXT, old, strict=True) if wanted[name] != before]
+    if "session_authorization" in changed and wanted["role"] is not None and "role" not in changed:
+        changed.append("role")
     statements = []
-    for name, before, after in zip(PARSE_CONTEXT, old, new, strict=True):
-        if before == after:
-            continue
-        if after is None:
-            statements.append(reset_sql(name))
-        else:
-            statements.append(set_sql(name, after))
+    for name in sorted(changed, key=order_of_setting):
+        value = wanted[name]
+        statements.append(reset_sql(name) if value is None else set_sql(name, value))
     return statements
 
 

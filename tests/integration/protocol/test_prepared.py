@@ -232,6 +232,26 @@ def settings_that_parsing_depends_on(talk: Recorder) -> None:
         assert rows(talk.ask(m.run_prepared("month_mdy"))) == [(b"2",)]
 
 
+def roles_that_parsing_depends_on(talk: Recorder) -> None:
+    """Parsed again where another role acts: whoever may not take on the first one gets it, and then its own back."""
+    for way_there, way_on in (
+        (["SET ROLE pg_monitor"], ["RESET ROLE", "SET SESSION AUTHORIZATION pg_read_all_stats"]),
+        (["SET SESSION AUTHORIZATION pg_read_all_stats"], ["RESET SESSION AUTHORIZATION", "SET ROLE pg_monitor"]),
+        (["SET SESSION AUTHORIZATION pg_monitor", "SET ROLE pg_read_all_stats"], ["SET ROLE pg_read_all_settings"]),
+    ):
+        for sql in way_there:
+            talk.ask(m.query(sql))
+        talk.ask(m.parse("SELECT session_user::text, current_user::text", "who"), m.sync())
+        for sql in way_on:
+            talk.ask(m.query(sql))
+        for _ in range(8):
+            talk.ask(m.query("BEGIN"))
+            assert len(rows(talk.ask(m.run_prepared("who")))) == 1
+            talk.ask(m.query("SELECT session_user, current_user"))
+            talk.ask(m.query("COMMIT"))
+        talk.ask(m.close_statement("who"), m.query("DISCARD ALL"), m.sync(), count=2)
+
+
 def search_path_changed_between_uses(talk: Recorder) -> None:
     talk.ask(m.query("SET search_path = proto_a"))
     talk.ask(m.parse("SELECT tenant FROM who", "who"), m.sync())
@@ -271,6 +291,7 @@ PLAYS: list[Play] = [
     unnamed_outlives_a_failed_bind,
     unnamed_beside_named,
     settings_that_parsing_depends_on,
+    roles_that_parsing_depends_on,
     search_path_changed_between_uses,
 ]
 

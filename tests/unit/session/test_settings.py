@@ -215,6 +215,20 @@ def test_a_parse_context_changes_by_utility_statements_alone() -> None:
     assert context_change(new, new) == []
 
 
+def test_a_parse_context_takes_its_role_under_its_own_session_authorization() -> None:
+    def context(role: bytes | None, authorization: bytes | None) -> tuple[bytes | None, ...]:
+        values = {"role": role, "session_authorization": authorization}
+        return tuple(values.get(name) for name in PARSE_CONTEXT)
+
+    both = [b'RESET "session_authorization"', b"SET \"role\" TO E'r'"]
+    assert context_change(context(None, b"a"), context(b"r", None)) == both
+    assert context_change(context(b"r", b"a"), context(b"r", None)) == both
+    assert context_change(context(b"r", None), context(None, b"a")) == [
+        b"SET \"session_authorization\" TO E'a'",
+        b'RESET "role"',
+    ]
+
+
 # --- times ----------------------------------------------------------------------------------------------------------
 
 
