@@ -13,6 +13,7 @@ from cpython.bytes cimport PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from tidegate.proxy.description cimport Description, ShapeCheck
 from tidegate.proxy.naming cimport Renamed
 from tidegate.proxy.outcome cimport DONE, STOP
+from tidegate.proxy.pinning cimport Pinning
 from tidegate.proxy.server cimport Server
 from tidegate.proxy.simple cimport Simple, restoring
 from tidegate.session.facts cimport (
@@ -417,15 +418,15 @@ cdef class Prepared(Simple):
         """What the Execute of a DEALLOCATE or DISCARD ALL does to the name space; None: the server knows better."""
         cdef int flags = statement.facts.flags
         cdef bytes name = statement.facts.deallocate
-        cdef bint at_server = self.pin is not None or self.suspected is not None
+        cdef bint at_server = Pinning.is_dirty(self)
         if flags & DEALLOCATE_ONE:
             if self.named(name) is None:
                 return None
             return Naming(name, self.named(name), True, command_complete(b"DEALLOCATE"))
         if flags & DISCARD_ALL:
             # Not in a block, nor behind another statement of its batch: the server refuses that.
-            at_server = (at_server or self.touched is not None or self.settings is not self.defaults or self.executed
-                         or self.stain != 0 or self.server.status != b'I')
+            at_server = (self.is_dirty() or self.settings is not self.defaults or self.executed or self.stain != 0
+                         or self.server.status != b'I')
         return Naming(None, None, True, command_complete(b"DISCARD ALL" if flags & DISCARD_ALL else b"DEALLOCATE ALL"),
                       self.statements or {}, at_server)
 

@@ -121,6 +121,19 @@ def settings_go_with_discard_all(talk: Recorder) -> None:
     assert sqlstates(talk.ask(m.run_prepared("a"))) == ["26000"]
 
 
+def what_was_just_left_goes_with_discard_all(talk: Recorder) -> None:
+    """It may come before the proxy knows what there is."""
+    setting = "SELECT set_config('work_mem', '6MB', false)"
+    for leave in ("SELECT pg_advisory_lock(4712)", "CREATE TEMP TABLE just_left (a int)", setting):
+        for _ in range(10):
+            talk.ask(m.query(leave))
+            assert not sqlstates(talk.ask(m.batch("DISCARD ALL")))
+            count = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
+            assert rows(talk.ask(m.query(count))) == [(b"0",)]
+            assert rows(talk.ask(m.query("SELECT to_regclass('pg_temp.just_left')"))) == [(None,)]
+            assert rows(talk.ask(m.query("SHOW work_mem"))) == [(b"4MB",)]
+
+
 def beside_sql_prepare(talk: Recorder) -> None:
     """A session that has statements of the server's own keeps one server, and has all of them dropped."""
     for sql in (*FORGETTERS, "DEALLOCATE own"):
@@ -145,6 +158,7 @@ PLAYS: list[Play] = [
     between_others_in_one_batch,
     names_are_free_in_the_next_batch,
     settings_go_with_discard_all,
+    what_was_just_left_goes_with_discard_all,
     beside_sql_prepare,
 ]
 
