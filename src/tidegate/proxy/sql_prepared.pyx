@@ -64,7 +64,7 @@ cdef class SqlPrepared(Prepared):
         if not single or first.kind != PREPARES:
             # What a PREPARE holds counts when it is executed.
             if facts.pin is not None:
-                self.pin_down(facts.pin, note.text)
+                self.may_leave(facts.pin, note.text)
             self.touch(facts)
         return 0
 
