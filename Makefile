@@ -6,6 +6,7 @@
 #   make bench   Tidegate against PgBouncer and the direct database (ARGS=... for its options)
 #   make sanitize  protocol and fault tests on a sanitized build of the proxy (TESTS=tests/conformance for others)
 #   make fuzz    a minute of fuzzing on a sanitized build (ARGS=... for its options)
+#   make soak    ten minutes of random session state, 50 clients on 5 servers, compared with a model (ARGS=... for others)
 #   make build   compile in place
 #   make clean   remove what was built; `make distclean` also the .venv
 
@@ -13,7 +14,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench fuzz sanitize build clean distclean
+.PHONY: help demo test lint bench fuzz soak sanitize build clean distclean
 
 BIN := .venv/bin
 TESTS ?= tests/unit tests/simulation tests/integration tests/conformance tests/faults
@@ -47,6 +48,9 @@ fuzz:
 	@tools/setup sanitized
 	@PYTHONPATH=build/sanitized LD_PRELOAD="$(SANITIZERS)" ASAN_OPTIONS=detect_leaks=0 $(BIN)/python -m fuzz $(ARGS)
 
+soak: build
+	@$(BIN)/python -m soak $(ARGS)
+
 # A sanitizer keeps freed memory: what a proxy holds says nothing then.
 sanitize: TESTS = tests/integration/protocol tests/faults
 sanitize: build
@@ -57,7 +61,7 @@ sanitize: build
 clean:
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .venv/stamps/build .venv/stamps/sanitized
 	find src \( -name '*.so' -o -name '*.c' -o -name '*.html' \) -delete
-	find src tests bench fuzz -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests bench fuzz soak -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean
 	rm -rf .venv

@@ -45,7 +45,6 @@ ORDINARY: dict[str, tuple[Spelling, ...]] = {
     ),
     "search_path": (
         Spelling("soak_one, public", "soak_one, public", "soak_one, public"),
-        Spelling("soak_two,soak_one", "soak_two,soak_one"),
         Spelling("soak_two, soak_one", "soak_two, soak_one", "soak_two, soak_one"),
         Spelling('"$user", public', '"$user", public', '"$user", public'),
         Spelling('"odd, name", soak_two', '"odd, name", soak_two', '"odd, name", soak_two'),

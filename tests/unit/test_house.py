@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src"
-CODE = ("src", "tests", "bench", "fuzz")
+CODE = ("src", "tests", "bench", "fuzz", "soak")
 MAX_LINES = 500
 BANNED_NAMES = {"utils", "util", "common", "helpers", "helper", "misc"}
 RESPONSIBILITY = re.compile(r"\b(owns?|refuses?)\b", re.IGNORECASE)

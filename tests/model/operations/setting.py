@@ -191,26 +191,40 @@ class DoBlockOfCustomSetting(DoBlock):
         return chance.choice(CUSTOM), Spelling(value, value)
 
 
-class SetByComputedName(SqlOperation):
-    """What is set stands nowhere in the text: a proxy has to look for it, or to keep the session at its server."""
+class SetByParameter(SqlOperation):
+    """What is set is a parameter: a proxy looks for it, or keeps the session at its server."""
 
     weight = 1
     pins = frozenset({"dynamic_set"})
 
     def statement(self, client: ModelClient, session: Session, chance: random.Random) -> Statement:
         name, value = any_setting(client, chance)
-        by_parameter = chance.random() < 0.5
 
         def effect(session: Session) -> Expected:
             session.settings.set(name, value.shown)
             session.bound |= self.pins
-            return selected(value.shown) if by_parameter else done("DO")
+            return selected(value.shown)
 
-        if by_parameter:
-            return Statement("SELECT pg_catalog.set_config($1, $2, false)", effect, (name, value.text))
-        text = value.text.replace("'", "''").replace("\\", "\\\\")
-        body = f"EXECUTE pg_catalog.format('SELECT pg_catalog.set_config(%L, %L, false)', '{name}', E'{text}');"
-        return Statement(f"DO $do$BEGIN {body} END$do$", effect)
+        return Statement("SELECT pg_catalog.set_config($1, $2, false)", effect, (name, value.text))
+
+
+class SetByComputedName(DoBlock):
+    """SQL that a DO block makes. Not of a custom setting: where its name stands nowhere, it can't be carried."""
+
+    weight = 1
+    BODIES = (
+        "EXECUTE pg_catalog.format('SELECT pg_catalog.set_config(%L, %L, false)', 'work' || '_mem', '8MB');"
+        " EXECUTE pg_catalog.format('SELECT pg_catalog.set_config(%L, %L, false)', '{name}', {value});",
+    )
+
+    def statement(self, client: ModelClient, session: Session, chance: random.Random) -> Statement:
+        inner = super().statement(client, session, chance)
+
+        def effect(session: Session) -> Expected:
+            session.settings.set("work_mem", "8MB")
+            return inner.effect(session)
+
+        return Statement(inner.sql, effect)
 
 
 class CallProcedure(SqlOperation):
