@@ -19,7 +19,7 @@ from tidegate.proxy.client cimport ARRIVING, DISCARD, ENTERING, RUNNING, WAITING
 from tidegate.proxy.pinning cimport Pinning
 from tidegate.proxy.server cimport READY, Server
 from tidegate.proxy.tracking cimport Probe, Replay, Validation, inject_probe
-from tidegate.session.facts cimport DDL, DISCARD_ALL, PLAIN, RESET_ALL, RESHAPES, TOUCHES, Facts
+from tidegate.session.facts cimport DDL, DISCARD_ALL, LOCALLY, PLAIN, RESET_ALL, RESHAPES, TOUCHES, Facts
 from tidegate.session.statements cimport Statement
 from tidegate.wire.postgres.integers cimport get32
 from tidegate.wire.postgres.messages cimport error_response, ready_for_query
@@ -133,6 +133,7 @@ cdef class Borrowing(Pinning):
         if (server.status != b'I' or server.queue.count or server.queue.open_batch or self.body_left
                 or server.phase != READY):
             return 0
+        self.locally = False
         if self.touched is not None:
             return self.probe()
         if self.suspected is not None or (self.pin is not None and self.may_be_gone()):
@@ -159,6 +160,8 @@ cdef class Borrowing(Pinning):
         if facts is PLAIN or facts is None:
             return 0
         self.disturbed = True
+        if facts.flags & LOCALLY:
+            self.locally = True
         if facts.pin is not None:
             self.may_leave(facts.pin, b"")
         if facts.flags & RESHAPES:
@@ -234,11 +237,11 @@ cdef class Borrowing(Pinning):
 
     cdef tuple settled_context(self):
         """What is set of what parsing depends on; None while that is not known."""
-        return None if self.touched or self.reset_touched else self.settings.parse_context
+        return None if self.touched or self.reset_touched or self.locally else self.settings.parse_context
 
     cdef object context_of_parse(self):
         """What the meaning of a statement depends on; unique while it is not known what is set."""
-        return self.settings.parse_context if self.touched is None else object()
+        return self.settings.parse_context if self.touched is None and not self.locally else object()
 
     cdef Statement named(self, bytes name):
         """The client's statement of that name, or None."""

@@ -70,6 +70,7 @@ cdef class Client(Borrower):
     cdef bint unsure  # what its next message means depends on answers that are on their way
     cdef bint slow_server  # it is not read, since its server takes no more
     cdef bint skip_to_sync  # a failed batch is dropped up to its Sync
+    cdef bint locally  # this transaction has settings of its own (SET LOCAL) on which the meaning of texts depends
     cdef bint reset_touched  # a RESET ran in this transaction
     cdef dict unsettled  # statement names whose Parse or Close the server has not answered, or None
     cdef bint scs_on  # standard_conforming_strings

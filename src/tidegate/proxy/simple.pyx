@@ -14,8 +14,8 @@ from tidegate.proxy.tracking cimport (
     Assigned, Deallocated, DeallocatedOne, ResetAll, Restored, inject_probe,
 )
 from tidegate.session.facts cimport (
-    DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, DISCARD_OTHER, FREES, NAMES, PINS, PLAIN, RESET_ALL, RESHAPES, SINGLE,
-    TOUCHES, Facts,
+    DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, DISCARD_OTHER, FREES, LOCALLY, NAMES, PINS, PLAIN, RESET_ALL, RESHAPES,
+    SINGLE, TOUCHES, Facts,
 )
 from tidegate.session.scanner cimport Scanner, scan
 from tidegate.session.statements cimport Statement
@@ -31,7 +31,8 @@ cdef enum:
     LONGEST_NAMED = 16777216  # bytes of a Query that is held as a whole, for the prepared statements that it names
     LOOKED_AT = 65536  # bytes of its beginning in which it is seen to do so
     SHOWN = 200  # bytes of a statement that an audit names
-    CHANGES = TOUCHES | RESET_ALL | DISCARD_ALL | DEALLOCATE_ONE | DEALLOCATE_ALL | PINS | RESHAPES | FREES | DISCARD_OTHER
+    CHANGES = (TOUCHES | RESET_ALL | DISCARD_ALL | DEALLOCATE_ONE | DEALLOCATE_ALL | PINS | RESHAPES | FREES | DISCARD_OTHER
+               | LOCALLY)
 
 
 cdef list restoring(dict defaults):

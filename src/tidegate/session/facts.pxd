@@ -16,6 +16,7 @@ cpdef enum ScanFlag:
     RESHAPES = 4096         # ... with ALTER, CREATE, DROP: other statements' results may have other columns then
     FREES = 8192            # may give back what pins: CLOSE, an unlock (DROP RESHAPES; DISCARD has flags of its own)
     NAMES = 16384           # names prepared statements, in `places`
+    LOCALLY = 65536         # sets for its transaction alone (SET LOCAL) what the meaning of other texts depends on
 
 
 cpdef enum PlaceKind:

@@ -18,6 +18,7 @@ class ScanFlag(IntFlag):
     RESHAPES = 4096
     FREES = 8192
     NAMES = 16384
+    LOCALLY = 65536
 
 class PlaceKind(IntEnum):
     PREPARES = 1

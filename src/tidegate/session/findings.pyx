@@ -9,8 +9,8 @@ from tidegate.session.directives cimport (
     D_PREPARE_TRANSACTION, D_RESET_ALL, D_SETTING, D_UNKNOWN_SETTING, Directive,
 )
 from tidegate.session.facts cimport (
-    BEGINS, COPIES, DDL, DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, DISCARD_OTHER, ENDS, FREES, NAMES, PINS, RESET_ALL,
-    RESHAPES, SINGLE, TOUCHES, Facts, Place, make_facts, shared_facts,
+    BEGINS, COPIES, DDL, DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, DISCARD_OTHER, ENDS, FREES, LOCALLY, NAMES, PINS,
+    RESET_ALL, RESHAPES, SINGLE, TOUCHES, Facts, Place, make_facts, shared_facts,
 )
 from tidegate.session.keywords cimport (
     K_ABORT, K_ADVISORY_LOCK, K_ADVISORY_UNLOCK, K_ALTER, K_BEGIN, K_CALL, K_CLOSE, K_COPY, K_COUNT, K_CREATE, K_DDL, K_DO, K_LISTEN, K_LOAD,
@@ -18,6 +18,7 @@ from tidegate.session.keywords cimport (
 )
 
 from tidegate.session.pins import PinReason
+from tidegate.session.parse_context import PARSE_CONTEXT
 
 # First keyword of a statement -> flag, pin reason.
 cdef dict LEAD = {
@@ -135,6 +136,8 @@ cdef class Findings:
             self.pin(PinReason.TEMP_OBJECT)
         if not d.local or name == "seed":                       # SET LOCAL seed is not undone at the end
             self.touch(name)
+        elif name in PARSE_CONTEXT:
+            self.flags |= LOCALLY
         if not d.local and self.touched is not None and name in self.touched:
             if d.to_default:
                 self.set_default = name

@@ -16,19 +16,8 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Mapping
 
+from tidegate.session.parse_context import PARSE_CONTEXT
 from tidegate.session.scanner import trail_bytes
-
-PARSE_CONTEXT = (
-    "search_path",
-    "role",
-    "session_authorization",
-    "standard_conforming_strings",
-    "datestyle",
-    "timezone",
-    "intervalstyle",
-    "client_encoding",
-)
-"""Settings on which the meaning of a statement's text depends at the time it is parsed."""
 
 IDENTIFIER_LISTS = frozenset(
     ("search_path", "temp_tablespaces", "local_preload_libraries", "session_preload_libraries")

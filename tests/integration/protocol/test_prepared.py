@@ -252,6 +252,26 @@ def roles_that_parsing_depends_on(talk: Recorder) -> None:
         talk.ask(m.close_statement("who"), m.query("DISCARD ALL"), m.sync(), count=2)
 
 
+def set_for_one_transaction(talk: Recorder) -> None:
+    """SET LOCAL stays what it is where a statement is parsed again that was first parsed under other settings."""
+    for name, parsed_with, own in (
+        ("client_encoding", "LATIN1", "WIN1252"),
+        ("search_path", "proto_a", "proto_b"),
+        ("TimeZone", "Asia/Tokyo", "Asia/Kathmandu"),
+        ("role", "pg_monitor", "pg_read_all_stats"),
+    ):
+        talk.ask(m.query(f"SET {name} = '{parsed_with}'"))
+        talk.ask(m.parse("SELECT 1", "one"), m.sync())
+        talk.ask(m.query(f"RESET {name}"))
+        for _ in range(8):
+            talk.ask(m.query("BEGIN"))
+            talk.ask(m.query(f"SET LOCAL {name} = '{own}'"))
+            assert rows(talk.ask(m.run_prepared("one"))) == [(b"1",)]
+            assert rows(talk.ask(m.query(f"SHOW {name}"))) == [(own.encode(),)]
+            talk.ask(m.query("COMMIT"))
+        talk.ask(m.close_statement("one"), m.sync())
+
+
 def search_path_changed_between_uses(talk: Recorder) -> None:
     talk.ask(m.query("SET search_path = proto_a"))
     talk.ask(m.parse("SELECT tenant FROM who", "who"), m.sync())
@@ -292,6 +312,7 @@ PLAYS: list[Play] = [
     unnamed_beside_named,
     settings_that_parsing_depends_on,
     roles_that_parsing_depends_on,
+    set_for_one_transaction,
     search_path_changed_between_uses,
 ]
 
@@ -309,6 +330,18 @@ def test_one_text_two_search_paths(proxied: Side, churned: None) -> None:
         for _ in range(20):
             assert rows(a.ask(m.run_prepared("who"))) == [(b"a",)]
             assert rows(b.ask(m.run_prepared("who"))) == [(b"b",)]
+
+
+def test_what_is_parsed_under_set_local_is_not_for_others(proxied: Side, churned: None) -> None:
+    """A literal is read at Parse, by a DateStyle that only its transaction had."""
+    text = "SELECT extract(month FROM '02/01/2031'::date)"
+    with proxied.login() as owner, proxied.login() as other:
+        for number in range(10):
+            owner.query("BEGIN")
+            owner.query("SET LOCAL DateStyle = 'SQL, DMY'")
+            assert rows(owner.ask(m.batch(text, name=f"owner{number}"))) == [(b"1",)]
+            owner.query("COMMIT")
+            assert rows(other.ask(m.batch(text, name=f"other{number}"))) == [(b"2",)]
 
 
 def test_statements_belong_to_their_client(proxied: Side, churned: None) -> None:
