@@ -6,7 +6,7 @@
 #   make bench   Tidegate against PgBouncer and the direct database (ARGS=... for its options)
 #   make sanitize  protocol and fault tests on a sanitized build of the proxy (TESTS=tests/conformance for others)
 #   make fuzz    a minute of fuzzing on a sanitized build (ARGS=... for its options)
-#   make soak    ten minutes of random session state, 50 clients on 5 servers, compared with a model (ARGS=... for others)
+#   make soak    ten minutes of random session state of 50 clients on 5 servers, compared with a model (ARGS=...)
 #   make build   compile in place
 #   make clean   remove what was built; `make distclean` also the .venv
 

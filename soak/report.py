@@ -54,6 +54,8 @@ def show(plan: Plan, outcome: Outcome) -> bool:
     for line in outcome.log[:LOG_LINES]:
         print(line[:400])
     keep(plan, outcome.differences)
+    if outcome.log:
+        print(f"  in full: {write(plan, 'log', outcome.log)}")
     return bool(outcome.differences or findings or outcome.log)
 
 
@@ -72,7 +74,12 @@ def by_reason(stats: Mapping[str, Any], name: str) -> list[tuple[str, int]]:
 def keep(plan: Plan, differences: list[str]) -> None:
     """Write each difference with its transcript to a file of its own, and say where."""
     for number, words in enumerate(differences):
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        path = FOLDER / f"seed-{plan.seed}-{number}.txt"
-        path.write_text(words + "\n")
-        print(f"{words.splitlines()[0][:300]}\n  transcript: {path}")
+        print(f"{words.splitlines()[0][:300]}\n  transcript: {write(plan, str(number), [words])}")
+
+
+def write(plan: Plan, name: str, lines: list[str]) -> Path:
+    """A file of the run."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    path = FOLDER / f"seed-{plan.seed}-{name}.txt"
+    path.write_text("\n".join(lines) + "\n")
+    return path
