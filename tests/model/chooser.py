@@ -15,7 +15,7 @@ from .operations.leaving import Leave
 from .operations.looking import ShowEverything
 from .operations.transaction import End
 
-EAGER = 0.2  # chance that one that may hold something begins to
+EAGER = 0.6  # chance that one that may hold something begins to
 PATIENT = 12  # operations with something held, then only such as let go of it
 AT_MOST = 30  # then it leaves
 LONGEST = 12  # operations in one transaction
