@@ -4,7 +4,10 @@ from tidegate.proxy.server cimport Injection, Server
 from tidegate.session.statements cimport Statement
 
 
+cdef bytes PLAN_CHANGED  # body of an ErrorResponse
+
 cdef int drop(Server server, Statement statement) except -1
+cdef int close_copy(Server server, Statement statement) except -1
 
 
 cdef class Description(Injection):

@@ -10,15 +10,22 @@ from tidegate.wire.postgres.replies cimport CLOSE, SWALLOW, SYNC
 from tidegate.wire.postgres import messages
 
 cdef bytes SYNC_MESSAGE = messages.SYNC
+# In PostgreSQL's words.
+cdef bytes PLAN_CHANGED = b"SERROR\0VERROR\0C0A000\0Mcached plan must not change result type\0RRevalidateCachedQuery\0\0"
 cdef object DROPPED = object()
 
 
 cdef int drop(Server server, Statement statement) except -1:
     """A statement proved to have other columns here than clients were told: nobody may use it here, or parse it anew."""
-    cdef bint batch = server.queue.open_batch
     server.context.statements.retire(statement)
     if server.prepared.pop(statement, DROPPED) is DROPPED:
         return 0
+    return close_copy(server, statement)
+
+
+cdef int close_copy(Server server, Statement statement) except -1:
+    """Have a server close a statement, in the batch that is under way or in one of its own."""
+    cdef bint batch = server.queue.open_batch
     server.send_bytes(close_statement(statement.name))
     server.queue.push(CLOSE, SWALLOW, None)
     if not batch:

@@ -30,7 +30,7 @@ cdef class NameSpace(Simple):
                 naming = <Naming>queue.at(i).note
                 met = met or naming.name == name or naming.names is not None
             elif queue.at(i).kind == QUERY and isinstance(<object>queue.at(i).note, Renamed):
-                met = self.unsure = True
+                self.unsure = True
                 return True
         return False
 
@@ -55,6 +55,13 @@ cdef class NameSpace(Simple):
         else:
             self.unsettled.update(dict.fromkeys(naming.names))
         return self.server.queue.push(kind, FORWARD, naming)
+
+    cdef int enter_name(self, bytes name, Statement statement) except -1:
+        """From now on the name means this."""
+        if self.statements is None:
+            self.statements = {}
+        self.statements[name] = statement
+        return 0
 
     cdef int forget(self, Naming naming) except -1:
         """Drop names without asking the server: what it has under them serves other clients."""
@@ -81,9 +88,7 @@ cdef class NameSpace(Simple):
             if naming.names is not None:
                 self.statements = naming.names
             elif naming.closing:
-                if self.statements is None:
-                    self.statements = {}
-                self.statements[naming.name] = naming.statement
+                self.enter_name(naming.name, naming.statement)
             elif self.statements is not None:
                 self.statements.pop(naming.name, None)
         elif isinstance(note, Unnamed) and (<Unnamed>note).statement is self.unnamed:

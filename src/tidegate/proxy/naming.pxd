@@ -7,12 +7,16 @@ from tidegate.session.facts cimport Place
 from tidegate.session.statements cimport Statement
 
 
+cdef enum:
+    TAKES = 16  # a step: PREPARE of a name that the client has, which the server is to refuse
+
+
 cdef class Renamed(Injection):
     """A text was passed on with the server's names in it."""
     cdef Prepared client
     cdef bytes text  # as the client sent it
     cdef list swaps  # (Place, Statement), in the order of the text
-    cdef list steps  # of its PREPAREs and DEALLOCATEs: (PlaceKind, name, Statement or None)
+    cdef list steps  # of its PREPAREs and DEALLOCATEs: (PlaceKind or TAKES, name, Statement or None)
     cdef readonly list executed  # Statements
     cdef Py_ssize_t done  # steps that have ended well
     cdef bytes failure  # body of the ErrorResponse that made its own failure certain, or None
@@ -38,5 +42,6 @@ cdef class Made(Description):
     cdef bytes name
 
 
+cdef Statement taken(Server server)
 cdef Py_ssize_t characters(bytes text) except -1
 cdef bytes retold_preparing(Statement statement, bytes body)

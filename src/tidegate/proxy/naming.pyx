@@ -7,17 +7,20 @@ telling of errors: a client reads its own names, and positions in its own text. 
 
 import re
 
-from tidegate.proxy.description cimport Description, drop
+from tidegate.proxy.description cimport Description, close_copy, drop
 from tidegate.proxy.prepared cimport Prepared
 from tidegate.proxy.server cimport Injection, Server
 from tidegate.session.facts cimport DROPS, DROPS_ALL, PREPARES, Place
 from tidegate.session.statements cimport Statement
-from tidegate.wire.postgres.messages cimport message
+from tidegate.wire.postgres.messages cimport describe_statement
 from tidegate.wire.postgres.replies cimport CAPTURE, DESCRIBE, SYNC
 from tidegate.wire.postgres import messages
 
 cdef bytes SYNC_MESSAGE = messages.SYNC
 cdef object SERVER_NAME = re.compile(rb"tidegate_[0-9a-f]+")
+
+# What a server has under the name that it is given for one that the client has: it can't fail to be prepared.
+cdef bytes TAKEN = b" AS SELECT 1"
 
 # CommandComplete of each kind of step (cmdtaglist.h).
 cdef frozenset STEP_TAGS = frozenset((b"PREPARE\0", b"DEALLOCATE\0", b"DEALLOCATE ALL\0", b"DISCARD ALL\0"))
@@ -26,6 +29,11 @@ cdef frozenset STEP_TAGS = frozenset((b"PREPARE\0", b"DEALLOCATE\0", b"DEALLOCAT
 cdef inline bytes quoted(Statement statement):
     """The server's name, in quotes: what stands next to it in a client's text may be a letter."""
     return b'"' + statement.name + b'"'
+
+
+cdef Statement taken(Server server):
+    """The statement whose name stands in a PREPARE of a name that the client has already."""
+    return server.context.statements.find_sql(TAKEN, 0, None, True, 0)
 
 
 cdef Py_ssize_t characters(bytes text) except -1:
@@ -94,9 +102,12 @@ cdef class Renamed(Injection):
             return 0  # of a name that only the server knows
         elif kind == PREPARES:
             server.prepared[statement] = None
-            if client.statements is None:
-                client.statements = {}
-            client.statements[name] = statement
+            client.enter_name(name, statement)
+        elif kind == TAKES:
+            # The server's statements were dropped unseen: by what a function did.
+            server.forget_statements()
+            close_copy(server, taken(server))
+            client.enter_name(name, statement)
         elif kind == DROPS:
             server.prepared.pop(statement, None)
             if client.statements is not None:
@@ -109,15 +120,16 @@ cdef class Renamed(Injection):
         for step in self.steps[self.done:]:
             if step[0] == PREPARES and step[2] is not None:
                 server.prepared.pop(step[2], None)
-        if self.done != 1 or len(self.steps) != 1 or self.steps[0][0] != PREPARES or self.client.server is not server:
+        if self.done != 1 or len(self.steps) != 1 or self.client.server is not server or server.queue.open_batch:
             return 0
-        if server.queue.open_batch:
+        step = self.steps[0]
+        if step[0] != PREPARES or step[2] is None:
             return 0
         made = Made.__new__(Made)
         made.client = self.client
-        made.name = self.steps[0][1]
-        made.statement = self.steps[0][2]
-        server.send_bytes(message(b'D', b"S" + made.statement.name + b"\0") + SYNC_MESSAGE)
+        made.name = step[1]
+        made.statement = step[2]
+        server.send_bytes(describe_statement(made.statement.name) + SYNC_MESSAGE)
         server.queue.push(DESCRIBE, CAPTURE, made)
         return server.queue.push(SYNC, CAPTURE, made)
 

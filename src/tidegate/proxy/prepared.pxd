@@ -15,6 +15,7 @@ cdef class Prepared(NameSpace):
     cdef int name_known(self, bytes name, Statement statement, const char* message, Py_ssize_t name_end,
                         Py_ssize_t whole) except -1
     cdef int recheck(self, Statement statement) except -1
+    cdef int describe_named(self, Statement statement) except -1
     cdef bint may_run(self, Statement statement) except -1
     cdef int use(self, Statement statement) except -1
     cdef Statement current(self, bytes name, Statement statement)

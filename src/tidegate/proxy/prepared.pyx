@@ -10,7 +10,7 @@ and is answered here where nothing else is to be done: the servers' copies serve
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 
-from tidegate.proxy.description cimport Description, ShapeCheck
+from tidegate.proxy.description cimport PLAN_CHANGED, Description, ShapeCheck
 from tidegate.proxy.namespace cimport NameSpace
 from tidegate.proxy.outcome cimport DONE, STOP
 from tidegate.proxy.server cimport Server
@@ -24,7 +24,7 @@ from tidegate.session.facts cimport (
 )
 from tidegate.session.statements cimport Meaning, Naming, Statement
 from tidegate.wire.postgres.integers cimport put32, string_end
-from tidegate.wire.postgres.messages cimport HEADER, command_complete, error_response, message as build
+from tidegate.wire.postgres.messages cimport HEADER, command_complete, describe_statement, error_response, message as build
 from tidegate.wire.postgres.replies cimport (
     BIND, CAPTURE, CLOSE, DESCRIBE, EXECUTE, FORWARD, LOCAL, PARSE, SYNC,
 )
@@ -35,10 +35,6 @@ from tidegate.wire.postgres import messages
 cdef bytes PARSE_COMPLETE = messages.PARSE_COMPLETE
 cdef bytes CLOSE_COMPLETE = messages.CLOSE_COMPLETE
 cdef bytes SYNC_MESSAGE = messages.SYNC
-
-# In PostgreSQL's words; drivers know it by the routine, since the message may be in another language.
-cdef bytes PLAN_CHANGED = build(
-    b'E', b"SERROR\0VERROR\0C0A000\0Mcached plan must not change result type\0RRevalidateCachedQuery\0\0")
 
 cdef enum:
     SHOWN = 200  # bytes of a statement that a log line shows
@@ -116,13 +112,11 @@ cdef class Prepared(NameSpace):
             self.unnamed = statement
             self.parsed_unnamed = True
             return 0
-        if self.statements is None:
-            self.statements = {}
-        if name in self.statements:
+        if self.named(name) is not None:
             return self.force_failure(error_response(PgError(
                 f'prepared statement "{name.decode("utf-8", "replace")}" already exists',
                 Sqlstate.DUPLICATE_PREPARED_STATEMENT)))
-        self.statements[name] = statement
+        self.enter_name(name, statement)
         if statement.facts.flags & NAMES:
             return self.parse_meant(name, statement)
         if statement in self.server.prepared:
@@ -237,7 +231,7 @@ cdef class Prepared(NameSpace):
             if statement is None:
                 return STOP
             if statement.stale and statement not in self.server.prepared:
-                return self.force_failure(PLAN_CHANGED)
+                return self.force_failure(build(b'E', PLAN_CHANGED))
         if statement.facts.flags & NAMES:
             meaning = self.meant(statement)
             if meaning is None:
@@ -300,7 +294,7 @@ cdef class Prepared(NameSpace):
         check.statement = statement
         check.generation = self.context.statements.generation
         server.prepare(statement, context, check)
-        server.send_bytes(build(b'D', b"S" + statement.name + b"\0"))
+        server.send_bytes(describe_statement(statement.name))
         server.queue.push(DESCRIBE, CAPTURE, check)
         server.note_prepared(statement)  # what makes room is closed within this batch
         server.send_bytes(SYNC_MESSAGE)
@@ -310,7 +304,6 @@ cdef class Prepared(NameSpace):
 
     cdef int on_describe(self, const char* message, Py_ssize_t whole) except -1:
         cdef Statement statement
-        cdef Description description
         cdef Meaning meaning
         cdef bytes name
         if whole < HEADER + 2:
@@ -318,35 +311,29 @@ cdef class Prepared(NameSpace):
         if not self.need_server():
             return STOP
         if message[HEADER] == b'S':
-            if message[HEADER + 1] == 0:
-                if self.is_unnamed_unsure():
+            name = PyBytes_FromStringAndSize(message + HEADER + 1, whole - HEADER - 2)
+            if self.is_unsure(name) if name else self.is_unnamed_unsure():
+                return STOP
+            statement = self.named(name) if name else self.unnamed
+            if statement is not None and statement.facts.flags & NAMES:
+                meaning = self.meant(statement)
+                if meaning is None:
                     return STOP
-                statement = self.unnamed
-                if statement is not None and statement.facts.flags & NAMES:
-                    meaning = self.meant(statement)
-                    if meaning is None:
-                        return STOP
-                    statement = meaning.derived
+                statement = meaning.derived
+            if not name:
                 if self.server.unnamed is not statement:
                     self.server.ensure_unnamed(statement)
-            else:
-                name = PyBytes_FromStringAndSize(message + HEADER + 1, whole - HEADER - 2)
-                if self.is_unsure(name):
-                    return STOP
-                statement = self.named(name)
-                if statement is not None and statement.facts.flags & NAMES:
-                    meaning = self.meant(statement)
-                    if meaning is None:
-                        return STOP
-                    statement = meaning.derived
-                if statement is not None:
-                    self.server.ensure(statement, self.settled_context())
-                    self.server.send_bytes(build(b'D', b"S" + statement.name + b"\0"))
-                    description = Description.__new__(Description)
-                    description.statement = statement
-                    return self.server.queue.push(DESCRIBE, FORWARD, description)
+            elif statement is not None:
+                return self.describe_named(statement)
         self.server.send(message, whole)
         return self.server.queue.push(DESCRIBE, FORWARD, None)
+
+    cdef int describe_named(self, Statement statement) except -1:
+        cdef Description description = Description.__new__(Description)
+        description.statement = statement
+        self.server.ensure(statement, self.settled_context())
+        self.server.send_bytes(describe_statement(statement.name))
+        return self.server.queue.push(DESCRIBE, FORWARD, description)
 
     cdef int on_execute(self, const char* message, Py_ssize_t whole) except -1:
         cdef Statement statement = None

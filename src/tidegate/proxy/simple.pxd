@@ -10,7 +10,6 @@ cdef list restoring(dict defaults)
 
 cdef class Simple(Borrowing):
     cdef int on_query(self, const char* message, Py_ssize_t whole, Py_ssize_t available) except -1
-    cdef bint names_early(self, const char* message, Py_ssize_t available) except -1
     cdef int force_failure(self, bytes response) except -1
     cdef int run_query(self, Facts facts, const char* message, Py_ssize_t whole, Py_ssize_t available) except -1
     cdef int run_named(self, Facts facts, const char* message, Py_ssize_t whole) except -1

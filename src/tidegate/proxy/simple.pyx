@@ -47,17 +47,20 @@ cdef list restoring(dict defaults):
 
 cdef class Simple(Borrowing):
     cdef int on_query(self, const char* message, Py_ssize_t whole, Py_ssize_t available) except -1:
-        cdef Py_ssize_t size
+        cdef Py_ssize_t size, looked
         cdef Facts facts
         cdef Scanner scanner
         if whole < HEADER + 1:
             raise PgError("invalid message format", Sqlstate.PROTOCOL_VIOLATION, "FATAL")
         if available < whole:
-            if (whole <= LONGEST_NAMED and self.names_early(message, available)) or not self.need_server():
-                return STOP
+            looked = min(available, LOOKED_AT)
             scanner = Scanner.__new__(Scanner)
             scanner.reset(self.scs_on, self.trail, self.catalogue.names)
-            scanner.feed(message + HEADER, available - HEADER)
+            scanner.feed(message + HEADER, looked - HEADER)
+            # The rest of a text that names prepared statements is waited for.
+            if (whole <= LONGEST_NAMED and scanner.names_so_far()) or not self.need_server():
+                return STOP
+            scanner.feed(message + looked, available - looked)
             self.scanner = scanner
             self.body_mode = SCAN
             return self.run_query(PLAIN, message, whole, available)
@@ -79,13 +82,6 @@ cdef class Simple(Borrowing):
         """Fail at this place of the batch, with this ErrorResponse, and let the server fail with it."""
         self.server.send_bytes(FAILING_BIND)
         return self.server.queue.push(BIND, REPLACE, response)
-
-    cdef bint names_early(self, const char* message, Py_ssize_t available) except -1:
-        """Whether the beginning of a Query names prepared statements: then its rest is waited for."""
-        cdef Scanner scanner = Scanner.__new__(Scanner)
-        scanner.reset(self.scs_on, self.trail)
-        scanner.feed(message + HEADER, min(available, LOOKED_AT) - HEADER)
-        return scanner.names_so_far()
 
     cdef int run_query(self, Facts facts, const char* message, Py_ssize_t whole, Py_ssize_t available) except -1:
         """Pass a Query on; whatever it may change is noted behind it."""

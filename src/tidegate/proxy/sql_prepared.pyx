@@ -17,7 +17,8 @@ as one that exists, an unknown name as it is. What it says of names and position
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 
-from tidegate.proxy.naming cimport Preparing, Renamed, characters
+from tidegate.proxy.description cimport PLAN_CHANGED
+from tidegate.proxy.naming cimport TAKES, Preparing, Renamed, characters, taken
 from tidegate.proxy.outcome cimport DONE, STOP
 from tidegate.proxy.prepared cimport Prepared
 from tidegate.proxy.server cimport Injection, Server
@@ -30,8 +31,6 @@ from tidegate.wire.postgres import messages
 
 cdef bytes PARSE_COMPLETE = messages.PARSE_COMPLETE
 cdef bytes DEALLOCATED = command_complete(b"DEALLOCATE")
-# Body of an ErrorResponse, in PostgreSQL's words.
-cdef bytes PLAN_CHANGED = b"SERROR\0VERROR\0C0A000\0Mcached plan must not change result type\0RRevalidateCachedQuery\0\0"
 
 
 cdef class SqlPrepared(Prepared):
@@ -142,16 +141,19 @@ cdef class SqlPrepared(Prepared):
                     if statement.stale and statement not in self.server.prepared:
                         note.failure = PLAN_CHANGED
                 note.executed.append(statement)
-            elif place.kind == PREPARES and place.name is not None and statement is None:
+            elif place.kind == PREPARES and place.name is not None:
+                exists = statement is not None
                 statement = self.made_by(note.text, place, self.context_of_parse() if single else object())
-                made.append(statement)
-                if not single:
-                    names[place.name] = statement
-                note.swap(place, statement)
-                note.steps.append((PREPARES, place.name, statement))
-                continue
+                note.steps.append((TAKES if exists else PREPARES, place.name, statement))
+                if not exists:
+                    made.append(statement)
+                    if not single:
+                        names[place.name] = statement
+                    note.swap(place, statement)
+                    continue
+                statement = taken(self.server)
             else:
-                note.steps.append((place.kind, place.name, None if place.kind == PREPARES else statement))
+                note.steps.append((place.kind, place.name, statement))
                 if place.kind == DROPS and not single and statement is not None:
                     del names[place.name]
             if statement is not None:
@@ -258,9 +260,7 @@ cdef class SqlPrepared(Prepared):
             if target in server.prepared:
                 server.close_prepared(target)
             server.note_prepared(target)
-            if self.statements is None:
-                self.statements = {}
-            self.statements[name] = target
+            self.enter_name(name, target)
         self.executed = True
         server.send(message, whole)
         if makes:

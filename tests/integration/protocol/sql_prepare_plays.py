@@ -135,6 +135,8 @@ def what_goes_away_beneath(talk: Recorder) -> None:
     talk.ask(m.query("EXECUTE plan"))
     talk.ask(m.query("DROP TABLE proto_gone"))
     for _ in range(4):
+        assert sqlstates(talk.ask(m.query("PREPARE plan AS SELECT 2"))) == ["42P05"]
+    for _ in range(4):
         assert sqlstates(talk.ask(m.query("EXECUTE plan"))) == ["42P01"]
     talk.ask(m.query("CREATE TABLE proto_gone (a int)"))
     for _ in range(4):

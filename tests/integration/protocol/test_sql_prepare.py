@@ -156,3 +156,19 @@ def test_room_that_was_not_made(small: tuple[Proxy, Side]) -> None:
             client.ask(fails, m.bind([], f"s{i}"), m.execute(), m.sync())
             for each in range(KEPT + 2):
                 assert rows(client.ask(m.run_prepared(f"s{each}"))) == [(str(each).encode(),)]
+
+
+def test_a_name_is_dropped_unseen(proxied: Side, churned: None) -> None:
+    """By what a DO block does. The server may then take a name that this client seems to have."""
+    for _ in range(20):
+        with proxied.login() as client:
+            client.query("PREPARE plan AS SELECT 'old'")
+            refused = "BEGIN; PREPARE plan AS SELECT 'refused'"
+            with pytest.raises(ServerError, match="42P05"):
+                client.query(refused)
+            client.query("ROLLBACK; BEGIN; DO $$BEGIN EXECUTE 'DEALLOCATE ALL'; END$$")
+            client.query("PREPARE plan AS SELECT 'new'")
+            client.query("COMMIT")
+            assert client.value("EXECUTE plan") == "new"
+            with proxied.login() as other, pytest.raises(ServerError, match="42P05"):
+                other.query("PREPARE plan AS SELECT 1; PREPARE plan AS SELECT 2")

@@ -61,6 +61,11 @@ cpdef bytes close_statement(bytes name):
     return message(b'C', b"S" + name + b"\0")
 
 
+cpdef bytes describe_statement(bytes name):
+    """Describe of a prepared statement."""
+    return message(b'D', b"S" + name + b"\0")
+
+
 cpdef bytes command_complete(bytes tag):
     """CommandComplete with its tag."""
     return message(b'C', tag + b"\0")

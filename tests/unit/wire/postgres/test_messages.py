@@ -20,6 +20,7 @@ KNOWN = {
     "parse": (messages.parse(b"a", b"b", b"\0\1\0\0\0\x17"), b"P\0\0\0\x0ea\0b\0\0\1\0\0\0\x17"),
     "bind": (messages.bind(b"p", b"s"), b"B\0\0\0\x0ep\0s\0\0\0\0\0\0\0"),
     "close": (messages.close_statement(b"s"), b"C\0\0\0\x07Ss\0"),
+    "describe": (messages.describe_statement(b"s"), b"D\0\0\0\x07Ss\0"),
     "command complete": (messages.command_complete(b"SELECT 1"), b"C\0\0\0\x0dSELECT 1\0"),
     "ready": (messages.ready_for_query(ord("T")), b"Z\0\0\0\5T"),
     "parameter": (messages.parameter_status(b"a", b"b"), b"S\0\0\0\x08a\0b\0"),
