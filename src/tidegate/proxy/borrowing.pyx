@@ -81,6 +81,7 @@ cdef class Borrowing(Watching):
         self.outfit(server)
         if self.ticket is not None:
             self.ticket = None
+            self.served_at = self.context.loop.now
             self.run_held()
             self.context.to_servers.flush()
         return 0

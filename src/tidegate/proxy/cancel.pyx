@@ -16,6 +16,7 @@ from tidegate.errors import CloseReason
 from tidegate.proxy.keys import worker_of
 from tidegate.wire.postgres import messages
 
+START = 0.05  # seconds in which a server is taken to have begun with what it was sent
 PATIENCE = 10.0  # seconds for another worker to say that it has dealt with a cancel request
 
 
@@ -129,7 +130,12 @@ class Cancels:
             if client.clearance is not None and not client.clearance.granted:
                 client.clearance.cancelled()
             elif server.queue.count or server.tunnel:  # of what goes through a tunnel nobody counts the replies
-                self.send(client.door, server, done)
+                early = client.served_at + START - self.worker.loop.now
+                if early > 0:
+                    # The statement has waited for the server until now. A signal that comes before it is of no effect.
+                    self.worker.loop.call_later(early, lambda: self.cancel_client(client, done))
+                else:
+                    self.send(client.door, server, done)
                 return None
         else:
             client.cancel_waiting()

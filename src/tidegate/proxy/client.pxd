@@ -93,6 +93,7 @@ cdef class Client(Borrower):
     cdef readonly double active_at  # seconds, loop clock: when it last sent or got something
     cdef double role_idle_timeout  # seconds; idle_session_timeout as the database, the role or its configuration has it
     cdef public double since  # when it came, or began to wait
+    cdef double served_at  # seconds, loop clock: when the queue last had a server for it
     cdef Py_ssize_t body_left  # bytes of a long message that are still to come
     cdef BodyMode body_mode
     cdef object scanner  # of a statement longer than INSPECTED
