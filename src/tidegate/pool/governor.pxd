@@ -51,7 +51,7 @@ cdef class Governor:
 
     cpdef Pool pool(self, tuple key, double now)
     @cython.locals(at=int)
-    cpdef Slot borrow(self, Pool pool, double now, object fit=*, long avoids=*)
+    cpdef Slot borrow(self, Pool pool, double now, object fit=*, long avoids=*, long returns=*)
     @cython.locals(pool=Pool)
     cpdef bint give_back(self, Slot slot, double now) except -1
     @cython.locals(pool=Pool, ticket=Ticket, ledger=Ledger)

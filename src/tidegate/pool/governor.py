@@ -88,11 +88,11 @@ class Governor:
 
     # The hot path
 
-    def borrow(self, pool: Pool, now: float, fit: object = None, avoids: int = 0) -> Slot | None:
+    def borrow(self, pool: Pool, now: float, fit: object = None, avoids: int = 0, returns: int = 0) -> Slot | None:
         """Lends an idle server at once; None if there is none, or if others of this pool wait already.
 
         `fit`: what is to be set on it, rather than on others. `avoids`: the number of the slot that it must not be (see
-        `rotation`); then that which was used longest ago.
+        `rotation`), `returns`: that it is if that is idle; else, in both cases, the one that was used longest ago.
         """
         if pool.head is not None:
             return None
@@ -103,6 +103,8 @@ class Governor:
             at = pool.another(avoids)
             if at < 0:
                 return None
+        elif returns != 0:
+            at = pool.returning(returns)
         elif fit is not None:
             at = pool.fitting(fit)
         self._borrowed += 1

@@ -130,6 +130,13 @@ class Pool:
                 return at
         return -1
 
+    def returning(self, number: int) -> int:
+        """Index of the idle server of this number; else of that which was used longest ago, or -1."""
+        for at in range(len(self.idle) - 1, 0, -1):
+            if self.idle[at].number == number:
+                return at
+        return 0 if self.idle else -1
+
     def taker(self, slot: Slot) -> Ticket | None:
         """The first in the queue that may be served with this server; None if nobody waits, or nobody who may."""
         ticket = self.head

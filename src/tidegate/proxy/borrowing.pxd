@@ -12,6 +12,7 @@ cdef class Borrowing(Watching):
     cdef void note_move(self, long number) noexcept
     cdef int outfit(self, Server server) except -1
     cdef int rebase(self, initial) except -1
+    cdef int give_back(self) except -1
     cdef int maybe_release(self) except -1
     cdef int resume_release(self) except -1
     cdef void part(self) noexcept

@@ -14,6 +14,7 @@ leaves a mark on the server (`stain`): for itself all is well there; another get
 
 from tidegate.pool.slot cimport Slot
 from tidegate.proxy.client cimport ARRIVING, DISCARD, ENTERING, RUNNING, WAITING, Client
+from tidegate.proxy.sequences cimport may_give_up, sequences_pass_to, settle_sequences
 from tidegate.proxy.server cimport READY, Injection, Server
 from tidegate.proxy.subscription cimport adopt, sender_done
 from tidegate.proxy.tracking cimport Probe, Replay, Validation, inject_probe
@@ -63,6 +64,7 @@ cdef class Borrowing(Watching):
 
     cdef int lent(self, Server server) except -1:
         server.attach(self)
+        sequences_pass_to(self, server)
         if self.hearing is not None:
             self.hearing.lent(server)
         self.note_move((<Slot>server.slot).number)
@@ -251,16 +253,30 @@ cdef class Borrowing(Watching):
         if self.context.draining:
             return self.refuse(PgError("terminating connection due to administrator command",
                                        Sqlstate.ADMIN_SHUTDOWN, "FATAL"), CloseReason.SHUTDOWN)
+        if self.reads_sequences:
+            settle_sequences(self)
         if self.pin is not None:
             if server.applied is not self.settings:
                 self.outfit(server)
                 self.context.to_servers.flush()
             return 0
+        return self.give_back()
+
+    cdef int give_back(self) except -1:
+        cdef Server server = self.server
         server.detach()
         server.lender.take_back(server)
         if self.hearing is not None:
             self.hearing.given_back()
         return 0
+
+    cpdef int check(self, double now) except -1:
+        if self.keeps_values and self.phase == RUNNING and may_give_up(self, now):
+            self.unpin()
+            self.give_back()
+            self.context.to_servers.flush()
+            self.context.to_clients.flush()
+        return Watching.check(self, now)
 
     cdef int resume_release(self) except -1:
         """The catalogue is known as it was when this client's last transaction ended, or later."""

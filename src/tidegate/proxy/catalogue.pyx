@@ -19,6 +19,7 @@ The questions run on whichever server of the database is between two clients, or
 from tidegate.pool.slot cimport Slot
 from tidegate.proxy.borrowing cimport Borrowing
 from tidegate.proxy.server cimport READY, Borrower, Injection, Server
+from tidegate.session.facts cimport READS_SEQUENCES
 from tidegate.errors import PgError, Sqlstate
 from tidegate.pool.slot import SlotState
 from tidegate.proxy.control import CatalogueChanged
@@ -194,7 +195,10 @@ cdef class Catalogue(Knowledge):
         self.checked_at = self.began_at
         self.fingerprint = reading.fingerprint
         if not reading.unchanged:
+            self.all.context.statements.renew()
             self.names = reading.names
+            if self.names is not None and self.names.flags & READS_SEQUENCES:
+                self.reads_sequences = True
         self.all.context.loop.call_later(0, self.settle)
         return 0
 

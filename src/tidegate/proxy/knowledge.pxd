@@ -7,6 +7,7 @@ from tidegate.session.names cimport NameSet
 cdef class Knowledge:
     cdef readonly NameSet names  # None: nothing hides
     cdef readonly bint changing  # it is being read anew, and what runs meanwhile is judged afterwards
+    cdef bint reads_sequences  # somebody has asked for currval() or lastval() here, or a function may
 
     cdef int changed(self) except -1
     cdef int doubted(self) except -1

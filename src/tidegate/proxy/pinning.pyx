@@ -47,7 +47,7 @@ cdef class Pinning(Client):
         """A statement may leave something at the server: it is looked for at the transaction's end, or can't be seen."""
         if not reason.provable:
             return self.pin_down(reason, text)
-        if self.pin is not None and not self.pin.provable:
+        if self.pin is not None and self.pin.lasting:
             return 0  # it keeps its server anyhow
         if self.suspected is None:
             self.suspected = reason
@@ -83,7 +83,7 @@ cdef class Pinning(Client):
             found = tuple([reason for reason in found if reason is not PinReason.LISTEN])
         if not found:
             return self.unpin() if self.pin is not None and self.pin.provable else 0
-        if self.pin is not None and (self.pin in found or not self.pin.provable):
+        if self.pin is not None and (self.pin in found or self.pin.lasting):
             return 0
         self.unpin()
         return self.pin_down(suspected if suspected in found else found[0], text or b"")
@@ -103,7 +103,7 @@ cdef class Pinning(Client):
     cdef int pin_down(self, object reason, bytes text) except -1:
         """Keep this server: until a look shows that the reason is gone, or for good."""
         self.for_unnamed = False
-        if self.pin is not None and self.pin.provable and not reason.provable:
+        if self.pin is not None and not self.pin.lasting and reason.lasting:
             self.unpin()
         if self.pin is None:
             self.pin = reason

@@ -9,11 +9,13 @@ from tidegate.session.statements cimport Meaning, Naming, Statement
 cdef class Prepared(NameSpace):
     cdef dict portals  # of those whose Execute is more than the server's affair: name -> Statement, Meaning; or None
     cdef ShapeCheck checking  # under way, or None
+    cdef const char* input_end  # of what has come from the client and is being processed
     cdef bint executed  # something of this batch was passed on for execution
 
     cdef int on_parse(self, const char* message, Py_ssize_t whole, Py_ssize_t available) except -1
     cdef int name_known(self, bytes name, Statement statement, const char* message, Py_ssize_t name_end,
                         Py_ssize_t whole) except -1
+    cdef bint describes_next(self, const char* message, Py_ssize_t whole, Py_ssize_t portal_size) noexcept
     cdef int recheck(self, Statement statement) except -1
     cdef int describe_named(self, Statement statement) except -1
     cdef bint may_run(self, Statement statement) except -1

@@ -8,19 +8,22 @@ Parse go ahead of it, in the same write. What empties the name space (DEALLOCATE
 and is answered here where nothing else is to be done: the servers' copies serve others.
 """
 
+from libc.string cimport memcmp
+
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 
 from tidegate.proxy.description cimport PLAN_CHANGED, Description, ShapeCheck
 from tidegate.proxy.namespace cimport NameSpace
 from tidegate.proxy.outcome cimport DONE, STOP
+from tidegate.proxy.sequences cimport note_sequences, read_sequences
 from tidegate.proxy.server cimport Server
 from tidegate.proxy.simple cimport restoring
 from tidegate.proxy.stand_in cimport bound_instead, told_apart
 from tidegate.proxy.subscription cimport foresee_channels, markers_behind
 from tidegate.proxy.watching cimport UNKNOWN, Watching
 from tidegate.session.facts cimport (
-    ABOUT_BACKENDS, DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, NAMES, PINS, PLAIN, RESET_ALL, RESHAPES, SINGLE, UNLISTENS,
-    Facts,
+    ABOUT_BACKENDS, DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, NAMES, PINS, PLAIN, READS_SEQUENCES, RESET_ALL, RESHAPES,
+    SINGLE, UNLISTENS, Facts,
 )
 from tidegate.session.statements cimport Meaning, Naming, Statement
 from tidegate.wire.postgres.integers cimport put32, string_end
@@ -152,8 +155,10 @@ cdef class Prepared(NameSpace):
     cdef int take_effect(self, Statement statement) except -1:
         if statement.names is not self.catalogue.names:
             self.context.statements.judge(statement, self.catalogue.names)
-        if self.wary or self.catalogue.changing or statement.facts.flags & (PINS | RESHAPES):
+        if self.wary or self.catalogue.changing or statement.facts.flags & (PINS | RESHAPES | READS_SEQUENCES):
             self.foresee_prepared(statement)
+        if self.reads_sequences and statement.content is not None:
+            note_sequences(self, statement.content)
         if statement.facts is not PLAIN:
             if statement.facts.pin is not None:
                 self.may_leave(statement.facts.pin, statement.content)
@@ -164,6 +169,7 @@ cdef class Prepared(NameSpace):
     cdef int foresee_prepared(self, Statement statement) except -1:
         cdef bytes text = statement.text()
         if text is None:
+            read_sequences(self, UNKNOWN)
             return self.touch(UNKNOWN)
         return self.foresee(statement.facts, PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
 
@@ -226,7 +232,11 @@ cdef class Prepared(NameSpace):
         if statement is None:
             self.server.send(message, available)
             return self.server.queue.push(BIND, FORWARD, None)
-        if statement.generation != self.context.statements.generation or self.checking is not None:
+        if (statement.generation != self.context.statements.generation and self.checking is None
+                and self.describes_next(message, whole, portal_end)):
+            # Its result may have other columns by now. The client is about to be told of them.
+            statement = self.statements[name] = self.context.statements.fresh(statement)
+        elif statement.generation != self.context.statements.generation or self.checking is not None:
             statement = self.current(name, statement)
             if statement is None:
                 return STOP
@@ -258,6 +268,12 @@ cdef class Prepared(NameSpace):
         self.server.send_bytes(statement.name)
         self.server.send(body + rest, size - rest)
         return self.server.queue.push(BIND, FORWARD, statement.name)
+
+    cdef bint describes_next(self, const char* message, Py_ssize_t whole, Py_ssize_t portal_size) noexcept:
+        """Whether a Describe of its portal stands behind this Bind, as libpq and all that is built on it send it."""
+        cdef const char* behind = message + whole
+        return (self.input_end - behind >= HEADER + 2 + portal_size and behind[0] == b'D' and behind[HEADER] == b'P'
+                and memcmp(behind + HEADER + 1, message + HEADER, portal_size + 1) == 0)
 
     cdef Statement current(self, bytes name, Statement statement):
         """What a name of the client's stands for since the catalogue has changed; None: the server is being asked."""

@@ -10,10 +10,11 @@ from tidegate.proxy.client cimport DISCARD, PASS, RUNNING, SCAN
 from tidegate.proxy.context cimport HIGH_WATER, INSPECTED
 from tidegate.proxy.login cimport ClientLogin
 from tidegate.proxy.outcome cimport DONE, STOP
+from tidegate.proxy.sequences cimport read_sequences
 from tidegate.proxy.server cimport Server
 from tidegate.proxy.sql_prepared cimport SqlPrepared
 from tidegate.proxy.watching cimport UNKNOWN
-from tidegate.session.facts cimport NAMES, Facts
+from tidegate.session.facts cimport NAMES, READS_SEQUENCES, Facts
 from tidegate.session.scanner cimport Scanner
 from tidegate.wire.postgres.integers cimport get32
 from tidegate.wire.postgres.messages cimport HEADER, LARGEST, ready_for_query
@@ -74,6 +75,7 @@ cdef class Relay(SqlPrepared):
             available = min(whole, size - pos)
             if available < whole and type != b'd' and (whole <= INSPECTED or available < NAMES_WITHIN):
                 break
+            self.input_end = data + size
             if self.request(type, data + pos, whole, available) == STOP:
                 break
             pos += available
@@ -107,6 +109,8 @@ cdef class Relay(SqlPrepared):
             self.pin_down(PinReason.OVERSIZED_STATEMENT, b"")
         if self.wary or self.catalogue.changing:
             self.touch(UNKNOWN)
+        if facts.flags & READS_SEQUENCES:
+            read_sequences(self, facts)
         self.make_wary(facts)
         return self.touch(facts)
 
@@ -179,6 +183,7 @@ cdef class Relay(SqlPrepared):
         if not self.need_server():
             return STOP
         if available < HEADER + 4 or get32(message + HEADER) not in LARGE_OBJECTS:
+            read_sequences(self, UNKNOWN)
             self.may_leave(PinReason.CALL, b"(a function call by OID)")
             if self.anything:
                 self.touched.update(custom_names(message[:available]))

@@ -9,6 +9,7 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from tidegate.proxy.borrowing cimport Borrowing
 from tidegate.proxy.client cimport SCAN
 from tidegate.proxy.outcome cimport DONE, STOP
+from tidegate.proxy.sequences cimport note_sequences, read_sequences
 from tidegate.proxy.server cimport Injection, Server
 from tidegate.proxy.stand_in cimport run_instead
 from tidegate.proxy.subscription cimport ABOUT_CHANNELS, foresee_channels, markers_behind
@@ -17,7 +18,7 @@ from tidegate.proxy.tracking cimport (
 )
 from tidegate.session.facts cimport (
     ABOUT_BACKENDS, DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, DISCARD_OTHER, FREES, LOCALLY, NAMES, PINS, PLAIN,
-    RESET_ALL, RESHAPES, SINGLE, TOUCHES, Facts,
+    READS_SEQUENCES, RESET_ALL, RESHAPES, SINGLE, TOUCHES, Facts,
 )
 from tidegate.session.scanner cimport Scanner, scan
 from tidegate.session.statements cimport Statement
@@ -61,6 +62,7 @@ cdef class Simple(Borrowing):
             if (whole <= LONGEST_NAMED and scanner.names_so_far()) or not self.need_server():
                 return STOP
             scanner.feed(message + looked, available - looked)
+            read_sequences(self, PLAIN)  # what is still to come may ask for such values
             self.scanner = scanner
             self.body_mode = SCAN
             return self.run_query(PLAIN, message, whole, available)
@@ -96,8 +98,10 @@ cdef class Simple(Borrowing):
         self.context.counters.queries += 1
         if self.heard is not None:
             self.hear(PyBytes_FromStringAndSize(message + HEADER, min(available - HEADER, SHOWN)))
-        if self.wary or self.catalogue.changing or facts.flags & (PINS | RESHAPES):
+        if self.wary or self.catalogue.changing or facts.flags & (PINS | RESHAPES | READS_SEQUENCES):
             self.foresee(facts, message + HEADER, min(available, whole - 1) - HEADER)
+        if self.reads_sequences:
+            note_sequences(self, PyBytes_FromStringAndSize(message + HEADER, min(available - HEADER, LOOKED_AT)))
         if not facts.flags & CHANGES and facts.pin is None:
             server.send(message, available)
             return server.queue.push(QUERY, FORWARD, None)

@@ -21,9 +21,10 @@ from tidegate.proxy.description cimport PLAN_CHANGED
 from tidegate.proxy.naming cimport TAKES, Preparing, Renamed, characters, taken
 from tidegate.proxy.outcome cimport DONE, STOP
 from tidegate.proxy.prepared cimport Prepared
+from tidegate.proxy.sequences cimport read_sequences
 from tidegate.proxy.server cimport Injection, Server
 from tidegate.proxy.subscription cimport ABOUT_CHANNELS, foresee_channels, markers_behind
-from tidegate.session.facts cimport DISCARD_ALL, DROPS, DROPS_ALL, EXECUTES, PINS, PREPARES, RESHAPES, SINGLE, Facts, Place
+from tidegate.session.facts cimport DISCARD_ALL, DROPS, DROPS_ALL, EXECUTES, PINS, PREPARES, READS_SEQUENCES, RESHAPES, SINGLE, Facts, Place
 from tidegate.session.statements cimport Meaning, Naming, Statement
 from tidegate.wire.postgres.messages cimport HEADER, command_complete, message as build, query, ready_for_query
 from tidegate.wire.postgres.replies cimport CAPTURE, EXECUTE, FORWARD, PARSE, QUERY, TOLD, ReplyQueue
@@ -59,10 +60,12 @@ cdef class SqlPrepared(Prepared):
         server.unnamed = None
         if facts.flags & (ABOUT_CHANNELS | DISCARD_ALL):
             foresee_channels(self, facts)
-        server.send_bytes(query(note.renamed()))
-        server.queue.push(QUERY, TOLD if note.steps else FORWARD, note)
         for statement in note.executed:
             self.take_effect(statement)
+        if facts.flags & READS_SEQUENCES:
+            read_sequences(self, facts)
+        server.send_bytes(query(note.renamed()))
+        server.queue.push(QUERY, TOLD if note.steps else FORWARD, note)
         if not single or first.kind != PREPARES:
             # What a PREPARE holds counts when it is executed.
             if self.wary or self.catalogue.changing or facts.flags & (PINS | RESHAPES):

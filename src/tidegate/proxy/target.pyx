@@ -177,7 +177,8 @@ cdef class Target(Door):
         cdef long avoids = client.last if client.rotates else 0
         if client.elsewhere:
             self.change_pool(client)
-        slot = self.governor.borrow(client.pool, now, client.settings, avoids)
+        slot = self.governor.borrow(
+            client.pool, now, client.settings, avoids, client.last if client.catalogue.reads_sequences else 0)
         self.context.counters.borrows += 1
         if slot is not None:
             return client.lent(<Server>slot.handle)

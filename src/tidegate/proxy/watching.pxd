@@ -9,6 +9,11 @@ cdef Facts UNKNOWN  # of a statement that may change anything
 cdef class Watching(Pinning):
     cdef list heard  # statements of this transaction, if it may be audited
     cdef bint reshapes  # a statement of this transaction changes the catalogue
+    cdef long long mark  # of the client, among all that ever came
+    cdef bint reads_sequences  # it has asked for currval() or lastval()
+    cdef bint advances  # this transaction may advance a sequence
+    cdef bint reads_now  # this transaction asks for such a value
+    cdef bint keeps_values  # it keeps its server, for what it may ask next
     cdef unsigned int stain  # this session's mark on servers where it may have set what is not known; 0: none
 
     cdef int touch(self, Facts facts) except -1

@@ -11,10 +11,11 @@ from tidegate.proxy.audit cimport inject_audit
 from tidegate.proxy.borrowing cimport Borrowing
 from tidegate.proxy.pinning cimport Pinning
 from tidegate.proxy.relay cimport Relay
+from tidegate.proxy.sequences cimport read_sequences
 from tidegate.proxy.subscription cimport ABOUT_CHANNELS, foresee_channels
 from tidegate.session.facts cimport (
-    BEGINS, DDL, DISCARD_ALL, ENDS, LOCALLY, MAKES_CODE, PINS, PLAIN, RESET_ALL, RESHAPES, SINGLE, TOUCHES, Facts,
-    make_facts,
+    BEGINS, DDL, DISCARD_ALL, ENDS, LOCALLY, MAKES_CODE, PINS, PLAIN, READS_SEQUENCES, RESET_ALL, RESHAPES, SINGLE,
+    TOUCHES, Facts, make_facts,
 )
 from tidegate.session.findings cimport facts_of_setting
 from tidegate.session.scanner cimport scan
@@ -78,6 +79,8 @@ cdef class Watching(Pinning):
 
     cdef int foresee(self, Facts facts, const char* text, Py_ssize_t size) except -1:
         """Before a statement goes out, where `facts` or the catalogue's state say that its text does not say all."""
+        if facts.flags & READS_SEQUENCES or (facts.pin is not None and facts.pin.anything):
+            read_sequences(self, facts)
         if self.wary and not (facts.flags & SINGLE and facts.flags & (BEGINS | ENDS | MAKES_CODE)):
             self.may_leave(PinReason.UNREAD_CODE, text[:min(size, SHOWN)])  # it may use what this transaction has made
         elif self.catalogue.changing:

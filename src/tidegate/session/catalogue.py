@@ -48,6 +48,8 @@ FIRST_USER_OID = 16384
 BUILTINS = (
     "set_config",
     "setseed",
+    "currval",
+    "lastval",
     "pg_advisory_lock",
     "pg_advisory_lock_shared",
     "pg_try_advisory_lock",
@@ -93,6 +95,7 @@ CHANGE_OF_CATALOGUE = 1
 """A node: what reaches it is reached by DDL."""
 
 _NOT_READ = frozenset((PinReason.DO_BLOCK, PinReason.CALL, PinReason.UNICODE_IDENTIFIER, PinReason.OVERSIZED_STATEMENT))
+_HIDDEN_FLAGS = ScanFlag.MAKES_CODE | ScanFlag.READS_SEQUENCES
 _DEALLOCATES = ScanFlag.DEALLOCATE_ONE | ScanFlag.DEALLOCATE_ALL
 _RESETS = ScanFlag.RESET_ALL | ScanFlag.DISCARD_ALL
 _SETTING_IN_TREE = re.compile(rb"[^{}]*:args \(\{CONST :consttype 25 [^{}]*?:constvalue \d+ \[ ([-0-9 ]*)\]")
@@ -105,7 +108,7 @@ def node(catalogue: int, oid: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What may change when something is used; flags are ScanFlag bits (MAKES_CODE, and DDL while it flows)."""
+    """What may happen when something is used; flags are ScanFlag bits (_HIDDEN_FLAGS, and DDL while it flows)."""
 
     touched: frozenset[str] = frozenset()
     reasons: frozenset[PinReason] = frozenset()
@@ -125,7 +128,7 @@ class Change:
             reasons.add(PinReason.UNREAD_CODE)
         pin = max(sorted(reasons), key=lambda reason: reason.weight, default=None)
         touched = sorted(self.touched) if len(self.touched) <= MOST_SETTINGS else ()
-        return Effect(tuple(touched), pin, self.flags & ScanFlag.MAKES_CODE)
+        return Effect(tuple(touched), pin, self.flags & _HIDDEN_FLAGS)
 
 
 NO_CHANGE = Change()
@@ -389,7 +392,8 @@ def _effect(change: Change | None) -> Effect | None:
 
 def _of_text(text: bytes) -> Change:
     facts = scan_text(text)
-    return Change(frozenset(facts.touched), frozenset(() if facts.pin is None else (facts.pin,)))
+    reasons = frozenset(() if facts.pin is None else (facts.pin,))
+    return Change(frozenset(facts.touched), reasons, facts.flags & ScanFlag.READS_SEQUENCES)
 
 
 def _of_body(body: Body) -> Change:
@@ -399,4 +403,4 @@ def _of_body(body: Body) -> Change:
         reasons.add(PinReason.SQL_PREPARE)
     if body.flags & _RESETS:
         reasons.add(PinReason.UNREAD_CODE)
-    return Change(frozenset(body.touched), frozenset(reasons), body.flags & ScanFlag.MAKES_CODE) or NO_CHANGE
+    return Change(frozenset(body.touched), frozenset(reasons), body.flags & _HIDDEN_FLAGS) or NO_CHANGE

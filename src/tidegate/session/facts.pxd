@@ -22,6 +22,7 @@ cpdef enum ScanFlag:
     NOTIFIES = 262144       # ... with NOTIFY, or names pg_notify
     LOCALLY = 524288        # sets for its transaction alone (SET LOCAL) what the meaning of other texts depends on
     ABOUT_BACKENDS = 1048576  # names pg_backend_pid, pg_terminate_backend or pg_cancel_backend
+    READS_SEQUENCES = 2097152  # names currval or lastval, or what reaches them
 
 
 cpdef enum PlaceKind:

@@ -10,11 +10,13 @@ from tidegate.session.directives cimport (
 )
 from tidegate.session.facts cimport (
     ABOUT_BACKENDS, BEGINS, COPIES, DDL, DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, DISCARD_OTHER, ENDS, FREES, LISTENS,
-    LOCALLY, NAMES, NOTIFIES, PINS, RESET_ALL, RESHAPES, SINGLE, TOUCHES, UNLISTENS, Facts, Place, make_facts, shared_facts,
+    LOCALLY, NAMES, NOTIFIES, PINS, READS_SEQUENCES, RESET_ALL, RESHAPES, SINGLE, TOUCHES, UNLISTENS, Facts, Place,
+    make_facts, shared_facts,
 )
 from tidegate.session.keywords cimport (
     K_ABORT, K_ABOUT_BACKENDS, K_ADVISORY_LOCK, K_ADVISORY_UNLOCK, K_ALTER, K_BEGIN, K_CALL, K_CLOSE, K_COPY, K_COUNT,
-    K_CREATE, K_DDL, K_DO, K_LISTEN, K_LOAD, K_NOTIFY, K_RUNS_TEXT, K_SESSION_FUNCTION, K_SETSEED, K_UNLISTEN,
+    K_CREATE, K_DDL, K_DO, K_LISTEN, K_LOAD, K_NOTIFY, K_READS_SEQUENCE, K_RUNS_TEXT, K_SESSION_FUNCTION, K_SETSEED,
+    K_UNLISTEN,
 )
 from tidegate.session.names cimport Effect
 
@@ -113,6 +115,9 @@ cdef class Findings:
             return 0
         if keyword == K_ABOUT_BACKENDS:
             self.flags |= ABOUT_BACKENDS
+            return 0
+        if keyword == K_READS_SEQUENCE:
+            self.flags |= READS_SEQUENCES
             return 0
         return self.pin(NAME_PINS[keyword])
 

@@ -59,6 +59,7 @@ cdef enum Keyword:
     K_PG_NOTIFY
     K_PG_SETTINGS
     K_PG_TEMP           # pg_temp, pg_temp_N
+    K_READS_SEQUENCE
     K_RUNS_TEXT
     K_SESSION_FUNCTION
     K_SET_CONFIG

@@ -64,6 +64,7 @@ cdef dict WORDS = {
     # UPDATE pg_settings is a SET in disguise: the view has a rule that calls set_config().
     K_PG_SETTINGS: b"pg_settings",
     K_PG_TEMP: b"pg_temp",
+    K_READS_SEQUENCE: b"currval lastval",
     # Functions that run SQL given to them as a string.
     K_RUNS_TEXT: b"query_to_xml query_to_xmlschema query_to_xml_and_xmlschema ts_stat ts_rewrite",
     # pg_start_backup and pg_stop_backup: the names before PostgreSQL 15. A slot can be a temporary one.

@@ -23,6 +23,7 @@ cdef class NameSet:
     cdef readonly Effect foreign  # of identifiers that are not plain ASCII, or None
     cdef readonly bint empty
     cdef readonly frozenset settings  # that any of all these effects touches
+    cdef readonly unsigned int flags  # of all these effects
 
     cdef int add(self, unsigned long long h, int index) except -1
     cdef Effect find(self, const unsigned char *word, int n)

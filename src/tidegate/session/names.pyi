@@ -11,7 +11,7 @@ class Effect:
     def pin(self) -> PinReason | None: ...
     @property
     def flags(self) -> int:
-        """ScanFlag bits: RESHAPES and MAKES_CODE."""
+        """ScanFlag bits: MAKES_CODE and READS_SEQUENCES."""
     def __init__(self, touched: tuple[str, ...] = (), pin: PinReason | None = None, flags: int = 0) -> None: ...
 
 class NameSet:
@@ -30,6 +30,9 @@ class NameSet:
     @property
     def settings(self) -> frozenset[str]:
         """All that any of them touches."""
+    @property
+    def flags(self) -> int:
+        """ScanFlag bits that any of them has."""
     @property
     def empty(self) -> bool: ...
     def __init__(

@@ -67,6 +67,7 @@ cdef class NameSet:
         for effect in [*self.effects, *(symbols or {}).values(), always, on_ddl, foreign]:
             if effect is not None:
                 touched.update((<Effect>effect).touched)
+                self.flags |= (<Effect>effect).flags
         self.settings = frozenset(touched)
         self.empty = not (self.count or self.symbols or always or on_ddl or foreign)
 

@@ -6,8 +6,8 @@ they mean.
 
 A statement's text only makes a reason likely. Where the database can be asked (`provable`), it is, when the transaction
 ends (`leftovers`): what is there pins the session until it is gone, what is not does not. `anything` marks statements
-that may have done all of it, and set any setting. Of the other reasons nothing can be seen from outside, and the
-session keeps its server until it ends.
+that may have done all of it, and set any setting. A `passing` reason is not asked for: the proxy knows when it is over.
+Of the other reasons nothing can be seen from outside, and the session keeps its server until it ends.
 """
 
 from enum import StrEnum
@@ -20,19 +20,28 @@ class PinReason(StrEnum):
     explanation: str
     provable: bool
     anything: bool
+    passing: bool
 
-    def __new__(cls, name: str, explanation: str, provable: bool = False, anything: bool = False) -> Self:
+    def __new__(
+        cls, name: str, explanation: str, provable: bool = False, anything: bool = False, passing: bool = False
+    ) -> Self:
         member = str.__new__(cls, name)
         member._value_ = name
         member.explanation = explanation
         member.provable = provable
         member.anything = anything
+        member.passing = passing
         return member
+
+    @property
+    def lasting(self) -> bool:
+        """Whether the session keeps its server until it ends."""
+        return not self.provable and not self.passing
 
     @property
     def weight(self) -> int:
         """Which of several reasons of one text counts: what can't be proved, then what may have done anything."""
-        return 2 if not self.provable else int(self.anything)
+        return 2 if self.lasting else int(self.anything)
 
     TEMP_OBJECT = (
         "temp_object",
@@ -53,6 +62,13 @@ class PinReason(StrEnum):
     ADVISORY_LOCK = (
         "advisory_lock",
         "A session-level advisory lock belongs to the server session until it is unlocked there.",
+        True,
+    )
+    SEQUENCE_VALUE = (
+        "sequence_value",
+        "The values that currval() and lastval() tell are the server session's own, and this client asks for them.",
+        False,
+        False,
         True,
     )
     SQL_PREPARE = (

@@ -105,6 +105,29 @@ def test_who_comes_after_the_change_meets_no_old_plan(proxied: Side) -> None:
                 assert rows(replies) == [(b"1", b"2")]
 
 
+@pytest.mark.parametrize("told", [True, False], ids=["described when prepared", "not described"])
+def test_who_is_told_the_new_columns_meets_no_error(proxied: Side, churned: None, told: bool) -> None:
+    """As libpq does it: each batch has a Describe of its own, so that nobody relies on the old columns."""
+    run = m.bind((), "s") + m.describe_portal() + m.execute() + m.sync()
+    with proxied.login() as client, proxied.login() as other:
+        if told:
+            prepare(client)
+        else:
+            client.ask(m.parse("SELECT * FROM proto_shape", "s"), m.sync())
+        for replies in on_every_server(proxied, client, run):
+            assert rows(replies) == [(b"1",)]
+        for number, column in enumerate("bc", 2):
+            other.query(f"ALTER TABLE proto_shape ADD COLUMN {column} int DEFAULT {number}")
+            wanted = tuple(b"%d" % value for value in range(1, number + 1))
+            for replies in on_every_server(proxied, client, run):
+                assert rows(replies) == [wanted]
+        client.query("BEGIN")
+        client.query("ALTER TABLE proto_shape DROP COLUMN b")
+        assert rows(client.ask(run)) == [(b"1", b"3")]
+        client.query("ROLLBACK")
+        assert rows(client.ask(run)) == [(b"1", b"2", b"3")]
+
+
 def test_in_the_transaction_that_changes_it(direct: Side, proxied: Side, churned: None) -> None:
     for side in (direct, proxied):
         with side.login() as client:
