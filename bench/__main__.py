@@ -49,6 +49,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--peer", default=os.environ.get("TIDEGATE_BENCH_PGBOUNCER"), help="path of a PgBouncer of 1.25 or later"
     )
+    parser.add_argument("--against", metavar="CHECKOUT", help="another checkout of Tidegate, built, to compare with")
     parser.add_argument("--scale", type=int, default=10, help="pgbench's scale (default 10: a million rows)")
     parser.add_argument("--out", help="file for the raw results (default: bench/results/<time>.json)")
     parser.add_argument("--report", metavar="FILE", help="only print the tables of an earlier run")
@@ -72,6 +73,7 @@ def _plan(asked: argparse.Namespace) -> run.Plan:
         quick=asked.quick,
         scale=asked.scale,
         peer=asked.peer,
+        against=Path(asked.against).resolve() if asked.against else None,
     )
 
 

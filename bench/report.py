@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from bench import targets
 from bench.results import Results
-from bench.stats import spread
+from bench.stats import paired_ratios, spread
 from bench.workloads.crowd import CLIENTS as CROWD
 
 NO_NUMBER = "-"
@@ -18,7 +18,7 @@ _VERDICT = {"yes": "met", "no": "**missed**", "within noise": "within noise of t
 
 def report(results: Results) -> str:
     """All tables of a run, in the order of the workloads, then the verdicts and what didn't run."""
-    parts = (_head, _transactions, _throughput, _connect, _latency, _memory, _crowd, _orm, _verdicts, _notes)
+    parts = (_head, _transactions, _against, _throughput, _connect, _latency, _memory, _crowd, _orm, _verdicts, _notes)
     return "\n\n".join(text for part in parts if (text := part(results)))
 
 
@@ -77,6 +77,23 @@ def _transactions(results: Results) -> str:
         rows.append([*row, f"<= {targets.cpu_limit(case):g}"])
     head = ("protocol, clients", "Tidegate, us", "PgBouncer, us", "ratio", "target")
     return _section("CPU per transaction (`pgbench -S`)", table(head, rows))
+
+
+def _against(results: Results) -> str:
+    rows = []
+    for case in results.cases("transactions"):
+        ours, theirs = (results.series("transactions", case, name, "cpu_us") for name in ("tidegate", "earlier"))
+        ratios = paired_ratios(ours, theirs)
+        if ratios:
+            seen = spread(ratios)
+            row = [
+                case.replace(" ", ", "),
+                with_spread([*ours.values()], ".1f"),
+                with_spread([*theirs.values()], ".1f"),
+            ]
+            rows.append([*row, f"{seen.median:.3f}", f"{seen.lower:.3f}-{seen.upper:.3f}", str(seen.count)])
+    head = ("protocol, clients", "this, us", "earlier, us", "ratio", "middle half", "rounds")
+    return _section("CPU per transaction against an earlier Tidegate", table(head, rows))
 
 
 def _throughput(results: Results) -> str:

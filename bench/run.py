@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from bench import machine, native
-from bench.contenders import Contender, Direct, PgBouncer, SessionPgBouncer, Setup, Tidegate
+from bench.contenders import Contender, Direct, EarlierTidegate, PgBouncer, SessionPgBouncer, Setup, Tidegate
 from bench.contenders.pgbouncer import find
 from bench.cpu import LostThread
 from bench.database import MAX_CONNECTIONS, Database
@@ -35,7 +35,7 @@ NO_PEER = (
     "no PgBouncer on this machine, so there are no ratios: bench/get_pgbouncer.sh fetches one, or give --peer PATH"
 )
 _Any = TypeVar("_Any")
-NAMES = ("direct", "tidegate", "pgbouncer", "pgbouncer-session")
+NAMES = ("direct", "tidegate", "earlier", "pgbouncer", "pgbouncer-session")
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,8 @@ class Plan:
     quick: bool
     scale: int
     peer: str | None
+    against: Path | None = None
+    """Another checkout of Tidegate, to be measured as "earlier"."""
 
 
 def run(plan: Plan) -> Results:
@@ -97,6 +99,8 @@ def contenders(plan: Plan, folder: Path, database: Database) -> tuple[list[Conte
     """Those that were asked for and can be had, and a note on the one that cannot; BenchError if that leaves nobody."""
     wanted = {name for workload in plan.only for name in WORKLOADS[workload].contenders}
     names = [name for name in NAMES if name in plan.contenders and name in wanted]
+    if plan.against is None and "earlier" in names:
+        names.remove("earlier")
     peers = [name for name in names if name.startswith("pgbouncer")]
     peer = find(plan.peer) if peers else None
     missing = []
@@ -119,6 +123,9 @@ def contenders(plan: Plan, folder: Path, database: Database) -> tuple[list[Conte
         "direct": lambda: Direct(database, DIRECT_CLIENTS),
         "tidegate": lambda: Tidegate(setup),
     }
+    if plan.against is not None:
+        checkout = plan.against
+        makers["earlier"] = lambda: EarlierTidegate(setup, checkout)
     if peer is not None:
         makers["pgbouncer"] = lambda: PgBouncer(setup, peer)
         makers["pgbouncer-session"] = lambda: SessionPgBouncer(setup, peer)

@@ -3,6 +3,6 @@
 from bench.contenders.base import Contender, Login, Setup
 from bench.contenders.direct import Direct
 from bench.contenders.pgbouncer import PgBouncer, SessionPgBouncer
-from bench.contenders.tidegate import Tidegate
+from bench.contenders.tidegate import EarlierTidegate, Tidegate
 
-__all__ = ["Contender", "Direct", "Login", "PgBouncer", "SessionPgBouncer", "Setup", "Tidegate"]
+__all__ = ["Contender", "Direct", "EarlierTidegate", "Login", "PgBouncer", "SessionPgBouncer", "Setup", "Tidegate"]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from bench.contenders.base import ProxyContender, Setup
-from bench.processes import Daemon
+from bench.processes import BenchError, Daemon
 from tidegate import __version__
 from tidegate.demo.processes import python_environment
 
@@ -67,4 +68,25 @@ class Tidegate(ProxyContender):
         )
         configuration.chmod(0o600)
         command = [sys.executable, "-m", "tidegate", "serve", "--config", str(configuration)]
-        return Daemon(command, self.folder / "log", environment=python_environment())
+        return Daemon(command, self.folder / "log", environment=self.environment())
+
+    def environment(self) -> dict[str, str]:
+        """In which `tidegate` is this checkout's."""
+        return python_environment()
+
+
+class EarlierTidegate(Tidegate):
+    """The same from another checkout, which must have been built: what a change costs is told by the two in turn."""
+
+    name = "earlier"
+
+    def __init__(self, setup: Setup, checkout: Path) -> None:
+        super().__init__(setup)
+        self.source = checkout / "src"
+        self.label = "an earlier Tidegate"
+        if not (self.source / "tidegate").is_dir():
+            raise BenchError(f"--against {checkout} is no checkout of Tidegate: there is no src/tidegate")
+
+    def environment(self) -> dict[str, str]:
+        """In which `tidegate` is the other checkout's."""
+        return {**python_environment(), "PYTHONPATH": str(self.source)}

@@ -97,6 +97,7 @@ class Transactions(Workload):
     """One case per protocol and number of clients, such as "simple 100"."""
 
     name = "transactions"
+    contenders = ("direct", "tidegate", "earlier", "pgbouncer")
 
     def cases(self) -> list[str]:
         """Protocols by numbers of clients."""

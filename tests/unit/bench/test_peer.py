@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bench import run
-from bench.contenders import Setup, pgbouncer
+from bench.contenders import EarlierTidegate, Setup, pgbouncer
 from bench.contenders.base import Login
 from bench.contenders.pgbouncer import PgBouncer
 from bench.database import Database
@@ -64,6 +64,17 @@ def test_one_that_was_asked_for_by_path_must_be_there(tmp_path: Path) -> None:
 def test_a_run_needs_somebody_to_measure(tmp_path: Path) -> None:
     with pytest.raises(BenchError, match="nobody"):
         run.contenders(replace(PLAN, contenders=["pgbouncer"]), tmp_path, StandInDatabase())
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_another_checkout_is_measured_beside_this_one(tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match="no checkout of Tidegate"):
+        run.contenders(replace(PLAN, against=tmp_path), tmp_path, StandInDatabase())
+    (tmp_path / "src/tidegate").mkdir(parents=True)
+    contenders, _ = run.contenders(replace(PLAN, against=tmp_path), tmp_path, StandInDatabase())
+    assert [one.name for one in contenders] == ["direct", "tidegate", "earlier"]
+    assert isinstance(contenders[2], EarlierTidegate)
+    assert contenders[2].environment()["PYTHONPATH"] == str(tmp_path / "src")
 
 
 def test_an_old_one_is_named_so_and_runs_no_prepared_statements(tmp_path: Path) -> None:

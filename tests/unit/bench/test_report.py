@@ -87,6 +87,13 @@ def test_a_run_that_meets_every_target_says_so(results: Results) -> None:
     assert "target is met" not in report(results)
 
 
+def test_what_an_earlier_build_took_is_set_against_this_one(results: Results) -> None:
+    assert "earlier" not in report(results)
+    for number, taken in enumerate([5.0, 5.0, 7.0]):
+        results.samples.append(Sample("transactions", "simple 100", number, "earlier", {"cpu_us": taken}))
+    assert "| simple, 100 | 6.0 (5.0-7.0) | 5.0 (5.0-7.0) | 1.000 | 1.000-1.100 | 3 |" in report(results)
+
+
 def test_a_contender_without_a_number_gets_a_dash() -> None:
     assert with_spread([]) == "-"
     assert with_spread([1.234]) == "1.23"
