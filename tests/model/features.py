@@ -1,6 +1,6 @@
-"""What the model asks of a proxy only once it is there.
+"""What the model asks only of those who have it.
 
-Owns the names, and which of them today's proxy has. Refuses to know what they take: operations say which they need.
+Owns the names, and which of them the proxy has. Refuses to know what they take: operations say which they need.
 """
 
 from __future__ import annotations
@@ -22,5 +22,5 @@ class Feature(Enum):
 
 
 ALL = frozenset(Feature)
-PRESENT = frozenset({Feature.PREPARE})
-"""What is checked through the proxy. The database itself has all of it."""
+PRESENT = ALL - {Feature.SEQUENCES}
+"""What is checked through the proxy, which may answer 55000 where the database knows a value of a sequence."""

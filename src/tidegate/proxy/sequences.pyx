@@ -81,7 +81,8 @@ cdef int read_sequences(Watching client, Facts facts) except -1:
     cdef Server server = client.server
     if facts.flags & READS_SEQUENCES:
         client.catalogue.reads_sequences = client.reads_sequences = client.reads_now = True
-    if server.status != b'E' and owner(server) != client.mark:
+    # In a failed transaction nothing is told; but its ROLLBACK may be on its way.
+    if (server.status != b'E' or server.queue.count) and owner(server) != client.mark:
         forget(client, server)
     return 0
 

@@ -94,6 +94,15 @@ def test_by_function_call(one: Side) -> None:
         assert sqlstates(client.ask(m.function_call(LASTVAL_OID, []))) == ["55000"]
 
 
+def test_behind_a_rollback_that_is_on_its_way(one: Side) -> None:
+    with one.login() as other, one.login() as client:
+        other.query(OTHERS)
+        client.query("BEGIN")
+        assert sqlstates(client.ask(m.query("SELECT nowhere"))) == ["42703"]
+        client.send(m.query("ROLLBACK") + m.query("SELECT lastval()"))
+        assert sqlstates(client.read_ready(2)) == ["55000"]
+
+
 @pytest.mark.parametrize("advance", [
     MINE,
     "INSERT INTO own_identity (owner) VALUES ('mine') RETURNING id",
