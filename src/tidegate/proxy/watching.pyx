@@ -53,7 +53,8 @@ cdef class Watching(Pinning):
                 self.context.statements.renew()
             if self.touched is None:
                 self.touched = set()
-        if self.settings.temporary and facts.flags & DDL:
+        if facts.flags & DDL and (self.settings.temporary or self.probes):
+            # The path leads to the temporary schema, or that is being asked for.
             self.may_leave(PinReason.TEMP_OBJECT, b"search_path")
         if not facts.flags & (TOUCHES | RESET_ALL | DISCARD_ALL):
             return 0

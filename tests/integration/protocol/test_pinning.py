@@ -11,7 +11,10 @@ import time
 import pytest
 
 from tests.support import messages as m
+from tests.support.fixtures import proxied_side
+from tests.support.postgres import Postgres
 from tests.support.sides import Compare, Play, Side
+from tests.support.tidegate import Proxy
 from tests.support.transcript import Recorder
 from tests.support.wire import RawClient, rows, sqlstates
 
@@ -277,3 +280,14 @@ def test_others_see_nothing_while_it_lives(proxied: Side, churned: None) -> None
             assert owner.value("EXECUTE pin_mine") == "mine"
             assert sqlstates(other.ask(m.query("SELECT * FROM pin_mine"))) == ["42P01"]
             assert sqlstates(other.ask(m.query("EXECUTE pin_mine"))) == ["26000"]
+
+
+def test_a_path_that_is_still_asked_for_may_lead_to_the_temporary_schema(postgres: Postgres, wire_role: str) -> None:
+    """A CREATE that follows at once, before the proxy knows what the path has become."""
+    with Proxy(postgres, target={"max_connections": 2}, proxy={"session_audit": 1.0}) as proxy:
+        side = proxied_side(proxy, 2)
+        for _ in range(200):
+            with side.login() as client:
+                client.ask(m.batch("SELECT set_config('search_path', $1, false)", ["pg_temp, public"]))
+                client.query("CREATE TABLE pin_at_once (a int)")
+        assert proxy.stats()["audit_findings"] == 0
