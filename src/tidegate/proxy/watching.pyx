@@ -80,7 +80,7 @@ cdef class Watching(Pinning):
 
     cdef int foresee(self, Facts facts, const char* text, Py_ssize_t size) except -1:
         """Before a statement goes out, where `facts` or the catalogue's state say that its text does not say all."""
-        if facts.flags & READS_SEQUENCES or (facts.pin is not None and facts.pin.anything):
+        if facts.flags & READS_SEQUENCES or (facts.pin is not None and (facts.pin.anything or facts.pin.lasting)):
             read_sequences(self, facts)
         if self.wary and not (facts.flags & SINGLE and facts.flags & (BEGINS | ENDS | MAKES_CODE)):
             self.may_leave(PinReason.UNREAD_CODE, text[:min(size, SHOWN)])  # it may use what this transaction has made

@@ -88,10 +88,14 @@ def test_another_clients_value_is_told_to_nobody(one: Side, messages: tuple[byte
             client.query("ROLLBACK")
 
 
-def test_by_function_call(one: Side) -> None:
+@pytest.mark.parametrize("message", [
+    m.function_call(LASTVAL_OID, []),
+    m.query('SELECT U&"\\006castval"()'),
+], ids=["FunctionCall", "Unicode escape"])  # fmt: skip
+def test_by_what_names_no_function(one: Side, message: bytes) -> None:
     with one.login() as other, one.login() as client:
         other.query(OTHERS)
-        assert sqlstates(client.ask(m.function_call(LASTVAL_OID, []))) == ["55000"]
+        assert sqlstates(client.ask(message)) == ["55000"]
 
 
 def test_behind_a_rollback_that_is_on_its_way(one: Side) -> None:
