@@ -175,7 +175,8 @@ class Session:
         assert self._before is not None
         self.status = "E"
         self.undoable = (self.savepoints[-1][1] if self.savepoints else self._before).copy()
-        self.locks.transaction.clear()
+        if not self.savepoints:
+            self.locks.transaction.clear()  # they are from before any savepoint (see operations.locking)
 
     def _enter(self) -> None:
         if self._before is None:
