@@ -8,7 +8,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from cpython.object cimport PyObject
 
 from tidegate.proxy.context cimport INSPECTED
-from tidegate.proxy.description cimport Description
+from tidegate.proxy.description cimport Description, ShapeCheck
 from tidegate.proxy.server cimport LEAVING, LOGGING_IN, READY, Borrower, Injection, Server
 from tidegate.proxy.naming cimport Preparing, Renamed, retold_preparing
 from tidegate.session.statements cimport Closing, Naming, Statement
@@ -58,6 +58,14 @@ cdef class Backend(Server):
             if length < 4 or length > LARGEST:
                 raise ValueError(f"server sent a message of {length} bytes")
             whole = length + 1
+            if type == b'Z' and self.untold and queue.count and (
+                    queue.ring[queue.first].action == FORWARD or queue.ring[queue.first].action == TOLD):
+                # Directly, too, it would come ahead of ReadyForQuery.
+                self.relay_run(data, run, pos)
+                run = pos
+                self.untold = False
+                if self.borrower is not None:
+                    self.borrower.parameters_due()
             if (type == b'D' or type == b'd') and queue.count and queue.ring[queue.first].action == FORWARD:
                 action = FORWARD
             elif pos + whole > size and whole <= INSPECTED:
@@ -255,6 +263,9 @@ cdef class Backend(Server):
         if isinstance(note, Preparing):
             (<Preparing>note).failed(whole)
             return 0
+        if isinstance(note, ShapeCheck):
+            (<ShapeCheck>note).failure = retold_preparing((<ShapeCheck>note).statement, whole)
+            return 0
         if isinstance(note, Naming):
             note = (<Naming>note).renamed
         if isinstance(note, Renamed):
@@ -318,6 +329,7 @@ cdef class Backend(Server):
             self.reported = self.context.interned.changed(self.reported, {name: value})
         if self.borrower is None or (queue.count and queue.ring[queue.first].action != FORWARD
                                      and queue.ring[queue.first].action != TOLD):
+            self.untold = True
             return SWALLOW
         self.borrower.parameter_changed(name, value)
         return FORWARD

@@ -289,6 +289,9 @@ cdef class Client(Borrower):
         self.trail = self.seen.trail
         return 0
 
+    cdef int parameters_due(self) except -1:
+        return self.sync_parameters()
+
     cdef int sync_parameters(self) except -1:
         """Tell the client of parameters that differ from what it last saw."""
         cdef object now = self.server.reported

@@ -22,3 +22,4 @@ cdef class Description(Injection):
 
 cdef class ShapeCheck(Description):
     """Is the result of a statement still what clients were told, at a server that parses it anew?"""
+    cdef bytes failure  # body of the ErrorResponse that this met, or None

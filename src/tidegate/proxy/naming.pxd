@@ -42,6 +42,6 @@ cdef class Made(Description):
     cdef bytes name
 
 
-cdef Statement taken(Server server)
+cdef Statement taken(Server server, Py_ssize_t number)
 cdef Py_ssize_t characters(bytes text) except -1
 cdef bytes retold_preparing(Statement statement, bytes body)

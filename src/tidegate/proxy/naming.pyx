@@ -19,8 +19,8 @@ from tidegate.wire.postgres import messages
 cdef bytes SYNC_MESSAGE = messages.SYNC
 cdef object SERVER_NAME = re.compile(rb"tidegate_[0-9a-f]+")
 
-# What a server has under the name that it is given for one that the client has: it can't fail to be prepared.
-cdef bytes TAKEN = b" AS SELECT 1"
+# What a server has under a name that only has to be there: it can't fail to be prepared.
+cdef bytes TAKEN = b" AS SELECT %d"
 
 # CommandComplete of each kind of step (cmdtaglist.h).
 cdef frozenset STEP_TAGS = frozenset((b"PREPARE\0", b"DEALLOCATE\0", b"DEALLOCATE ALL\0", b"DISCARD ALL\0"))
@@ -31,9 +31,12 @@ cdef inline bytes quoted(Statement statement):
     return b'"' + statement.name + b'"'
 
 
-cdef Statement taken(Server server):
-    """The statement whose name stands in a PREPARE of a name that the client has already."""
-    return server.context.statements.find_sql(TAKEN, 0, None, True, 0)
+cdef Statement taken(Server server, Py_ssize_t number):
+    """The statement whose name stands in a PREPARE of a name that the client has already (0), or in a DEALLOCATE.
+
+    What the client's own stands for may be impossible to prepare here by now, and need not be.
+    """
+    return server.context.statements.find_sql(TAKEN % number, 0, None, True, 0)
 
 
 cdef Py_ssize_t characters(bytes text) except -1:
@@ -106,7 +109,7 @@ cdef class Renamed(Injection):
         elif kind == TAKES:
             # The server's statements were dropped unseen: by what a function did.
             server.forget_statements()
-            close_copy(server, taken(server))
+            close_copy(server, taken(server, 0))
             client.enter_name(name, statement)
         elif kind == DROPS:
             server.prepared.pop(statement, None)

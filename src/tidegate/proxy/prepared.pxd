@@ -9,6 +9,7 @@ from tidegate.session.statements cimport Meaning, Naming, Statement
 cdef class Prepared(NameSpace):
     cdef dict portals  # of those whose Execute is more than the server's affair: name -> Statement, Meaning; or None
     cdef ShapeCheck checking  # under way, or None
+    cdef bytes failure  # body of the ErrorResponse by which a check has ended the client's transaction, or None
     cdef const char* input_end  # of what has come from the client and is being processed
     cdef bint executed  # something of this batch was passed on for execution
 

@@ -240,6 +240,8 @@ cdef class Prepared(NameSpace):
             statement = self.current(name, statement)
             if statement is None:
                 return STOP
+            if self.failure is not None:
+                return self.force_failure(build(b'E', self.failure))
             if statement.stale and statement not in self.server.prepared:
                 return self.force_failure(build(b'E', PLAN_CHANGED))
         if statement.facts.flags & NAMES:
@@ -277,6 +279,7 @@ cdef class Prepared(NameSpace):
 
     cdef Statement current(self, bytes name, Statement statement):
         """What a name of the client's stands for since the catalogue has changed; None: the server is being asked."""
+        self.failure = None
         if self.recheck(statement) == STOP:
             return None
         if statement.shape is None and statement not in self.server.prepared:
@@ -299,6 +302,8 @@ cdef class Prepared(NameSpace):
                 return STOP
             self.checking = None
             if check.statement is statement:
+                if server.status == b'E':
+                    self.failure = check.failure  # in place of the client's own message
                 return DONE  # that is why it comes again
         if (statement.stale or statement.shape is None or statement in server.prepared or server.queue.open_batch
                 or server.status == b'E'):

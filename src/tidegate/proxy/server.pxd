@@ -24,6 +24,7 @@ cdef class Borrower(StreamOwner):
     cdef int settled(self) except -1
     cdef int progressed(self) except -1
     cdef int parameter_changed(self, str name, bytes value) except -1
+    cdef int parameters_due(self) except -1
     cdef int statement_failed(self, object note, bint failed) except -1
     cdef bytes called(self, bytes name)
     cdef int copy_requested(self) except -1
@@ -79,6 +80,7 @@ cdef class Server(StreamOwner):
     cdef public int cancels  # cancel requests under way
     cdef readonly int status  # of the last ReadyForQuery
     cdef bint holds_ready  # the borrower is asked whether the end of a transaction may be told
+    cdef bint untold  # the borrower was not told of a parameter, since the proxy's own question had changed it
     cdef bint erred  # an error came since the last ReadyForQuery
     cdef public bint tunnel  # bytes are passed on unread (replication)
     cdef public bint tainted  # must not be lent again

@@ -60,6 +60,10 @@ cdef class Borrower(StreamOwner):
         """ReadyForQuery came, and more is owed."""
         return 0
 
+    cdef int parameters_due(self) except -1:
+        """A ReadyForQuery of its own comes, and it may not know all parameters as they are now."""
+        return 0
+
     cdef int parameter_changed(self, str name, bytes value) except -1:
         """A ParameterStatus in answer to the borrower's own statements."""
         return 0

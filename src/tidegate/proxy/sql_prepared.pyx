@@ -141,6 +141,7 @@ cdef class SqlPrepared(Prepared):
                     statement = self.current(place.name, statement)
                     if statement is None:
                         return STOP
+                    note.failure = self.failure
                     if statement.stale and statement not in self.server.prepared:
                         note.failure = PLAN_CHANGED
                 note.executed.append(statement)
@@ -154,11 +155,14 @@ cdef class SqlPrepared(Prepared):
                         names[place.name] = statement
                     note.swap(place, statement)
                     continue
-                statement = taken(self.server)
+                statement = taken(self.server, 0)
             else:
+                if place.kind == DROPS and statement is not None:
+                    if not single:
+                        del names[place.name]
+                    if statement not in made:
+                        statement = taken(self.server, len(note.steps) + 1)
                 note.steps.append((place.kind, place.name, statement))
-                if place.kind == DROPS and not single and statement is not None:
-                    del names[place.name]
             if statement is not None:
                 note.swap(place, statement)
                 if statement not in made and statement not in needed and note.failure is None:

@@ -138,10 +138,15 @@ def what_goes_away_beneath(talk: Recorder) -> None:
         assert sqlstates(talk.ask(m.query("PREPARE plan AS SELECT 2"))) == ["42P05"]
     for _ in range(4):
         assert sqlstates(talk.ask(m.query("EXECUTE plan"))) == ["42P01"]
+        for sql in ("BEGIN", "EXECUTE plan", "SELECT 1", "ROLLBACK"):
+            talk.ask(m.query(sql))
     talk.ask(m.query("CREATE TABLE proto_gone (a int)"))
     for _ in range(4):
         assert sqlstates(talk.ask(m.query("EXECUTE plan"))) == []
     talk.ask(m.query("DROP TABLE proto_gone"))
+    assert sqlstates(talk.ask(m.query("DEALLOCATE plan; SELECT 1"))) == []
+    assert sqlstates(talk.ask(m.query("PREPARE plan AS SELECT 1; DEALLOCATE plan; SELECT 1"))) == []
+    assert sqlstates(talk.ask(m.query("EXECUTE plan"))) == ["26000"]
 
 
 def columns_that_change(talk: Recorder) -> None:

@@ -16,7 +16,7 @@ from tests.support.fixtures import empty_table, proxied_side
 from tests.support.postgres import Postgres
 from tests.support.sides import Compare, Play, Side, record
 from tests.support.tidegate import Proxy
-from tests.support.wire import ServerError, rows
+from tests.support.wire import ServerError, rows, sqlstates
 
 KEPT = 2  # statements at a server, where few are kept
 
@@ -156,6 +156,21 @@ def test_room_that_was_not_made(small: tuple[Proxy, Side]) -> None:
             client.ask(fails, m.bind([], f"s{i}"), m.execute(), m.sync())
             for each in range(KEPT + 2):
                 assert rows(client.ask(m.run_prepared(f"s{each}"))) == [(str(each).encode(),)]
+
+
+def test_told_in_time_what_an_error_has_undone(proxied: Side, churned: None) -> None:
+    """Whatever the proxy itself has asked the server meanwhile: ahead of ReadyForQuery."""
+    with proxied.login() as client:
+        client.query("CREATE TABLE proto_undone (a int)")
+        client.query("PREPARE plan AS SELECT a FROM proto_undone")
+        client.query("DROP TABLE proto_undone")
+        for _ in range(10):
+            client.query("BEGIN")
+            client.query("SET LOCAL application_name = 'told'")
+            replies = client.ask(m.query("EXECUTE plan"))
+            assert sqlstates(replies) == ["42P01"]
+            assert b"application_name\0\0" in [reply.body for reply in replies if reply.kind == "S"]
+            client.query("ROLLBACK")
 
 
 def test_a_name_is_dropped_unseen(proxied: Side, churned: None) -> None:
