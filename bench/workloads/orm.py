@@ -75,8 +75,12 @@ class Orm(Workload):
 
 
 def _scripted(command: list[str], script: Path) -> list[str]:
-    """pgbench's command line with a script in place of -S."""
-    if "-S" not in command:
-        raise BenchError("pgbench's command line has no -S")
-    at = command.index("-S")
-    return [*command[:at], "-f", str(script), *command[at + 1 :]]
+    """pgbench's command line with a script in place of -S, and a thread for each client.
+
+    PQprepare() blocks the thread: shared, it would wait for a server that another client of the same thread holds.
+    """
+    if "-S" not in command or "-j" not in command:
+        raise BenchError("pgbench's command line has no -S or no -j")
+    at, jobs = command.index("-S"), command.index("-j") + 1
+    threaded = [*command[:jobs], str(CLIENTS), *command[jobs + 1 :]]
+    return [*threaded[:at], "-f", str(script), *threaded[at + 1 :]]
