@@ -119,3 +119,13 @@ def test_facts_are_values_that_cannot_be_written() -> None:
 @pytest.mark.parametrize(("encoding", "mode"), [("UTF8", 0), ("EUC_JP", 0), ("GB18030", 1), ("SHIFT_JIS_2004", 2)])
 def test_trail_bytes(encoding: str, mode: int) -> None:
     assert trail_bytes(encoding) == mode
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_facts_that_are_shared_are_not_mixed_up(first: int) -> None:
+    """Whichever text comes first: neither its flags nor its number of statements are the other's."""
+    texts = [b"BEGIN; SET LOCAL search_path = a", b"BEGIN; SELECT 1; SELECT 2"]
+    for text in (texts[first], texts[1 - first]):
+        facts = scan_text(text)
+        assert facts.statements == (2 if text == texts[0] else 3)
+        assert bool(facts.flags & ScanFlag.LOCALLY) == (text == texts[0])
