@@ -21,10 +21,11 @@ from tidegate.proxy.description cimport PLAN_CHANGED
 from tidegate.proxy.naming cimport TAKES, Preparing, Renamed, characters, taken
 from tidegate.proxy.outcome cimport DONE, STOP
 from tidegate.proxy.prepared cimport Prepared
-from tidegate.proxy.sequences cimport read_sequences
 from tidegate.proxy.server cimport Injection, Server
 from tidegate.proxy.subscription cimport ABOUT_CHANNELS, foresee_channels, markers_behind
-from tidegate.session.facts cimport DISCARD_ALL, DROPS, DROPS_ALL, EXECUTES, PINS, PREPARES, READS_SEQUENCES, RESHAPES, SINGLE, Facts, Place
+from tidegate.session.facts cimport (
+    DISCARD_ALL, DROPS, DROPS_ALL, EXECUTES, PINS, PREPARES, READS_SEQUENCES, RESHAPES, SINGLE, Facts, Place,
+)
 from tidegate.session.statements cimport Meaning, Naming, Statement
 from tidegate.wire.postgres.messages cimport HEADER, command_complete, message as build, query, ready_for_query
 from tidegate.wire.postgres.replies cimport CAPTURE, EXECUTE, FORWARD, PARSE, QUERY, TOLD, ReplyQueue
@@ -42,7 +43,7 @@ cdef class SqlPrepared(Prepared):
         cdef Renamed note
         cdef Statement statement
         cdef list needed = [], made = []
-        cdef bint single = facts.flags & SINGLE != 0
+        cdef bint single = facts.flags & SINGLE != 0, counts
         cdef Place first = facts.places[0]
         if self.wait_for_names(facts.places):
             return STOP
@@ -62,14 +63,13 @@ cdef class SqlPrepared(Prepared):
             foresee_channels(self, facts)
         for statement in note.executed:
             self.take_effect(statement)
-        if facts.flags & READS_SEQUENCES:
-            read_sequences(self, facts)
+        # What a PREPARE holds counts when it is executed.
+        counts = not single or first.kind != PREPARES
+        if counts and (self.wary or self.catalogue.changing or facts.flags & (PINS | RESHAPES | READS_SEQUENCES)):
+            self.foresee(facts, PyBytes_AS_STRING(note.text), PyBytes_GET_SIZE(note.text))
         server.send_bytes(query(note.renamed()))
         server.queue.push(QUERY, TOLD if note.steps else FORWARD, note)
-        if not single or first.kind != PREPARES:
-            # What a PREPARE holds counts when it is executed.
-            if self.wary or self.catalogue.changing or facts.flags & (PINS | RESHAPES):
-                self.foresee(facts, PyBytes_AS_STRING(note.text), PyBytes_GET_SIZE(note.text))
+        if counts:
             if facts.pin is not None:
                 self.may_leave(facts.pin, note.text)
             self.touch(facts)

@@ -47,6 +47,10 @@ ASK: dict[str, tuple[bytes, ...]] = {
     "view": (m.query("SELECT id FROM own_view"),),
     "unread code": (m.query("SELECT own_last_unread()"),),
     "DO": (m.query("DO $$BEGIN PERFORM lastval(); END$$"),),
+    "DO behind EXECUTE": (
+        m.query("PREPARE own AS SELECT 1"),
+        m.query("EXECUTE own; DO $$BEGIN PERFORM lastval(); END$$"),
+    ),
     "in a long text": (m.query(f"SELECT '{'x' * 300_000}', lastval()"),),
 }
 
