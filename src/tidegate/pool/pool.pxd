@@ -51,6 +51,7 @@ cdef class Pool:
     cpdef int fitting(self, object fit)
     @cython.locals(at=int, slot=Slot)
     cpdef int another(self, long avoids)
+    @cython.locals(at=int, slot=Slot)
     cpdef int returning(self, long number)
     @cython.locals(ticket=Ticket)
     cpdef Ticket taker(self, Slot slot)

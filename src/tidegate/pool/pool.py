@@ -132,8 +132,9 @@ class Pool:
 
     def returning(self, number: int) -> int:
         """Index of the idle server of this number; else of that which was used longest ago, or -1."""
-        for at in range(len(self.idle) - 1, 0, -1):
-            if self.idle[at].number == number:
+        for at in range(len(self.idle)):
+            slot = self.idle[at]
+            if slot.number == number:
                 return at
         return 0 if self.idle else -1
 

@@ -19,7 +19,7 @@ from tidegate.errors import PgError, Sqlstate, UntoldError
 from tidegate.wire.postgres import messages
 
 # The field of an ErrorResponse that names where it was raised: the message itself is in the server's language.
-cdef bytes PLAN_CHANGED = b"\0RRevalidateCachedQuery\0"
+cdef bytes REVALIDATION = b"\0RRevalidateCachedQuery\0"
 
 cdef enum:
     COMPLETED = 16  # ReplyQueue.arrive adds it
@@ -226,7 +226,7 @@ cdef class Backend(Server):
         cdef list dropped
         cdef Injection asked
         cdef PyObject* failed
-        if error.sqlstate == Sqlstate.FEATURE_NOT_SUPPORTED and PLAN_CHANGED in whole and queue.count:
+        if error.sqlstate == Sqlstate.FEATURE_NOT_SUPPORTED and REVALIDATION in whole and queue.count:
             self.plan_changed(queue.ring[queue.first].note)
         elif error.sqlstate == Sqlstate.INVALID_STATEMENT_NAME:
             self.missing(whole)

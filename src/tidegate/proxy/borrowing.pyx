@@ -272,6 +272,7 @@ cdef class Borrowing(Watching):
 
     cpdef int check(self, double now) except -1:
         if self.keeps_values and self.phase == RUNNING and may_give_up(self, now):
+            self.keeps_values = False
             self.unpin()
             self.give_back()
             self.context.to_servers.flush()
@@ -315,8 +316,8 @@ cdef class Borrowing(Watching):
         self.reset_touched = self.anything = False
         if full:
             if not self.stain:
-                self.context.stains += 1
-                self.stain = self.context.stains
+                self.context.marks += 1
+                self.stain = self.context.marks
             self.server.stain = self.stain
             (<Probe>Probe()).ask_for_all(self, names)
         else:

@@ -61,8 +61,7 @@ cdef class Context:
     cdef readonly Stage to_servers
     cdef readonly Statements statements
     cdef readonly object interned  # session.settings.Interned
-    cdef long long marks  # given out to clients (see sequences)
-    cdef unsigned int stains  # marks given out (see borrowing)
+    cdef long long marks  # given out to clients (see borrowing and sequences)
     cdef readonly object nothing  # the Settings of those who have set nothing
     cdef readonly Counters counters
     cdef readonly object journal  # proxy.journal.Journal

@@ -1,12 +1,8 @@
 """Whose values of sequences a server has; see sequences.pyx."""
 
-from tidegate.proxy.server cimport Injection, Server
+from tidegate.proxy.server cimport Server
 from tidegate.proxy.watching cimport Watching
 from tidegate.session.facts cimport Facts
-
-
-cdef class Forgetting(Injection):
-    """DISCARD SEQUENCES is under way."""
 
 
 cdef int sequences_pass_to(Watching client, Server server) except -1

@@ -36,10 +36,6 @@ cdef object ADVANCES = re.compile(
 cdef object FORGETS = re.compile(rb"\bdiscard\s+(?:all|sequences)\b", re.IGNORECASE)
 
 
-cdef class Forgetting(Injection):
-    pass
-
-
 cdef long long owner(Server server) except? -2:
     """Whose values the server has, as far as it has answered."""
     if server.forgetting is not None and server.forgetting.error is not None:
@@ -50,7 +46,7 @@ cdef long long owner(Server server) except? -2:
 
 cdef int forget(Watching client, Server server) except -1:
     """Have the server forget all values, ahead of what the client sends next."""
-    server.forgetting = Forgetting()
+    server.forgetting = Injection()
     if server.queue.open_batch:
         server.run_aside([FORGET], server.forgetting)
     else:
@@ -114,7 +110,5 @@ cdef bint may_give_up(Watching client, double now) except -1:
     """Whether a client that is idle keeps its server for this alone, while others wait."""
     if client.pin is not PinReason.SEQUENCE_VALUE or client.pool.head is None or now - client.active_at < PATIENCE:
         return False
-    if client.mid_transaction() or client.server is None or client.server.queue.count or client.suspected is not None:
-        return False
-    client.keeps_values = False
-    return True
+    return not (client.mid_transaction() or client.server is None or client.server.queue.count
+                or client.suspected is not None)

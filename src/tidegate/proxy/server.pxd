@@ -67,7 +67,7 @@ cdef class Server(StreamOwner):
     cdef public object initial  # session.settings.Settings: what init_query has set
     cdef public bint dedicated  # started with one client's own parameters, for that client
     cdef public object applied  # likewise: what is set now
-    cdef public unsigned int stain  # whose session may have set here what is not known; 0: nobody's
+    cdef public long long stain  # whose session may have set here what is not known; 0: nobody's
     cdef long long sequences_of  # mark of the client whose values currval() and lastval() tell here (see sequences)
     cdef Injection forgetting  # of those of others
     cdef public object reported  # likewise: what ParameterStatus said last

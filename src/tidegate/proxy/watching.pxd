@@ -14,7 +14,7 @@ cdef class Watching(Pinning):
     cdef bint advances  # this transaction may advance a sequence
     cdef bint reads_now  # this transaction asks for such a value
     cdef bint keeps_values  # it keeps its server, for what it may ask next
-    cdef unsigned int stain  # this session's mark on servers where it may have set what is not known; 0: none
+    cdef long long stain  # this session's mark on servers where it may have set what is not known; 0: none
 
     cdef int touch(self, Facts facts) except -1
     cdef int touch_bound(self, Facts facts, const char* body, Py_ssize_t size) except -1
