@@ -47,10 +47,12 @@ class Desk:
         self._kept.append(pool)
         return pool
 
-    def ask(self, who: object, key: PoolKey = APP, fit: object = None, avoids: int = 0) -> Ticket | None:
+    def ask(
+        self, who: object, key: PoolKey = APP, fit: object = None, avoids: int = 0, returns: int = 0
+    ) -> Ticket | None:
         """A client wants a server: gets one now (see `lent`) or a ticket."""
         pool = self.pool(key)
-        slot = self.governor.borrow(pool, self.now, fit, avoids)
+        slot = self.governor.borrow(pool, self.now, fit, avoids, returns)
         if slot is not None:
             self.lent[who] = slot
             return None
