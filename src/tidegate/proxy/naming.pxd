@@ -15,6 +15,7 @@ cdef class Renamed(Injection):
     """A text was passed on with the server's names in it."""
     cdef Prepared client
     cdef bytes text  # as the client sent it
+    cdef bint single  # it holds one statement
     cdef list swaps  # (Place, Statement), in the order of the text
     cdef list steps  # of its PREPAREs and DEALLOCATEs: (PlaceKind or TAKES, name, Statement or None)
     cdef readonly list executed  # Statements

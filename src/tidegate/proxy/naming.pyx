@@ -123,8 +123,8 @@ cdef class Renamed(Injection):
         for step in self.steps[self.done:]:
             if step[0] == PREPARES and step[2] is not None:
                 server.prepared.pop(step[2], None)
-        if self.done != 1 or len(self.steps) != 1 or self.client.server is not server or server.queue.open_batch:
-            return 0
+        if not self.single or self.done != 1 or self.client.server is not server or server.queue.count:
+            return 0  # what has followed may have changed what its description hangs on: that would fail
         step = self.steps[0]
         if step[0] != PREPARES or step[2] is None:
             return 0

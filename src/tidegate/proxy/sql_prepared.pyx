@@ -34,6 +34,11 @@ from tidegate.wire.postgres import messages
 cdef bytes PARSE_COMPLETE = messages.PARSE_COMPLETE
 cdef bytes DEALLOCATED = command_complete(b"DEALLOCATE")
 
+# Around a PREPARE that may fail within the client's block, where the statements of its text ahead of the EXECUTE would
+# succeed. What was prepared outlives the rollback. Without a block neither does anything but fail.
+cdef bytes SAVEPOINT = b"SAVEPOINT tidegate"
+cdef bytes UNDO = b"ROLLBACK TO SAVEPOINT tidegate;RELEASE SAVEPOINT tidegate"
+
 
 cdef class SqlPrepared(Prepared):
     # --- simple queries -------------------------------------------------------------------------------------------
@@ -52,6 +57,7 @@ cdef class SqlPrepared(Prepared):
         note = Renamed()
         note.client = <object>self
         note.text = PyBytes_FromStringAndSize(message + HEADER, whole - HEADER - 1)
+        note.single = single
         if self.resolve(facts, note, needed, made) == STOP:
             return STOP
         self.unnamed = None
@@ -190,7 +196,13 @@ cdef class SqlPrepared(Prepared):
             preparing = Preparing()
             preparing.statement = statement
             preparing.follower = note
+            guarded = not note.single and statement not in server.prepared and (
+                server.status == b'T' or server.queue.count > 0)
+            if guarded:
+                server.inject(SAVEPOINT, Injection())
             server.ensure_apart(statement, self.settled_context(), preparing)
+            if guarded:
+                server.inject(UNDO, Injection())
         for statement in made:
             if statement in server.prepared:
                 server.close_prepared(statement)

@@ -320,6 +320,32 @@ def settings_of_its_preparation(talk: Recorder) -> None:
         assert rows(talk.ask(m.query("EXECUTE who"))) == [(b"b",)]
 
 
+def paths_that_lead_elsewhere(talk: Recorder) -> None:
+    """Its table is found when it is prepared, and not any more when it is executed, among other statements."""
+    for begin, end in (("SELECT 0", "SELECT 9"), ("BEGIN", "COMMIT"), ("BEGIN", "ROLLBACK")):
+        talk.ask(m.query(begin))
+        talk.ask(m.query("PREPARE plan AS SELECT name FROM proto_items; SET search_path = pg_catalog; SELECT 1"))
+        assert not sqlstates(talk.ask(m.query("SELECT 2")))
+        talk.ask(m.query(end))
+        talk.ask(m.query("SET search_path = pg_catalog"))
+        for _ in range(3):
+            talk.ask(m.query(begin))
+            assert sqlstates(talk.ask(m.query("SELECT 3; EXECUTE plan; SELECT 4"))) == ["42P01"]
+            talk.ask(m.query("SELECT 5"))
+            talk.ask(m.query(end))
+        talk.ask(m.query("RESET search_path"))
+        for _ in range(3):
+            talk.ask(m.query(begin))
+            assert len(rows(talk.ask(m.query("SELECT 6; EXECUTE plan; SELECT 7")))) > 2
+            talk.ask(m.query(end))
+        talk.ask(
+            m.query("BEGIN") + m.query("PREPARE q AS SELECT FROM proto_items") + m.query("SET search_path = ''"),
+            count=3,
+        )
+        talk.ask(m.query("SELECT 8"))
+        talk.ask(m.query("ROLLBACK; DEALLOCATE ALL"))
+
+
 def effects_of_what_is_executed(talk: Recorder) -> None:
     talk.ask(m.query("PREPARE setting AS SELECT set_config('work_mem', '7MB', false)"))
     assert rows(talk.ask(m.query("SHOW work_mem"))) == [(b"4MB",)]
@@ -380,6 +406,7 @@ PLAYS: list[Play] = [
     several_in_one_text,
     forgotten,
     settings_of_its_preparation,
+    paths_that_lead_elsewhere,
     effects_of_what_is_executed,
     a_wrong_number_of_values,
     after_other_replies_of_its_batch,
