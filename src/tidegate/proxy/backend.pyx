@@ -25,6 +25,11 @@ cdef enum:
     COMPLETED = 16  # ReplyQueue.arrive adds it
 
 
+cdef inline bint is_told_all(int action) noexcept:
+    """Whether the client gets this answer to its end."""
+    return action == FORWARD or action == TOLD
+
+
 cdef class Backend(Server):
     """How a reply finds its way: see `wire.postgres.replies`. While logging in, messages go to `login` instead."""
 
@@ -58,8 +63,7 @@ cdef class Backend(Server):
             if length < 4 or length > LARGEST:
                 raise ValueError(f"server sent a message of {length} bytes")
             whole = length + 1
-            if type == b'Z' and self.untold and queue.count and (
-                    queue.ring[queue.first].action == FORWARD or queue.ring[queue.first].action == TOLD):
+            if type == b'Z' and self.untold and queue.count and is_told_all(queue.ring[queue.first].action):
                 # Directly, too, it would come ahead of ReadyForQuery.
                 self.relay_run(data, run, pos)
                 run = pos
@@ -179,7 +183,7 @@ cdef class Backend(Server):
         if type == b'A':
             return self.notification_reply(body, size)
         action = queue.arrive(type)
-        if (type == b'G' or type == b'W') and self.borrower is not None and (queue.copying_in or self.last_words):
+        if (type == b'G' or type == b'W') and self.borrower is not None:
             self.borrower.copy_requested()
         if action & COMPLETED:
             action &= ~COMPLETED
@@ -205,10 +209,11 @@ cdef class Backend(Server):
             if failed and (<Injection>note).error is None:
                 (<Injection>note).error = PgError("the statement failed", "XX000")
             (<Injection>note).finished(self)
-        if (self.holds_ready and status == b'I' and (action == FORWARD or action == TOLD)
-                and self.borrower is not None):
-            return SWALLOW if self.borrower.hold_ready() else FORWARD
-        return FORWARD if action == FORWARD or action == TOLD else SWALLOW
+        if not is_told_all(action):
+            return SWALLOW
+        if self.holds_ready and status == b'I' and self.borrower is not None and self.borrower.hold_ready():
+            return SWALLOW
+        return FORWARD
 
     cdef int notification_reply(self, const char* body, Py_ssize_t size) except -1:
         cdef bint passed_on
@@ -327,8 +332,7 @@ cdef class Backend(Server):
         cdef str name = name_bytes.decode("utf-8", "surrogateescape")
         if self.reported.values.get(name) != value:
             self.reported = self.context.interned.changed(self.reported, {name: value})
-        if self.borrower is None or (queue.count and queue.ring[queue.first].action != FORWARD
-                                     and queue.ring[queue.first].action != TOLD):
+        if self.borrower is None or (queue.count and not is_told_all(queue.ring[queue.first].action)):
             self.untold = True
             return SWALLOW
         self.borrower.parameter_changed(name, value)

@@ -22,7 +22,7 @@ from tidegate.proxy.watching cimport UNKNOWN, Watching
 from tidegate.session.statements cimport Statement
 from tidegate.wire.postgres.integers cimport get32
 from tidegate.wire.postgres.messages cimport error_response, ready_for_query
-from tidegate.wire.postgres.replies cimport CAPTURE, FORWARD, LOCAL, SWALLOW
+from tidegate.wire.postgres.replies cimport FORWARD, LOCAL
 from tidegate.config.model import Lending
 from tidegate.errors import CloseReason, PgError, Sqlstate, UntoldError
 from tidegate.proxy.clearance import Clearance
@@ -162,14 +162,20 @@ cdef class Borrowing(Watching):
         """What was on its way has come, at least in part: try the message again that waits for it."""
         if self.rotates and self.owed_nothing():
             self.part()
-        if self.unsure and not self.parting and not self.ready_held:
-            self.unsure = False
-            self.run_held()
-        return 0
+        if not self.unsure or self.parting or self.ready_held:
+            return 0
+        if self.processing:
+            # This is within its own reading of a message, which is about to be held back.
+            self.context.loop.call_later(0, self.proceed)
+            return 0
+        self.unsure = False
+        return self.run_held()
 
     cdef bint hold_ready(self) except -1:
-        self.ready_held = self.hearing is not None
-        return self.ready_held
+        if self.hearing is None:
+            return False
+        self.ready_held += 1
+        return True
 
     cdef bint notified(self, Server server, bytes body) except -1:
         return True if self.hearing is None else self.hearing.from_server(server, body)
@@ -177,15 +183,13 @@ cdef class Borrowing(Watching):
     cdef bint adopt_channels(self) except -1:
         return adopt(self)
 
-    cdef bint has_replies_due(self) noexcept:
-        """Whether the server owes the client something, beside what the proxy itself has asked."""
-        cdef unsigned int i
-        if self.server is None:
+    cdef bint may_listen(self) noexcept:
+        """Whether a LISTEN can be sent now: ReadyForQuery is held back from it on, and not that of what came before."""
+        if self.hearing is None and self.server.queue.owes_ready():
+            self.unsure = True
             return False
-        for i in range(self.server.queue.count):
-            if self.server.queue.at(i).action != CAPTURE and self.server.queue.at(i).action != SWALLOW:
-                return True
-        return False
+        return True
+
     cdef bint may_go(self, bytes text) except -1:
         """Whether a statement that changes the catalogue can go out now; if not, its message is tried again."""
         cdef Server server = self.server
@@ -207,7 +211,7 @@ cdef class Borrowing(Watching):
 
     def proceed(self):
         """What the message that is held back has waited for is there."""
-        if not self.processing:
+        if self.phase == RUNNING:
             self.progressed()
             self.context.to_servers.flush()
             self.context.to_clients.flush()
@@ -297,7 +301,7 @@ cdef class Borrowing(Watching):
         """Whether its transaction has ended, and what its server still has to answer was slipped in."""
         cdef Server server = self.server
         return (server is not None and server.status == b'I' and not server.queue.open_batch and self.body_left == 0
-                and server.queue.count > 0 and not self.has_replies_due())
+                and server.queue.count > 0 and not server.queue.owes_replies())
 
     cdef int probe(self) except -1:
         cdef bint full, reset

@@ -386,9 +386,9 @@ cdef class Client(Borrower):
 
     cdef int copy_requested(self) except -1:
         """The server waits for COPY data; if the client has said its last, none will come."""
-        if not self.server.queue.copying_in:
-            return 0
-        return self.leave(CLIENT_LEFT) if self.finished else self.progressed()
+        if self.finished and self.server.queue.copying_in:
+            return self.leave(CLIENT_LEFT)
+        return self.progressed()
 
     cdef bint amid_message(self) noexcept:
         """Whether the server has the beginning of a message whose end is still to come from the client."""

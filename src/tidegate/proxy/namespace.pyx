@@ -7,7 +7,7 @@ with messages: `prepared` does, and `sql_prepared`.
 from tidegate.proxy.naming cimport Renamed
 from tidegate.proxy.simple cimport Simple
 from tidegate.session.statements cimport Naming, Statement, Unnamed
-from tidegate.wire.postgres.replies cimport CAPTURE, FORWARD, LOCAL, QUERY, SYNC, ReplyQueue
+from tidegate.wire.postgres.replies cimport FORWARD, LOCAL, QUERY, SYNC, ReplyQueue
 
 
 cdef class NameSpace(Simple):
@@ -36,15 +36,10 @@ cdef class NameSpace(Simple):
 
     cdef bint is_unnamed_unsure(self) except -1:
         """Whether the unnamed statement is an earlier batch's, of which the server has still to say what came of it."""
-        cdef ReplyQueue queue = self.server.queue
-        cdef unsigned int i
-        if self.parsed_unnamed:
+        if self.parsed_unnamed or not self.server.queue.owes_ready():
             return False
-        for i in range(queue.count):
-            if (queue.at(i).kind == SYNC or queue.at(i).kind == QUERY) and queue.at(i).action != CAPTURE:
-                self.unsure = True
-                return True
-        return False
+        self.unsure = True
+        return True
 
     cdef int push_naming(self, int kind, Naming naming) except -1:
         """Expect the answer to what changes the client's name space."""

@@ -19,11 +19,11 @@ from tidegate.proxy.sequences cimport note_sequences, read_sequences
 from tidegate.proxy.server cimport Server
 from tidegate.proxy.simple cimport restoring
 from tidegate.proxy.stand_in cimport bound_instead, told_apart
-from tidegate.proxy.subscription cimport foresee_channels, markers_behind
+from tidegate.proxy.subscription cimport markers_behind, prepare_channels
 from tidegate.proxy.watching cimport UNKNOWN, Watching
 from tidegate.session.facts cimport (
-    ABOUT_BACKENDS, DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, NAMES, PINS, PLAIN, READS_SEQUENCES, RESET_ALL, RESHAPES,
-    SINGLE, UNLISTENS, Facts,
+    ABOUT_BACKENDS, DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, LISTENS, NAMES, PINS, PLAIN, READS_SEQUENCES, RESET_ALL,
+    RESHAPES, SINGLE, UNLISTENS, Facts,
 )
 from tidegate.session.statements cimport Meaning, Naming, Statement
 from tidegate.wire.postgres.integers cimport put32, string_end
@@ -107,8 +107,8 @@ cdef class Prepared(NameSpace):
         if statement.facts.flags & ABOUT_BACKENDS:
             statement = told_apart(self, statement)
         self.context.counters.parses_client += 1
-        if self.hearing is not None and statement.facts.flags & UNLISTENS:
-            foresee_channels(self, statement.facts)  # from here on it is too late to have the server listen first
+        if self.hearing is not None and statement.facts.flags & (LISTENS | UNLISTENS):
+            prepare_channels(self, statement.facts)  # from here on it is too late to have the server listen first
         if name_end == 0:
             self.server.send_bytes(build(b'P', b"\0" + statement.content))
             self.server.expect_unnamed(FORWARD, statement, self.unnamed)
@@ -142,14 +142,19 @@ cdef class Prepared(NameSpace):
         return self.push_naming(LOCAL, naming)
 
     cdef bint may_run(self, Statement statement) except -1:
-        """Whether a statement that changes the catalogue can be sent now."""
-        return not statement.facts.flags & SINGLE or self.may_go(statement.content.partition(b"\0")[0])
+        """Whether a statement that changes the catalogue, or listens, can be sent now."""
+        if statement.facts.flags & LISTENS and not self.may_listen():
+            return False
+        return statement.facts.flags & (SINGLE | RESHAPES) != SINGLE | RESHAPES or (
+            self.may_go(statement.content.partition(b"\0")[0]))
 
     cdef int use(self, Statement statement) except -1:
         """A statement is about to run: what it may change counts from now."""
         self.context.counters.queries += 1
         if self.heard is not None:
             self.hear(statement.content or b"(too long to be kept)")
+        if self.hearing is not None and statement.facts.flags & (LISTENS | UNLISTENS):
+            prepare_channels(self, statement.facts)
         return self.take_effect(statement)
 
     cdef int take_effect(self, Statement statement) except -1:
@@ -204,7 +209,7 @@ cdef class Prepared(NameSpace):
                 return STOP
             wanted = self.unnamed
             if wanted is not None:
-                if wanted.facts.flags & RESHAPES and wanted.content is not None and not self.may_run(wanted):
+                if wanted.facts.flags & (RESHAPES | LISTENS) and wanted.content is not None and not self.may_run(wanted):
                     return STOP
                 if wanted.facts.flags & ABOUT_BACKENDS and wanted.content is not None:
                     wanted = bound_instead(self, wanted, body + portal_end + 2 + name_end, size - portal_end - 2 - name_end)
@@ -227,7 +232,7 @@ cdef class Prepared(NameSpace):
             if self.is_unsure(name):
                 return STOP
             statement = self.named(name)
-            if statement is not None and statement.facts.flags & RESHAPES and not self.may_run(statement):
+            if statement is not None and statement.facts.flags & (RESHAPES | LISTENS) and not self.may_run(statement):
                 return STOP
         if statement is None:
             self.server.send(message, available)
@@ -252,8 +257,6 @@ cdef class Prepared(NameSpace):
             statement = bound_instead(self, statement, body + portal_end + 2 + name_end, size - portal_end - 2 - name_end)
             if statement is None:
                 return STOP if self.unsure else DONE
-        if self.hearing is not None and statement.facts.flags & UNLISTENS:
-            foresee_channels(self, statement.facts)
         self.use(statement)
         if statement.facts.bound:
             self.touch_bound(statement.facts, body, size)

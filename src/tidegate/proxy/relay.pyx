@@ -11,8 +11,9 @@ from tidegate.proxy.context cimport HIGH_WATER, INSPECTED
 from tidegate.proxy.login cimport ClientLogin
 from tidegate.proxy.outcome cimport DONE, STOP
 from tidegate.proxy.sequences cimport read_sequences
-from tidegate.proxy.server cimport Server
+from tidegate.proxy.server cimport Injection, Server
 from tidegate.proxy.sql_prepared cimport SqlPrepared
+from tidegate.proxy.subscription cimport markers_behind
 from tidegate.proxy.watching cimport UNKNOWN
 from tidegate.session.facts cimport NAMES, READS_SEQUENCES, Facts
 from tidegate.session.scanner cimport Scanner
@@ -93,13 +94,13 @@ cdef class Relay(SqlPrepared):
         if self.body_mode == SCAN:
             # The last byte is the NUL behind the text.
             (<Scanner>self.scanner).feed(data, take if self.body_left else take - 1)
-            if self.body_left == 0:
-                self.scanned((<Scanner>self.scanner).finish())
-                self.scanner = None
         if self.body_mode != DISCARD and self.server is not None:
             self.server.send(data, take)
             if self.server.stream.out_len > HIGH_WATER:
                 self.slow_server = True
+        if self.body_mode == SCAN and self.body_left == 0:
+            self.scanned((<Scanner>self.scanner).finish())
+            self.scanner = None
         return take
 
     cdef int scanned(self, Facts facts) except -1:
@@ -112,7 +113,11 @@ cdef class Relay(SqlPrepared):
         if facts.flags & READS_SEQUENCES:
             read_sequences(self, facts)
         self.make_wary(facts)
-        return self.touch(facts)
+        self.touch(facts)
+        if self.server is not None:
+            for marker in markers_behind(self, facts):
+                self.server.inject(marker, Injection())
+        return 0
 
     cdef int request(self, int type, const char* message, Py_ssize_t whole, Py_ssize_t available) except -1:
         """One message, of which `available` bytes of `whole` are here."""
@@ -133,6 +138,10 @@ cdef class Relay(SqlPrepared):
                 self.answer(IDLE)
             return DONE
         if type == b'S':
+            if self.hearing is not None and self.server is not None and self.server.queue.owes_ready() and (
+                    not self.server.queue.copying_in):
+                self.unsure = True
+                return STOP
             return self.on_sync(message)
         if type == b'd' or type == b'c' or type == b'f':
             return self.on_copy(type, message, whole, available)
@@ -160,7 +169,7 @@ cdef class Relay(SqlPrepared):
                 self.unsure = True
                 return STOP
         if self.hearing is not None and self.server is not None and not self.server.queue.open_batch:
-            if self.has_replies_due():
+            if self.server.queue.owes_replies():
                 # Each transaction's end is told before the next one begins: something may have to be heard between.
                 self.unsure = True
                 return STOP

@@ -12,12 +12,12 @@ from tidegate.proxy.outcome cimport DONE, STOP
 from tidegate.proxy.sequences cimport note_sequences, read_sequences
 from tidegate.proxy.server cimport Injection, Server
 from tidegate.proxy.stand_in cimport run_instead
-from tidegate.proxy.subscription cimport ABOUT_CHANNELS, foresee_channels, markers_behind
+from tidegate.proxy.subscription cimport ABOUT_CHANNELS, markers_behind, prepare_channels
 from tidegate.proxy.tracking cimport (
     Assigned, Deallocated, DeallocatedOne, ResetAll, Restored, inject_probe,
 )
 from tidegate.session.facts cimport (
-    ABOUT_BACKENDS, DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, DISCARD_OTHER, FREES, LOCALLY, NAMES, PINS, PLAIN,
+    ABOUT_BACKENDS, DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, DISCARD_OTHER, FREES, LISTENS, LOCALLY, NAMES, PINS, PLAIN,
     READS_SEQUENCES, RESET_ALL, RESHAPES, SINGLE, TOUCHES, Facts,
 )
 from tidegate.session.scanner cimport Scanner, scan
@@ -73,6 +73,8 @@ cdef class Simple(Borrowing):
             return DONE
         if not self.need_server():
             return STOP
+        if facts is not PLAIN and facts.flags & LISTENS and not self.may_listen():
+            return STOP
         if facts is not PLAIN and facts.flags & RESHAPES and facts.flags & SINGLE and whole < LONGEST_READ and (
                 not self.may_go(PyBytes_FromStringAndSize(message + HEADER, size))):
             return STOP
@@ -110,7 +112,7 @@ cdef class Simple(Borrowing):
             if statement is not None:
                 return self.deallocate(<Statement>statement, facts.deallocate)
         if facts.flags & (ABOUT_CHANNELS | DISCARD_ALL):
-            foresee_channels(self, facts)
+            prepare_channels(self, facts)
         server.send(message, available)
         self.suspect(facts, PyBytes_FromStringAndSize(message + HEADER, whole - HEADER - 1), alone)
         if self.hearing is not None:

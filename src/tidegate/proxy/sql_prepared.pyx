@@ -22,7 +22,7 @@ from tidegate.proxy.naming cimport TAKES, Preparing, Renamed, characters, taken
 from tidegate.proxy.outcome cimport DONE, STOP
 from tidegate.proxy.prepared cimport Prepared
 from tidegate.proxy.server cimport Injection, Server
-from tidegate.proxy.subscription cimport ABOUT_CHANNELS, foresee_channels, markers_behind
+from tidegate.proxy.subscription cimport ABOUT_CHANNELS, markers_behind, prepare_channels
 from tidegate.session.facts cimport (
     DISCARD_ALL, DROPS, DROPS_ALL, EXECUTES, PINS, PREPARES, READS_SEQUENCES, RESHAPES, SINGLE, Facts, Place,
 )
@@ -66,7 +66,7 @@ cdef class SqlPrepared(Prepared):
         self.bring(note, needed, made)
         server.unnamed = None
         if facts.flags & (ABOUT_CHANNELS | DISCARD_ALL):
-            foresee_channels(self, facts)
+            prepare_channels(self, facts)
         for statement in note.executed:
             self.take_effect(statement)
         # What a PREPARE holds counts when it is executed.

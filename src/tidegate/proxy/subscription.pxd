@@ -26,13 +26,9 @@ cdef class Subscription(Hearing):
     cdef set arriving  # channels that the shared listener delivers from the fence on
     cdef long long fence  # its number, or 0
     cdef int known_at  # pid of the server whose notifications are told as the client's own; 0: none
-    cdef bint deaf  # the fence has come by the client's server: what that says from now on is the listener's to say
     cdef bint complete  # the server had been made to listen to all channels before the transaction
     cdef list unlistened  # what the markers of this transaction stand for, by number
-    cdef bint passed_fence  # the shared listener has come to the fence
-    cdef list pending  # messages for the client, which can't be sent yet
-    cdef list behind_fence  # ... and have their place behind what its server still says
-    cdef size_t pending_size  # bytes of them
+    cdef object mailbox  # session.mailbox.Mailbox: what can't be sent yet
 
     cdef int ahead(self, Facts facts) except -1
     cdef list markers(self, Facts facts)
@@ -49,5 +45,6 @@ cdef class Subscription(Hearing):
 
 cdef bint adopt(Borrowing client) except -1
 cdef int foresee_channels(Borrowing client, Facts facts) except -1
+cdef int prepare_channels(Borrowing client, Facts facts) except -1
 cdef list markers_behind(Borrowing client, Facts facts)
 cdef int sender_done(Borrowing client) except -1

@@ -11,7 +11,8 @@ ReadyForQuery is held back when that transaction is over, until these steps are 
 2. The shared listener listens to what is new. The server still does, too, so nothing is missed.
 3. The server sends a NOTIFY to a channel that only it and the shared listener listen to: the fence. PostgreSQL has one
    order of all notifications, so what comes before the fence the client gets from its server, what comes behind it from
-   the shared listener: everything once, in order.
+   the shared listener: everything once, in order. (`session.mailbox` says how channels that it had before fit in; for
+   that its server listens to these, too, from the transaction of its first LISTEN on.)
 4. The server listens to nothing any more, and can be lent to anybody.
 5. What this transaction itself has sent is waited for (`SharedListener.fence`): directly, too, it comes before its
    COMMIT's ReadyForQuery.
@@ -21,7 +22,7 @@ If the shared listener can't be connected, the client keeps its server, which li
 
 from functools import partial
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING
 
 from tidegate.proxy.borrowing cimport Borrowing
 from tidegate.proxy.client cimport RUNNING, WAITING, Hearing
@@ -34,6 +35,7 @@ from tidegate.session.facts cimport DISCARD_ALL, ENDS, LISTENS, NOTIFIES, SINGLE
 from tidegate.wire.postgres.integers cimport get32, put32
 from tidegate.wire.postgres.messages cimport message, ready_for_query
 from tidegate.session.channels import CHANNELS_SQL, MARKER, UNLISTEN_ALL_SQL, fence_sql, listen_sql, settle
+from tidegate.session.mailbox import Mailbox
 from tidegate.session.pins import PinReason
 from tidegate.session.settings import told
 
@@ -79,7 +81,7 @@ cdef SharedListener listener_of(Borrowing client, bint make):
 
 
 cdef int foresee_channels(Borrowing client, Facts facts) except -1:
-    """A statement that is about channels is about to be sent."""
+    """A statement that is about channels is about to be sent, or was."""
     cdef Subscription subscription
     if client.pin in LISTENS_ITSELF or client.server is None:
         return 0
@@ -90,6 +92,14 @@ cdef int foresee_channels(Borrowing client, Facts facts) except -1:
     if facts.flags & NOTIFIES:
         sender_known(client)
     if client.hearing is not None and facts.flags & (LISTENS | UNLISTENS | DISCARD_ALL):
+        client.hearing.at_server = True
+    return 0
+
+
+cdef int prepare_channels(Borrowing client, Facts facts) except -1:
+    """The same, of one that was not sent yet: something may go ahead of it."""
+    foresee_channels(client, facts)
+    if client.hearing is not None and facts.flags & (LISTENS | UNLISTENS) and client.server is not None:
         (<Subscription>client.hearing).ahead(facts)
     return 0
 
@@ -141,11 +151,6 @@ def forget_sender(SharedListener listener, pid, known):
         del listener.senders[pid]
 
 
-cdef bytes channel_of(bytes message):
-    """Of a NotificationResponse; None for any other message."""
-    return message[9:message.index(b"\0", 9)] if message[0] == b'A' else None
-
-
 cdef class Subscription(Hearing):
     def __init__(self, Borrowing client, SharedListener listener):
         self.client = client
@@ -155,24 +160,33 @@ cdef class Subscription(Hearing):
         self.channels = set()
         self.arriving = set()
         self.unlistened = []
-        self.pending = []
-        self.behind_fence = []
+        self.mailbox = Mailbox(MOST_PENDING, listener.missed_notice)
 
     # --- the client's statements ----------------------------------------------------------------------------------
 
     cdef int ahead(self, Facts facts) except -1:
-        """Before a statement that listens, ends it, or asks what is listened to."""
+        """Have the server listen to what the client does, where that is needed: see `session.mailbox`, `markers`."""
         cdef Server server = self.client.server
-        self.at_server = True
-        if not facts.flags & UNLISTENS or not self.channels or self.complete:
+        if not self.channels or self.complete:
             return 0
-        if facts.flags & SINGLE and b"" not in facts.unlistened:
+        if not facts.flags & LISTENS and facts.flags & SINGLE and b"" not in facts.unlistened:
             return 0
-        if server.status == b'I' and not server.queue.open_batch and not self.client.has_replies_due():
-            # No marker could say what comes of each statement, so have the server listen to all from before.
+        if server.status == b'I' and not server.queue.open_batch and not server.queue.owes_replies():
+            # Besides, no marker could say what comes of each of several statements.
             self.complete = True
             server.inject(listen_sql(self.channels), Injection())
+        elif facts.flags & LISTENS and server.status != b'E':
+            self.listen_as_before()
         return 0
+
+    def listen_as_before(self):
+        """Within the client's transaction; what it has given up there is not to be taken up again."""
+        cdef Server server = self.client.server
+        cdef set former = set() if None in self.unlistened else self.channels.difference(self.unlistened)
+        if former and server.queue.open_batch:
+            server.run_aside([listen_sql([channel]) for channel in former])
+        elif former:
+            server.inject(listen_sql(former), Injection())
 
     cdef list markers(self, Facts facts):
         """A LISTEN for each channel that the statement gives up. None where it also ends or rewinds a transaction: it
@@ -201,7 +215,10 @@ cdef class Subscription(Hearing):
             return
         self.opening = False
         self.know(server)
-        self.client.progressed()
+        try:
+            self.client.progressed()
+        except Exception as error:
+            self.client.failed(error)  # its own fault, in the listener's turn
         self.client.context.to_servers.flush()
 
     def know(self, Server server):
@@ -226,11 +243,11 @@ cdef class Subscription(Hearing):
         cdef bytes channel = body[4:body.index(b"\0", 4)]
         if channel == self.listener.fence_channel:
             self.server_fenced()
-        elif not self.deaf and (channel not in self.channels or channel in self.arriving):
+        elif not self.mailbox.server_is_done:
             if get32(PyBytes_AS_STRING(body)) == server.pid:
                 put32(shown, self.pid)
                 body = shown[:4] + body[4:]
-            self.keep(message(b'A', body))
+            self.mailbox.told(message(b'A', body), channel in self.channels and channel not in self.arriving)
         return False
 
     cdef bint busy(self) noexcept:
@@ -273,6 +290,8 @@ cdef class Subscription(Hearing):
         if not self.channels <= wanted:
             self.give_up(self.channels - wanted)
         if new:
+            if not self.channels:
+                self.listener = listener_of(self.client, True)  # the former may be given up by now
             self.step = JOINING
             self.arriving = new
             return self.listener.join(self, new)
@@ -285,7 +304,7 @@ cdef class Subscription(Hearing):
         """It listens to these no more. What came during the transaction PostgreSQL would read only now, and drop."""
         self.listener.leave(self, channels)
         self.channels -= channels
-        self.pending = [each for each in self.pending if channel_of(each) not in channels]
+        self.mailbox.drop(channels)
 
     cdef int joined(self) except -1:
         """Step 2: the shared listener listens."""
@@ -309,15 +328,13 @@ cdef class Subscription(Hearing):
 
     cdef int arrived(self) except -1:
         """The shared listener has come to the fence, or is lost, and begins anew with all channels."""
-        self.passed_fence = True
+        self.mailbox.listener_passed_fence()
         self.channels |= self.arriving
         return 0
 
     cdef int server_fenced(self) except -1:
         """The server has come to the fence."""
-        self.deaf = True
-        self.pending += self.behind_fence
-        self.behind_fence.clear()
+        self.mailbox.server_passed_fence()
         return 0
 
     cdef int unlisten(self) except -1:
@@ -346,7 +363,7 @@ cdef class Subscription(Hearing):
         """There is nothing left to be handed over."""
         self.channels |= self.arriving
         self.arriving = set()
-        self.passed_fence = self.deaf = False
+        self.mailbox.settle()
 
     cdef int wait_for_own(self) except -1:
         """Step 5."""
@@ -380,8 +397,8 @@ cdef class Subscription(Hearing):
             if client.server is not None:
                 client.server.holds_ready = False
         self.send_pending()
-        if client.ready_held:
-            client.ready_held = False
+        while client.ready_held:
+            client.ready_held -= 1
             client.send_bytes(IDLE)
         if client.server is not None and client.server.queue.count == 0:
             client.settled()
@@ -395,10 +412,11 @@ cdef class Subscription(Hearing):
         if self.channels and not self.complete:
             server.inject(listen_sql(self.channels), Injection())
             client.context.to_servers.flush()
+        if self.channels:
+            self.mailbox.heard(self.listener.missed_notice)
         self.closed()
         self.channels = set()
         self.arriving = set()
-        self.pending += self.behind_fence
         client.pin_down(PinReason.LISTEN, b"LISTEN")
         return self.finish()
 
@@ -416,36 +434,23 @@ cdef class Subscription(Hearing):
                 and not server.queue.open_batch and client.body_left == 0)
 
     cdef int hear(self, bytes message) except -1:
-        if self.passed_fence and not self.deaf:
-            self.behind_fence.append(message)
-            return 0
-        if not self.pending and self.is_free():
+        if not self.mailbox and self.is_free():
             self.client.context.counters.notifications_sent += 1
             return self.client.send_bytes(message)
-        self.keep(message)
+        self.mailbox.heard(message)
         return 0
 
-    def keep(self, bytes message):
-        """Have a message wait for the end of the transaction."""
-        self.pending.append(message)
-        self.pending_size += PyBytes_GET_SIZE(message)
-        if self.pending_size > MOST_PENDING:
-            self.pending = [self.listener.missed_notice]
-            self.pending_size = 0
-
     cdef int deliver(self) except -1:
-        if self.pending and self.is_free():
+        if self.mailbox and self.is_free():
             self.send_pending()
             self.client.context.to_clients.flush()
         return 0
 
     def send_pending(self):
         """Tell the client all that has waited."""
-        self.client.context.counters.notifications_sent += len(self.pending)
-        for each in self.pending:
+        for each in self.mailbox.take():
+            self.client.context.counters.notifications_sent += 1
             self.client.send_bytes(each)
-        self.pending.clear()
-        self.pending_size = 0
 
     cdef object encoding(self):
         return self.client.seen.values.get("client_encoding", b"")

@@ -7,253 +7,17 @@ import threading
 
 import pytest
 
+from tests.integration.protocol.listen_plays import PLAYS
 from tests.support import messages as m
 from tests.support.sides import Compare, Play, Side
-from tests.support.transcript import Recorder
-from tests.support.wire import heard, notifications, sqlstates
-
-# Plays of one session, which hears what it sends itself: order and place of every message count.
-
-
-def own(talk: Recorder) -> None:
-    talk.ask(m.query("LISTEN ear"))
-    for i in range(3):
-        replies = talk.ask(m.query(f"NOTIFY ear, 'number {i}'"))
-        assert notifications(replies) == [(talk.client.pid, "ear", f"number {i}")]
-    talk.ask(m.query("UNLISTEN ear"))
-    assert not notifications(talk.ask(m.query("NOTIFY ear")))
-
-
-def own_within_a_block(talk: Recorder) -> None:
-    for sql in ("BEGIN", "LISTEN ear", "NOTIFY ear, 'one'", "SELECT 1", "NOTIFY ear, 'two'"):
-        assert not notifications(talk.ask(m.query(sql)))
-    assert [one[1:] for one in notifications(talk.ask(m.query("COMMIT")))] == [("ear", "one"), ("ear", "two")]
-    for sql in ("BEGIN", "NOTIFY ear, 'three'", "ROLLBACK"):
-        assert not notifications(talk.ask(m.query(sql)))
-    for sql in ("BEGIN", "NOTIFY ear, 'four'", "NOTIFY ear, 'four'", "NOTIFY other"):
-        assert not notifications(talk.ask(m.query(sql)))
-    replies = talk.ask(m.query("COMMIT"))
-    assert notifications(replies) == [(talk.client.pid, "ear", "four")]
-    assert replies[-2].kind == "A", "behind the answer, and ahead of ReadyForQuery"
-
-
-def own_by_functions(talk: Recorder) -> None:
-    talk.ask(m.query("LISTEN ear"))
-    talk.ask(m.query("SELECT pg_notify('ear', g::text) FROM generate_series(1, 5) g"))
-    talk.ask(m.batch("SELECT pg_notify($1, $2)", ["ear", "bound"]))
-    talk.ask(m.query("DO $$BEGIN PERFORM pg_notify('ear', 'hidden'); END$$"))
-    talk.ask(m.query("UNLISTEN *"))
-
-
-def own_by_a_trigger(talk: Recorder) -> None:
-    talk.ask(m.query("LISTEN listen_rows"))
-    for i in range(3):
-        replies = talk.ask(m.query(f"INSERT INTO listen_rows VALUES ({i})"))
-        assert notifications(replies) == [(talk.client.pid, "listen_rows", str(i))]
-
-
-def rolled_back(talk: Recorder) -> None:
-    for sql in ("BEGIN", "LISTEN ear", "ROLLBACK", "NOTIFY ear"):
-        assert not notifications(talk.ask(m.query(sql)))
-    for sql in ("BEGIN", "LISTEN ear", "SELECT 1/0", "COMMIT", "NOTIFY ear"):
-        assert not notifications(talk.ask(m.query(sql)))
-    talk.ask(m.query("LISTEN ear"))
-    for sql in ("BEGIN", "UNLISTEN ear", "ROLLBACK"):
-        talk.ask(m.query(sql))
-    assert notifications(talk.ask(m.query("NOTIFY ear")))
-    for sql in ("BEGIN", "UNLISTEN *", "LISTEN other", "SELECT 1/0", "COMMIT"):
-        talk.ask(m.query(sql))
-    assert len(notifications(talk.ask(m.query("NOTIFY ear; NOTIFY other")))) == 1
-
-
-def savepoints(talk: Recorder) -> None:
-    talk.ask(m.query("LISTEN a; LISTEN b"))
-    for sql in (
-        "BEGIN",
-        "SAVEPOINT s",
-        "UNLISTEN a",
-        "LISTEN c",
-        "ROLLBACK TO s",
-        "UNLISTEN b",
-        "LISTEN d",
-        "SAVEPOINT s",
-        "UNLISTEN *",
-        "LISTEN e",
-        "ROLLBACK TO s",
-        "RELEASE s",
-        "COMMIT",
-    ):
-        talk.ask(m.query(sql))
-    replies = talk.ask(m.query(";".join(f"NOTIFY {name}" for name in "abcde")))
-    assert [channel for _, channel, _ in notifications(replies)] == ["a", "d"]
-    talk.ask(m.query("SELECT pg_listening_channels() LIMIT 0"))
-
-
-def order_of_listen_and_unlisten(talk: Recorder) -> None:
-    for sql, expected in (
-        ("LISTEN a; UNLISTEN a; LISTEN b", "b"),
-        ("UNLISTEN *; LISTEN a", "a"),
-        ("UNLISTEN a; LISTEN a; LISTEN c", "ac"),
-        ("LISTEN b; UNLISTEN *", ""),
-    ):
-        talk.ask(m.query(sql))
-        replies = talk.ask(m.query(";".join(f"NOTIFY {name}" for name in "abc")))
-        assert "".join(channel for _, channel, _ in notifications(replies)) == expected
-        for part in ("BEGIN", "UNLISTEN *", "LISTEN a", *sql.split(";"), "COMMIT"):
-            talk.ask(m.query(part))
-        replies = talk.ask(m.query(";".join(f"NOTIFY {name}" for name in "abc")))
-        talk.ask(m.query("UNLISTEN *"))
-        talk.ask(m.query("LISTEN a" if "a" in expected else "SELECT 1"))
-
-
-def many_statements(talk: Recorder) -> None:
-    talk.ask(m.query("SELECT 1; LISTEN ear; SELECT 2"))
-    talk.ask(m.query("NOTIFY ear, 'one'; SELECT 3"))
-    talk.ask(m.query("UNLISTEN ear; SELECT 1/0"))
-    assert notifications(talk.ask(m.query("NOTIFY ear, 'still'")))
-    talk.ask(m.query("UNLISTEN ear; BEGIN; NOTIFY ear, 'in a block'"))
-    talk.ask(m.query("ROLLBACK"))
-    assert notifications(talk.ask(m.query("NOTIFY ear, 'still'")))
-    talk.ask(m.query("BEGIN; UNLISTEN ear; COMMIT; NOTIFY ear, 'no more'"))
-    assert not notifications(talk.ask(m.query("NOTIFY ear, 'no more'")))
-    talk.ask(m.query("LISTEN ear; SELECT pg_advisory_unlock_all(); CLOSE ALL; UNLISTEN *; RESET ALL;"))
-    assert not notifications(talk.ask(m.query("NOTIFY ear, 'no more'")))
-    talk.ask(m.query("LISTEN a; LISTEN ear"))
-    talk.ask(m.query("SELECT pg_advisory_unlock_all(); CLOSE ALL; UNLISTEN *; RESET ALL;"))
-    assert not notifications(talk.ask(m.query("NOTIFY ear; NOTIFY a")))
-
-
-def extended_protocol(talk: Recorder) -> None:
-    talk.ask(m.batch("LISTEN ear"))
-    talk.ask(m.batch("NOTIFY ear, 'one'"))
-    talk.ask(m.parse("NOTIFY ear, 'two'", "say") + m.sync())
-    for _ in range(3):
-        assert notifications(talk.ask(m.run_prepared("say")))
-    for batch in (m.batch("BEGIN"), m.batch("UNLISTEN ear"), m.batch("ROLLBACK")):
-        talk.ask(batch)
-    assert notifications(talk.ask(m.run_prepared("say")))
-    failing = m.parse("UNLISTEN ear") + m.bind() + m.execute() + m.parse("SELECT 1/0") + m.bind() + m.execute()
-    talk.ask(failing + m.sync())
-    assert notifications(talk.ask(m.run_prepared("say")))
-    talk.ask(m.batch("UNLISTEN ear"))
-    assert not notifications(talk.ask(m.run_prepared("say")))
-    talk.ask(m.parse("LISTEN ear", "hear") + m.sync())
-    talk.ask(m.run_prepared("hear"))
-    assert notifications(talk.ask(m.run_prepared("say")))
-    talk.ask(m.batch("UNLISTEN *"))
-    assert not notifications(talk.ask(m.run_prepared("say")))
-
-
-def pipelined(talk: Recorder) -> None:
-    talk.ask(m.query("LISTEN ear") + m.query("NOTIFY ear, 'one'") + m.query("SELECT 1"), count=3)
-    talk.ask(m.batch("NOTIFY ear, 'two'") + m.batch("SELECT 2") + m.batch("NOTIFY ear, 'three'"), count=3)
-    parts = ["BEGIN", "UNLISTEN ear", "LISTEN other", "NOTIFY other, 'a'", "COMMIT", "NOTIFY ear", "NOTIFY other, 'b'"]
-    talk.ask(b"".join(m.query(part) for part in parts), count=len(parts))
-    talk.ask(m.query("UNLISTEN *") + m.query("NOTIFY other") + m.sync(), count=3)
-
-
-def discarded(talk: Recorder) -> None:
-    for forget in (m.query("DISCARD ALL"), m.batch("DISCARD ALL")):
-        talk.ask(m.query("LISTEN ear"))
-        assert notifications(talk.ask(m.query("NOTIFY ear")))
-        talk.ask(m.query("BEGIN"))
-        assert sqlstates(talk.ask(forget)) == ["25001"]
-        talk.ask(m.query("ROLLBACK"))
-        assert notifications(talk.ask(m.query("NOTIFY ear")))
-        talk.ask(forget)
-        assert not notifications(talk.ask(m.query("NOTIFY ear")))
-
-
-def odd_names(talk: Recorder) -> None:
-    for name in ("UPPER", '"UPPER"', '"with ""quotes"" "', '"grün"', "grün", "b" * 70, '"*"'):
-        talk.ask(m.query(f"LISTEN {name}"))
-        talk.ask(m.query(f"NOTIFY {name[:63]}, 'x'"))
-        talk.ask(m.query("BEGIN"))
-        talk.ask(m.query("UNLISTEN something_else"))
-        talk.ask(m.query("COMMIT"))
-        talk.ask(m.query(f"NOTIFY {name[:63]}, 'y'"))
-        talk.ask(m.query(f"UNLISTEN {name}"))
-        assert not notifications(talk.ask(m.query(f"NOTIFY {name[:63]}, 'z'")))
-
-
-def asking_for_channels(talk: Recorder) -> None:
-    """Each way of asking; within a block that has begun with something else, docs/transparency.md says what is told."""
-    asked = "SELECT * FROM pg_listening_channels() ORDER BY 1"
-    talk.ask(m.parse(asked, "channels") + m.sync())
-    for change in ("LISTEN b; LISTEN a", "UNLISTEN a", 'LISTEN "grün"', "SELECT 1", "UNLISTEN *"):
-        talk.ask(m.query(change))
-        for ask in (m.query(asked), m.batch(asked), m.run_prepared("channels")):
-            talk.ask(ask)
-        talk.ask(m.query("NOTIFY a; NOTIFY b"))
-
-
-def errors(talk: Recorder) -> None:
-    assert sqlstates(talk.ask(m.query("LISTEN"))) == ["42601"]
-    assert sqlstates(talk.ask(m.query("LISTEN a b"))) == ["42601"]
-    talk.ask(m.query("BEGIN"))
-    talk.ask(m.query("SELECT 1/0"))
-    assert sqlstates(talk.ask(m.query("LISTEN ear"))) == ["25P02"]
-    talk.ask(m.query("ROLLBACK"))
-    talk.ask(m.query("NOTIFY ear, '" + "x" * 8000 + "'"))
-    talk.ask(m.query("LISTEN ear"))
-    assert len(notifications(talk.ask(m.query("NOTIFY ear, '" + "x" * 7999 + "'")))) == 1
-
-
-def settings_around_it(talk: Recorder) -> None:
-    """What a client has set neither breaks the hand-over nor leaks by it."""
-    for sql in (
-        "SET search_path = ''",
-        "SET statement_timeout = '10s'",
-        "SET default_transaction_read_only = on",
-        "SET default_transaction_isolation = serializable",
-        "SET standard_conforming_strings = off",
-        "SET bytea_output = escape",
-        "SET client_encoding = latin1",
-    ):
-        talk.ask(m.query(sql))
-    talk.ask(m.query("LISTEN ear"))
-    talk.ask(m.query("NOTIFY ear, 'one'"))
-    talk.ask(m.query("BEGIN; NOTIFY ear, 'two'; LISTEN other"))
-    talk.ask(m.query("COMMIT"))
-    talk.ask(m.query("UNLISTEN ear; RESET bytea_output"))
-    talk.ask(m.query("NOTIFY ear; NOTIFY other"))
-
-
-def pinned_as_well(talk: Recorder) -> None:
-    talk.ask(m.query("LISTEN before"))
-    talk.ask(m.query("CREATE TEMP TABLE listen_temp (a int)"))
-    talk.ask(m.query("LISTEN after"))
-    for channel in ("before", "after"):
-        assert len(notifications(talk.ask(m.query(f"NOTIFY {channel}")))) == 1
-    talk.ask(m.query("UNLISTEN *"))
-    talk.ask(m.query("NOTIFY before; NOTIFY after"))
-
-
-PLAYS: list[Play] = [
-    own,
-    own_within_a_block,
-    own_by_functions,
-    own_by_a_trigger,
-    rolled_back,
-    savepoints,
-    order_of_listen_and_unlisten,
-    many_statements,
-    extended_protocol,
-    pipelined,
-    discarded,
-    odd_names,
-    asking_for_channels,
-    errors,
-    settings_around_it,
-    pinned_as_well,
-]
+from tests.support.wire import heard, notifications
 
 
 @pytest.fixture(scope="module")
 def listen_rows(direct: Side) -> None:
     with direct.login() as client:
         client.query(
-            "CREATE TABLE listen_rows (a int);"
+            "CREATE TABLE listen_rows (a int); CREATE TABLE listen_copied (a int);"
             "CREATE FUNCTION listen_tell() RETURNS trigger LANGUAGE plpgsql AS"
             " $$BEGIN PERFORM pg_notify('listen_rows', NEW.a::text); RETURN NEW; END$$;"
             "CREATE TRIGGER tell AFTER INSERT ON listen_rows FOR EACH ROW EXECUTE FUNCTION listen_tell()"
@@ -357,6 +121,39 @@ def test_nothing_is_lost_or_doubled_while_channels_are_handed_over(direct: Side,
                 counts = [int(payload) for _, _, payload in notifications(replies)]
                 assert counts == list(range(counts[0], counts[0] + len(counts)))
                 assert len(counts) > 40
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_order_while_channels_are_handed_over(direct: Side, proxied: Side, churned: None) -> None:
+    """Somebody speaks in turn on two channels; one is listened to all the time, the other now and then."""
+    stop = threading.Event()
+
+    def speak() -> None:
+        with direct.login() as speaker:
+            count = 0
+            while not stop.is_set():
+                speaker.query(f"NOTIFY listen_always, '{count}'; NOTIFY listen_at_times, '{count + 1}'")
+                count += 2
+
+    thread = threading.Thread(target=speak)
+    thread.start()
+    try:
+        with proxied.login() as listener:
+            replies = listener.ask(m.query("LISTEN listen_always"))
+            for turn in range(60):
+                listening = [
+                    m.query(sql) for sql in (("BEGIN", "LISTEN listen_at_times", "COMMIT") if turn % 2 else ())
+                ]
+                for part in listening or [m.query("LISTEN listen_at_times")]:
+                    replies += listener.ask(part)
+                replies += [listener.read() for _ in range(10)]
+                replies += listener.ask(m.query("UNLISTEN listen_at_times"))
+            counts = [int(payload) for _, _, payload in notifications(replies)]
+            assert counts == sorted(set(counts))
+            assert set(counts) >= set(range(counts[0] + counts[0] % 2, counts[-1], 2)), "none of the one is lost"
+            assert sum(count % 2 for count in counts) > 60
     finally:
         stop.set()
         thread.join()

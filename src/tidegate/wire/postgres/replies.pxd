@@ -42,6 +42,8 @@ cdef class ReplyQueue:
     cdef list dropped  # notes of entries that an error made void, newest first; None if there are none
 
     cdef Expected* at(self, unsigned int index) noexcept
+    cdef bint owes_replies(self) noexcept
+    cdef bint owes_ready(self) noexcept
     cdef int push(self, int kind, int action, object note) except -1
     cdef int pop(self) except -1
     cdef int arrive(self, int type) except -1

@@ -70,6 +70,24 @@ cdef class ReplyQueue:
         """The entry `index` places behind the first; the caller knows that it is there."""
         return &self.ring[(self.first + index) & (self.capacity - 1)]
 
+    cdef bint owes_replies(self) noexcept:
+        """Whether the client has still to be told something, beside answers to what was slipped in."""
+        cdef unsigned int i
+        for i in range(self.count):
+            if self.at(i).action != CAPTURE and self.at(i).action != SWALLOW:
+                return True
+        return False
+
+    cdef bint owes_ready(self) noexcept:
+        """Whether the client has still to be told that something is over."""
+        cdef unsigned int i
+        cdef Expected* entry
+        for i in range(self.count):
+            entry = self.at(i)
+            if (entry.kind == QUERY or entry.kind == SYNC) and entry.action != CAPTURE and entry.action != SWALLOW:
+                return True
+        return False
+
     cdef int grow(self) except -1:
         cdef unsigned int i
         cdef Expected* larger = <Expected*>malloc(2 * self.capacity * sizeof(Expected))
