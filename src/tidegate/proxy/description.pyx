@@ -37,6 +37,14 @@ cdef int close_copy(Server server, Statement statement) except -1:
 cdef class Description(Injection):
     """Describe of a prepared statement, for a client: what it is told is what it relies on."""
 
+    cdef int parameters_told(self, Server server, bytes types) except -1:
+        """ParameterDescription: how the client will encode its values."""
+        if self.statement.parameters is None:
+            self.statement.parameters = types
+        elif self.statement.parameters != types:
+            drop(server, self.statement)
+        return 0
+
     cdef int described(self, Server server, bytes shape) except -1:
         if self.statement.shape is None:
             self.statement.shape = shape

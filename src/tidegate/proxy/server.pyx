@@ -254,7 +254,7 @@ cdef class Server(StreamOwner):
         if statement.by_sql:
             self.run_aside([statement.prepare_sql()], note, statement)
         else:
-            self.send_bytes(message(b'P', statement.name + b"\0" + statement.content))
+            self.send_bytes(message(b'P', statement.name + b"\0" + statement.told()))
             if note is None:
                 self.queue.push(PARSE, SWALLOW, statement)
             else:

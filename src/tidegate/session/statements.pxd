@@ -15,10 +15,12 @@ cdef class Statement:
     cdef tuple key  # in the registry
     cdef long long generation  # of the catalogue, as far as it was seen to change, when this was last known to be right
     cdef bint stale  # its result has other columns now than clients were told
+    cdef readonly bytes parameters  # their types as clients were told, in a Parse's form; None if they were not
     cdef readonly bytes shape  # of its result, as clients were told: messages.row_shape(); None if they were not
 
     cdef bytes text(self)
     cdef bytes prepare_sql(self)
+    cdef bytes told(self)
 
 
 cdef class Unnamed:

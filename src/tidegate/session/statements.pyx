@@ -59,6 +59,15 @@ cdef class Statement:
         """The PREPARE that makes it at a server; only for those that are made `by_sql`."""
         return b'PREPARE "' + self.name + b'"' + self.content
 
+    cdef bytes told(self):
+        """Its content, with the parameters' types that clients rely on, whatever the catalogue would make of them now.
+
+        As PostgreSQL's own plans keep theirs (plancache.c, RevalidateCachedQuery).
+        """
+        if self.parameters is None:
+            return self.content
+        return self.content[:self.content.index(b"\0") + 1] + self.parameters
+
 
 cdef class Statements:
     """The registry of one worker."""
@@ -128,12 +137,12 @@ cdef class Statements:
         return facts_of_body(facts) if statement.by_sql else facts
 
     cdef Statement fresh(self, Statement statement):
-        """The statement that a Parse of the same content makes now."""
+        """The statement that a Parse of the same content, with the same types, makes now."""
         cdef int mode = statement.key[2]
         cdef int trail = (mode & ~BY_SQL) >> 1
         if statement.by_sql:
             return self.find_sql(statement.content, statement.lead, statement.context, mode & 1, trail)
-        return self.find(statement.content, statement.content.index(b"\0"), statement.context, mode & 1, trail)
+        return self.find(statement.told(), statement.content.index(b"\0"), statement.context, mode & 1, trail)
 
     cdef int renew(self) except -1:
         """The catalogue has changed: who parses from now on gets a new plan, as directly."""

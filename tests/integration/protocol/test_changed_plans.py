@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 
 from tests.support import messages as m
@@ -162,3 +164,41 @@ def test_of_a_table_that_is_gone(direct: Side, proxied: Side, churned: None) -> 
             for _ in range(3):
                 assert sqlstates(client.ask(m.run_prepared("s"))) == ["42P01"]
             assert client.value("SELECT 1") == "1"
+
+
+@pytest.mark.parametrize("way", ["through the proxy", "elsewhere"])
+@pytest.mark.parametrize("portal", [b"", m.describe_portal()], ids=["alone", "with Describe"])
+def test_parameters_keep_the_types_that_the_client_was_told(
+    direct: Side, proxied: Side, way: str, portal: bytes
+) -> None:
+    """It encodes its values by them; a server that worked them out anew would take an int4 for four letters of text."""
+    value = struct.pack("!i", 0x41424344)
+    insert = m.bind([value], "s", formats=[1]) + portal + m.execute() + m.sync()
+    for side in (direct, proxied):
+        with side.login() as client, (side if way == "through the proxy" else direct).login() as other:
+            other.query("ALTER TABLE proto_shape ALTER a TYPE int USING 1")
+            assert not sqlstates(prepare(client, sql="INSERT INTO proto_shape VALUES ($1)"))
+            assert not sqlstates(client.ask(insert))
+            other.query("ALTER TABLE proto_shape ALTER a TYPE text")
+            for replies in [client.ask(insert)] if side is direct else on_every_server(side, client, insert):
+                assert not sqlstates(replies)
+            found = {row[0] for row in client.query("SELECT a FROM proto_shape")}
+            assert found == {b"1", str(0x41424344).encode()}
+
+
+def test_a_type_that_was_dropped_is_missed_as_directly(direct: Side, proxied: Side, churned: None) -> None:
+    made = "CREATE TYPE proto_mood AS ENUM ('a'); CREATE TABLE proto_moods (mood proto_mood)"
+    insert = m.run_prepared("s", ["a"])
+    for side in (direct, proxied):
+        with side.login() as client, side.login() as other:
+            other.query(f"DROP TABLE IF EXISTS proto_moods; DROP TYPE IF EXISTS proto_mood; {made}")
+            prepare(client, sql="INSERT INTO proto_moods VALUES ($1)")
+            assert not sqlstates(client.ask(insert))
+            other.query(f"DROP TABLE proto_moods; DROP TYPE proto_mood; {made}")
+            for _ in range(3):
+                assert [error["M"][:28] for error in errors(client.ask(insert))] == ["cache lookup failed for type"]
+            client.ask(m.close_statement("s"), m.sync())
+            assert not sqlstates(prepare(client, sql="INSERT INTO proto_moods VALUES ($1)"))
+            for _ in range(3):
+                assert not sqlstates(client.ask(insert))
+            other.query("DROP TABLE proto_moods; DROP TYPE proto_mood")
