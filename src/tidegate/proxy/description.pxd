@@ -1,5 +1,6 @@
 """Describe of a prepared statement."""
 
+from tidegate.proxy.client cimport Client
 from tidegate.proxy.server cimport Injection, Server
 from tidegate.session.statements cimport Statement
 
@@ -19,6 +20,11 @@ cdef class Description(Injection):
 
     cdef int parameters_told(self, Server server, bytes types) except -1
     cdef int described(self, Server server, bytes shape) except -1
+
+
+cdef class TypesTold(Description):
+    """The unnamed statement is described to its client."""
+    cdef Client client
 
 
 cdef class ShapeCheck(Description):

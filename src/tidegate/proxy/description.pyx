@@ -54,6 +54,24 @@ cdef class Description(Injection):
         return 0
 
 
+cdef class TypesTold(Description):
+    cdef int parameters_told(self, Server server, bytes types) except -1:
+        cdef Statement statement = self.statement, apart
+        if statement.parameters is None:
+            statement.parameters = types
+        elif statement.parameters != types:
+            # Others were told otherwise: from here on this client's is one of its own.
+            apart = server.context.statements.typed(statement, statement.with_types(types))
+            if self.client.unnamed is statement:
+                self.client.unnamed = apart
+            if server.unnamed is statement:
+                server.unnamed = apart
+        return 0
+
+    cdef int described(self, Server server, bytes shape) except -1:
+        return 0  # of its columns it is told anew with its next Describe; its values it may have encoded already
+
+
 cdef class ShapeCheck(Description):
     """A statement from before a change of the catalogue was parsed and described at a server that lacked it."""
 

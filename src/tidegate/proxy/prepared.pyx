@@ -12,7 +12,7 @@ from libc.string cimport memcmp
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 
-from tidegate.proxy.description cimport PLAN_CHANGED, Description, ShapeCheck
+from tidegate.proxy.description cimport PLAN_CHANGED, Description, ShapeCheck, TypesTold
 from tidegate.proxy.namespace cimport NameSpace
 from tidegate.proxy.outcome cimport DONE, STOP
 from tidegate.proxy.sequences cimport note_sequences, read_sequences
@@ -329,6 +329,7 @@ cdef class Prepared(NameSpace):
     cdef int on_describe(self, const char* message, Py_ssize_t whole) except -1:
         cdef Statement statement
         cdef Meaning meaning
+        cdef TypesTold described
         cdef bytes name
         if whole < HEADER + 2:
             raise PgError("invalid message format", Sqlstate.PROTOCOL_VIOLATION, "FATAL")
@@ -347,6 +348,12 @@ cdef class Prepared(NameSpace):
             if not name:
                 if self.server.unnamed is not statement:
                     self.server.ensure_unnamed(statement)
+                if statement is not None and statement.content is not None:
+                    described = TypesTold.__new__(TypesTold)
+                    described.client = self
+                    described.statement = statement
+                    self.server.send(message, whole)
+                    return self.server.queue.push(DESCRIBE, FORWARD, described)
             elif statement is not None:
                 return self.describe_named(statement)
         self.server.send(message, whole)

@@ -304,7 +304,7 @@ cdef class Server(StreamOwner):
             self.send_bytes(close_statement(b""))
             self.unnamed = None
             return self.queue.push(CLOSE, SWALLOW, None)
-        self.send_bytes(message(b'P', b"\0" + statement.content))
+        self.send_bytes(message(b'P', b"\0" + statement.told()))
         self.context.counters.parses_server += 1
         return self.expect_unnamed(SWALLOW, statement, statement)
 

@@ -21,6 +21,7 @@ cdef class Statement:
     cdef bytes text(self)
     cdef bytes prepare_sql(self)
     cdef bytes told(self)
+    cdef bytes with_types(self, bytes types)
 
 
 cdef class Unnamed:
@@ -41,6 +42,7 @@ cdef class Statements:
     cdef Facts read(self, Statement statement, NameSet names)
     cdef int judge(self, Statement statement, NameSet names) except -1
     cdef Statement fresh(self, Statement statement)
+    cdef Statement typed(self, Statement statement, bytes content)
     cdef int renew(self) except -1
     cdef int retire(self, Statement statement) except -1
     cdef int sweep(self) except -1

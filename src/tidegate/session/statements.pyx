@@ -64,9 +64,10 @@ cdef class Statement:
 
         As PostgreSQL's own plans keep theirs (plancache.c, RevalidateCachedQuery).
         """
-        if self.parameters is None:
-            return self.content
-        return self.content[:self.content.index(b"\0") + 1] + self.parameters
+        return self.content if self.parameters is None else self.with_types(self.parameters)
+
+    cdef bytes with_types(self, bytes types):
+        return self.content[:self.content.index(b"\0") + 1] + types
 
 
 cdef class Statements:
@@ -139,10 +140,15 @@ cdef class Statements:
     cdef Statement fresh(self, Statement statement):
         """The statement that a Parse of the same content, with the same types, makes now."""
         cdef int mode = statement.key[2]
-        cdef int trail = (mode & ~BY_SQL) >> 1
         if statement.by_sql:
-            return self.find_sql(statement.content, statement.lead, statement.context, mode & 1, trail)
-        return self.find(statement.told(), statement.content.index(b"\0"), statement.context, mode & 1, trail)
+            return self.find_sql(
+                statement.content, statement.lead, statement.context, mode & 1, (mode & ~BY_SQL) >> 1)
+        return self.typed(statement, statement.told())
+
+    cdef Statement typed(self, Statement statement, bytes content):
+        """The same text with other types."""
+        cdef int mode = statement.key[2]
+        return self.find(content, statement.content.index(b"\0"), statement.context, mode & 1, mode >> 1)
 
     cdef int renew(self) except -1:
         """The catalogue has changed: who parses from now on gets a new plan, as directly."""

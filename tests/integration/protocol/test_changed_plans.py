@@ -186,6 +186,32 @@ def test_parameters_keep_the_types_that_the_client_was_told(
             assert found == {b"1", str(0x41424344).encode()}
 
 
+@pytest.mark.parametrize("seen", [True, False])
+def test_parameters_of_the_unnamed_statement_keep_their_types(direct: Side, proxied: Side, seen: bool) -> None:
+    """It was described at one server, and is bound at another; what others were told of the same text is theirs."""
+    value = struct.pack("!i", 0x41424344)
+    describe = m.parse("INSERT INTO proto_shape VALUES ($1)") + m.describe_statement() + m.sync()
+    insert = m.bind([value], formats=[1]) + m.execute() + m.sync()
+    holders = [proxied.login() for _ in range(proxied.servers)]
+    with direct.login() as outside, proxied.login() as client, proxied.login() as late:
+        try:
+            for holder in holders:
+                holder.query("BEGIN")
+            holders[0].query("COMMIT")
+            assert not sqlstates(client.ask(describe))
+            (holders[0] if seen else outside).query("ALTER TABLE proto_shape ALTER a TYPE text")
+            assert not sqlstates(late.ask(describe))
+            holders[0].query("BEGIN")
+            holders[1].query("COMMIT")
+            for one in (client, late):
+                assert not sqlstates(one.ask(insert))
+            found = {row[0] for row in client.query("SELECT a FROM proto_shape")}
+            assert found == {b"1", str(0x41424344).encode(), b"ABCD"}
+        finally:
+            for holder in holders:
+                holder.quit()
+
+
 def test_a_type_that_was_dropped_is_missed_as_directly(direct: Side, proxied: Side, churned: None) -> None:
     made = "CREATE TYPE proto_mood AS ENUM ('a'); CREATE TABLE proto_moods (mood proto_mood)"
     insert = m.run_prepared("s", ["a"])
