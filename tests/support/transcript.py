@@ -40,7 +40,7 @@ def _parameter_description(body: bytes) -> Entry:
 
 def _notification(body: bytes) -> Entry:
     channel, payload, _ = body[4:].split(b"\0")
-    return ("NotificationResponse", channel.decode(), payload.decode())
+    return ("NotificationResponse", channel.decode(errors="replace"), payload.decode(errors="replace"))
 
 
 def _parameter_status(body: bytes) -> Entry:

@@ -66,7 +66,7 @@ def heard(reply: Message) -> tuple[int, str, str]:
     """(pid, channel, payload) of a NotificationResponse."""
     assert reply.kind == "A", reply
     channel, payload, _ = reply.body[4:].split(b"\0")
-    return struct.unpack("!i", reply.body[:4])[0], channel.decode(), payload.decode()
+    return struct.unpack("!i", reply.body[:4])[0], channel.decode(errors="replace"), payload.decode()
 
 
 def notifications(replies: Iterable[Message]) -> list[tuple[int, str, str]]:

@@ -218,9 +218,7 @@ cdef class Backend(Server):
             (<Injection>note).finished(self)
         if not is_told_all(action):
             return SWALLOW
-        if self.holds_ready and status == b'I' and self.borrower is not None and self.borrower.hold_ready():
-            return SWALLOW
-        return FORWARD
+        return SWALLOW if self.holds_ready and self.is_ready_held() else FORWARD
 
     cdef int notification_reply(self, const char* body, Py_ssize_t size) except -1:
         cdef bint passed_on

@@ -18,7 +18,6 @@ cdef class Borrowing(Watching):
     cdef void part(self) noexcept
     cdef bint owed_nothing(self) noexcept
     cdef int probe(self) except -1
-    cdef bint may_listen(self) noexcept
     cdef tuple settled_context(self)
     cdef object context_of_parse(self)
     cdef Statement named(self, bytes name)

@@ -172,23 +172,14 @@ cdef class Borrowing(Watching):
         return self.run_held()
 
     cdef bint hold_ready(self) except -1:
-        if self.hearing is None:
-            return False
-        self.ready_held += 1
-        return True
+        self.ready_held = self.hearing is not None
+        return self.ready_held
 
     cdef bint notified(self, Server server, bytes body) except -1:
         return True if self.hearing is None else self.hearing.from_server(server, body)
 
     cdef bint adopt_channels(self) except -1:
         return adopt(self)
-
-    cdef bint may_listen(self) noexcept:
-        """Whether a LISTEN can be sent now: ReadyForQuery is held back from it on, and not that of what came before."""
-        if self.hearing is None and self.server.queue.owes_ready():
-            self.unsure = True
-            return False
-        return True
 
     cdef bint may_go(self, bytes text) except -1:
         """Whether a statement that changes the catalogue can go out now; if not, its message is tried again."""

@@ -109,7 +109,7 @@ cdef class Client(Borrower):
     cdef dict unsettled  # statement names whose Parse or Close the server has not answered, or None
     cdef Hearing hearing  # None for who does not listen
     cdef bint notifies  # a statement of this transaction says NOTIFY
-    cdef int ready_held  # how many ReadyForQuery it has still to be told
+    cdef bint ready_held  # it still has to be told that its transaction is over
     cdef readonly bint scs_on  # standard_conforming_strings
     cdef readonly int trail  # session.lexis.TrailBytes of its client_encoding
     cdef public object clearance  # proxy.clearance.Clearance: what the next message waits for, and then has; or None

@@ -36,7 +36,7 @@ cdef Statement taken(Server server, Py_ssize_t number):
 
     What the client's own stands for may be impossible to prepare here by now, and need not be.
     """
-    return server.context.statements.find_sql(TAKEN % number, 0, None, True, 0)
+    return server.context.statements.find_constant(TAKEN % number)
 
 
 cdef Py_ssize_t characters(bytes text) except -1:

@@ -142,11 +142,8 @@ cdef class Prepared(NameSpace):
         return self.push_naming(LOCAL, naming)
 
     cdef bint may_run(self, Statement statement) except -1:
-        """Whether a statement that changes the catalogue, or listens, can be sent now."""
-        if statement.facts.flags & LISTENS and not self.may_listen():
-            return False
-        return statement.facts.flags & (SINGLE | RESHAPES) != SINGLE | RESHAPES or (
-            self.may_go(statement.content.partition(b"\0")[0]))
+        """Whether a statement that changes the catalogue can be sent now."""
+        return not statement.facts.flags & SINGLE or self.may_go(statement.content.partition(b"\0")[0])
 
     cdef int use(self, Statement statement) except -1:
         """A statement is about to run: what it may change counts from now."""
@@ -209,7 +206,7 @@ cdef class Prepared(NameSpace):
                 return STOP
             wanted = self.unnamed
             if wanted is not None:
-                if wanted.facts.flags & (RESHAPES | LISTENS) and wanted.content is not None and not self.may_run(wanted):
+                if wanted.facts.flags & RESHAPES and wanted.content is not None and not self.may_run(wanted):
                     return STOP
                 if wanted.facts.flags & ABOUT_BACKENDS and wanted.content is not None:
                     wanted = bound_instead(self, wanted, body + portal_end + 2 + name_end, size - portal_end - 2 - name_end)
@@ -232,7 +229,7 @@ cdef class Prepared(NameSpace):
             if self.is_unsure(name):
                 return STOP
             statement = self.named(name)
-            if statement is not None and statement.facts.flags & (RESHAPES | LISTENS) and not self.may_run(statement):
+            if statement is not None and statement.facts.flags & RESHAPES and not self.may_run(statement):
                 return STOP
         if statement is None:
             self.server.send(message, available)

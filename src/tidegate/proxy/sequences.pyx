@@ -111,4 +111,5 @@ cdef bint may_give_up(Watching client, double now) except -1:
     if client.pin is not PinReason.SEQUENCE_VALUE or client.pool.head is None or now - client.active_at < PATIENCE:
         return False
     return not (client.mid_transaction() or client.server is None or client.server.queue.count
-                or client.suspected is not None)
+                or client.suspected is not None or client.ready_held or client.unsure
+                or (client.hearing is not None and client.hearing.busy()))

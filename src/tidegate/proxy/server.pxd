@@ -95,6 +95,7 @@ cdef class Server(StreamOwner):
 
     cdef int attach(self, Borrower borrower) except -1
     cdef int detach(self) except -1
+    cdef bint is_ready_held(self) except -1
     cdef int send(self, const char* data, size_t size) except -1
     cdef int send_bytes(self, bytes data) except -1
     cdef int inject(self, bytes sql, Injection injection) except -1

@@ -195,6 +195,11 @@ cdef class Server(StreamOwner):
             self.resume()
         return 0
 
+    cdef bint is_ready_held(self) except -1:
+        """Whether the borrower has something to do before the end of all that it has asked for is told."""
+        return (self.status == b'I' and self.borrower is not None and not self.queue.open_batch
+                and not self.queue.owes_replies() and self.borrower.hold_ready())
+
     cdef int send(self, const char* data, size_t size) except -1:
         self.context.to_servers.put(self.stream, data, size)
         return 0

@@ -12,12 +12,12 @@ from tidegate.proxy.outcome cimport DONE, STOP
 from tidegate.proxy.sequences cimport note_sequences, read_sequences
 from tidegate.proxy.server cimport Injection, Server
 from tidegate.proxy.stand_in cimport run_instead
-from tidegate.proxy.subscription cimport ABOUT_CHANNELS, markers_behind, prepare_channels
+from tidegate.proxy.subscription cimport ABOUT_CHANNELS, ANY_CHANNELS, markers_behind, prepare_channels
 from tidegate.proxy.tracking cimport (
     Assigned, Deallocated, DeallocatedOne, ResetAll, Restored, inject_probe,
 )
 from tidegate.session.facts cimport (
-    ABOUT_BACKENDS, DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, DISCARD_OTHER, FREES, LISTENS, LOCALLY, NAMES, PINS, PLAIN,
+    ABOUT_BACKENDS, DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, DISCARD_OTHER, FREES, LOCALLY, NAMES, PINS, PLAIN,
     READS_SEQUENCES, RESET_ALL, RESHAPES, SINGLE, TOUCHES, Facts,
 )
 from tidegate.session.scanner cimport Scanner, scan
@@ -63,6 +63,8 @@ cdef class Simple(Borrowing):
                 return STOP
             scanner.feed(message + looked, available - looked)
             read_sequences(self, PLAIN)  # what is still to come may ask for such values
+            if self.hearing is not None:
+                prepare_channels(self, ANY_CHANNELS)
             self.scanner = scanner
             self.body_mode = SCAN
             return self.run_query(PLAIN, message, whole, available)
@@ -72,8 +74,6 @@ cdef class Simple(Borrowing):
         if facts is not PLAIN and self.server is None and self.answer_here(facts):
             return DONE
         if not self.need_server():
-            return STOP
-        if facts is not PLAIN and facts.flags & LISTENS and not self.may_listen():
             return STOP
         if facts is not PLAIN and facts.flags & RESHAPES and facts.flags & SINGLE and whole < LONGEST_READ and (
                 not self.may_go(PyBytes_FromStringAndSize(message + HEADER, size))):

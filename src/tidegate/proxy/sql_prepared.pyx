@@ -197,7 +197,7 @@ cdef class SqlPrepared(Prepared):
             preparing.statement = statement
             preparing.follower = note
             guarded = not note.single and statement not in server.prepared and (
-                server.status == b'T' or server.queue.count > 0)
+                server.status == b'T' or server.queue.owes_replies())
             if guarded:
                 server.inject(SAVEPOINT, Injection())
             server.ensure_apart(statement, self.settled_context(), preparing)

@@ -3,7 +3,7 @@
 from tidegate.proxy.borrowing cimport Borrowing
 from tidegate.proxy.client cimport Hearing
 from tidegate.proxy.notifications cimport SharedListener
-from tidegate.proxy.server cimport Server
+from tidegate.proxy.server cimport Injection, Server
 from tidegate.session.facts cimport LISTENS, NOTIFIES, UNLISTENS, Facts
 
 cdef enum:
@@ -26,7 +26,7 @@ cdef class Subscription(Hearing):
     cdef set arriving  # channels that the shared listener delivers from the fence on
     cdef long long fence  # its number, or 0
     cdef int known_at  # pid of the server whose notifications are told as the client's own; 0: none
-    cdef bint complete  # the server had been made to listen to all channels before the transaction
+    cdef Injection complete  # not None: the server had been made to listen to all channels before the transaction
     cdef list unlistened  # what the markers of this transaction stand for, by number
     cdef object mailbox  # session.mailbox.Mailbox: what can't be sent yet
 
@@ -46,5 +46,6 @@ cdef class Subscription(Hearing):
 cdef bint adopt(Borrowing client) except -1
 cdef int foresee_channels(Borrowing client, Facts facts) except -1
 cdef int prepare_channels(Borrowing client, Facts facts) except -1
+cdef Facts ANY_CHANNELS
 cdef list markers_behind(Borrowing client, Facts facts)
 cdef int sender_done(Borrowing client) except -1

@@ -31,15 +31,22 @@ from tidegate.proxy.gate cimport Gate
 from tidegate.proxy.notifications cimport SharedListener
 from tidegate.proxy.server cimport Injection, Server
 from tidegate.proxy.target cimport Target
-from tidegate.session.facts cimport DISCARD_ALL, ENDS, LISTENS, NOTIFIES, SINGLE, UNLISTENS, Facts
+from tidegate.session.facts cimport (
+    COPIES, DISCARD_ALL, ENDS, LISTENS, NOTIFIES, SINGLE, UNLISTENS, Facts, make_facts,
+)
 from tidegate.wire.postgres.integers cimport get32, put32
 from tidegate.wire.postgres.messages cimport message, ready_for_query
-from tidegate.session.channels import CHANNELS_SQL, MARKER, UNLISTEN_ALL_SQL, fence_sql, listen_sql, settle
+from tidegate.session.channels import (
+    CHANNELS_SQL, MARKER, UNLISTEN_ALL_SQL, fence_sql, listen_anywhere_sql, listen_sql, settle,
+)
+from tidegate.session.encodings import recoded
 from tidegate.session.mailbox import Mailbox
 from tidegate.session.pins import PinReason
 from tidegate.session.settings import told
 
 cdef bytes IDLE = ready_for_query(b'I')
+
+ANY_CHANNELS = make_facts(2, LISTENS | UNLISTENS)  # what a text may do that nobody has read yet
 
 cdef enum:
     MOST_PENDING = 8388608  # bytes for a client that does not read, or ends no transaction: PostgreSQL's queue is as long
@@ -167,14 +174,14 @@ cdef class Subscription(Hearing):
     cdef int ahead(self, Facts facts) except -1:
         """Have the server listen to what the client does, where that is needed: see `session.mailbox`, `markers`."""
         cdef Server server = self.client.server
-        if not self.channels or self.complete:
+        if not self.channels or self.complete is not None:
             return 0
         if not facts.flags & LISTENS and facts.flags & SINGLE and b"" not in facts.unlistened:
             return 0
         if server.status == b'I' and not server.queue.open_batch and not server.queue.owes_replies():
             # Besides, no marker could say what comes of each of several statements.
-            self.complete = True
-            server.inject(listen_sql(self.channels), Injection())
+            self.complete = Injection()
+            server.inject(self.listen(self.channels), self.complete)
         elif facts.flags & LISTENS and server.status != b'E':
             self.listen_as_before()
         return 0
@@ -184,16 +191,30 @@ cdef class Subscription(Hearing):
         cdef Server server = self.client.server
         cdef set former = set() if None in self.unlistened else self.channels.difference(self.unlistened)
         if former and server.queue.open_batch:
-            server.run_aside([listen_sql([channel]) for channel in former])
+            server.run_aside([self.listen([channel]) for channel in former])
         elif former:
-            server.inject(listen_sql(former), Injection())
+            server.inject(self.listen(former), Injection())
+
+    def listen(self, channels):
+        """LISTEN in the client's session."""
+        return listen_anywhere_sql(channels, self.listener.encoding)
+
+    def recoded(self, bytes name, bint to_client):
+        """A channel's name from the database's encoding to the client's, or back."""
+        if self.listener.encoding is None:
+            return name
+        if to_client:
+            return recoded(name, self.listener.encoding, self.encoding())
+        return recoded(name, self.encoding(), self.listener.encoding)
 
     cdef list markers(self, Facts facts):
-        """A LISTEN for each channel that the statement gives up. None where it also ends or rewinds a transaction: it
-        can't be told what of it has come to stay.
+        """A LISTEN for each channel that the statement gives up. None behind several statements that may come to
+        nothing while the LISTEN does not, or may be waiting for COPY's data.
         """
         cdef list found = []
-        if self.complete or not self.channels or (facts.flags & ENDS and not facts.flags & SINGLE):
+        if self.complete is not None or not self.channels:
+            return found
+        if not facts.flags & SINGLE and (facts.flags & (ENDS | COPIES) or self.client.server.status != b'T'):
             return found
         for name in (None,) if facts.flags & DISCARD_ALL else facts.unlistened:
             if name is None or name in self.channels:
@@ -240,7 +261,7 @@ cdef class Subscription(Hearing):
     cdef bint from_server(self, Server server, bytes body) except -1:
         """The client's server sends a notification: what the listener does not, or not yet, waits for its moment."""
         cdef char shown[4]
-        cdef bytes channel = body[4:body.index(b"\0", 4)]
+        cdef bytes channel = self.recoded(body[4:body.index(b"\0", 4)], False)
         if channel == self.listener.fence_channel:
             self.server_fenced()
         elif not self.mailbox.server_is_done:
@@ -266,8 +287,8 @@ cdef class Subscription(Hearing):
         cdef Told note
         if self.step == DONE:
             return self.finish()
-        if self.step != RESTING:
-            return 0
+        if self.step != RESTING or (self.at_server and self.client.body_left):
+            return 0  # (amid a message nothing can be asked)
         if not self.at_server:
             self.wait_for_own()
             return self.finish() if self.step == DONE else 0
@@ -285,7 +306,8 @@ cdef class Subscription(Hearing):
         if error is not None:
             return self.keep_at_server()
         at_server = [told(row[0]) for row in rows]
-        wanted = settle(self.channels, at_server, self.unlistened, self.complete)
+        wanted = settle(self.channels, at_server, self.unlistened,
+                        self.complete is not None and self.complete.error is None)
         new = wanted - self.channels
         if not self.channels <= wanted:
             self.give_up(self.channels - wanted)
@@ -304,16 +326,16 @@ cdef class Subscription(Hearing):
         """It listens to these no more. What came during the transaction PostgreSQL would read only now, and drop."""
         self.listener.leave(self, channels)
         self.channels -= channels
-        self.mailbox.drop(channels)
+        self.mailbox.drop({self.recoded(channel, True) for channel in channels})
 
     cdef int joined(self) except -1:
         """Step 2: the shared listener listens."""
-        if self.step == JOINING:
+        if self.step == JOINING and self.client.server is not None:
             self.hand_over()
         return 0
 
     cdef int refused(self) except -1:
-        if self.step == JOINING:
+        if self.step == JOINING and self.client.server is not None:
             self.keep_at_server()
         return 0
 
@@ -356,7 +378,8 @@ cdef class Subscription(Hearing):
     def at_rest(self):
         """The server listens to nothing."""
         self.server_fenced()
-        self.at_server = self.complete = False
+        self.at_server = False
+        self.complete = None
         self.unlistened = []
 
     def all_arrived(self):
@@ -397,8 +420,8 @@ cdef class Subscription(Hearing):
             if client.server is not None:
                 client.server.holds_ready = False
         self.send_pending()
-        while client.ready_held:
-            client.ready_held -= 1
+        if client.ready_held:
+            client.ready_held = False
             client.send_bytes(IDLE)
         if client.server is not None and client.server.queue.count == 0:
             client.settled()
@@ -409,8 +432,8 @@ cdef class Subscription(Hearing):
         """The channels can't be handed over: the client keeps its server, which listens for it."""
         cdef Borrowing client = self.client
         cdef Server server = client.server
-        if self.channels and not self.complete:
-            server.inject(listen_sql(self.channels), Injection())
+        if self.channels and self.complete is None:
+            server.inject(self.listen(self.channels), Injection())
             client.context.to_servers.flush()
         if self.channels:
             self.mailbox.heard(self.listener.missed_notice)

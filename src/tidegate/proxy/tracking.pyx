@@ -184,7 +184,7 @@ cdef class Restored(Injection):
             server.tainted = client.closes_server = True
         if client.server is server:
             client.sync_parameters()
-            if not (server.holds_ready and server.status == b'I' and client.hold_ready()):
+            if not (server.holds_ready and server.is_ready_held()):
                 client.send_bytes(ready_for_query(server.status))
         return 0
 

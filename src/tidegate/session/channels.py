@@ -16,6 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence, Set
 
+from tidegate.session.encodings import CODECS
+
 MARKER = b"tidegate_unlistened_"
 FENCE = b"tidegate_fence_"
 
@@ -31,9 +33,29 @@ def quoted(channel: bytes) -> bytes:
     return b'"' + channel.replace(b'"', b'""') + b'"'
 
 
+def escaped(channel: bytes, encoding: bytes) -> bytes:
+    """The same in ASCII, for a session with any client_encoding; `encoding`: the channel's, as PostgreSQL names it.
+
+    (Before PostgreSQL 13 this takes a database in UTF8.)
+    """
+    codec = CODECS.get(encoding.decode())
+    if channel.isascii() or codec is None:
+        return quoted(channel)
+    letters = (
+        letter if letter.isascii() else f"\\+{ord(letter):06X}"
+        for letter in channel.decode(codec, "replace").replace("\\", "\\\\").replace('"', '""')
+    )
+    return b'U&"' + "".join(letters).encode() + b'"'
+
+
 def listen_sql(channels: Iterable[bytes]) -> bytes:
-    """LISTEN to each."""
+    """LISTEN to each, where client_encoding is the database's."""
     return b";".join(b"LISTEN " + quoted(channel) for channel in channels)
+
+
+def listen_anywhere_sql(channels: Iterable[bytes], encoding: bytes | None) -> bytes:
+    """LISTEN to each, in a client's session; `encoding`: the database's, None if it is not known."""
+    return b";".join(b"LISTEN " + escaped(channel, encoding or b"") for channel in channels)
 
 
 def unlisten_sql(channels: Iterable[bytes]) -> bytes:

@@ -32,12 +32,14 @@ cdef class Unnamed:
 
 cdef class Statements:
     cdef dict known
+    cdef dict constants  # content -> Statement
     cdef Py_ssize_t sweep_at
     cdef long long serial
     cdef long long generation
 
     cdef Statement find(self, bytes content, Py_ssize_t text_size, object context, bint scs_on, int trail)
     cdef Statement find_sql(self, bytes content, Py_ssize_t lead, object context, bint scs_on, int trail)
+    cdef Statement find_constant(self, bytes content)
     cdef Statement enter(self, tuple key)
     cdef Facts read(self, Statement statement, NameSet names)
     cdef int judge(self, Statement statement, NameSet names) except -1

@@ -27,6 +27,7 @@ NAME_PREFIX = b"tidegate_"
 
 cdef enum:
     SMALLEST_SWEEP = 1024
+    MOST_CONSTANTS = 64
     BY_SQL = 64  # in the number at the end of a key, beside how its text is scanned
 
 
@@ -75,6 +76,7 @@ cdef class Statements:
 
     def __cinit__(self):
         self.known = {}
+        self.constants = {}
         self.sweep_at = SMALLEST_SWEEP
 
     def __len__(self):
@@ -97,6 +99,15 @@ cdef class Statements:
             statement.by_sql = True
             statement.lead = lead
             statement.facts = self.read(statement, None)
+        return statement
+
+    cdef Statement find_constant(self, bytes content):
+        """The same for a text that hangs on nothing: no change of the catalogue makes another of it."""
+        cdef Statement statement = self.constants.get(content)
+        if statement is None:
+            statement = self.find_sql(content, 0, None, True, TRAIL_NONE)
+            if len(self.constants) < MOST_CONSTANTS:
+                self.constants[content] = statement
         return statement
 
     cdef Statement enter(self, tuple key):

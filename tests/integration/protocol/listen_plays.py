@@ -167,6 +167,66 @@ def long_texts(talk: Recorder) -> None:
         talk.ask(m.query("NOTIFY a; NOTIFY b; NOTIFY c"))
 
 
+def undone_by_their_own_text(talk: Recorder) -> None:
+    """Several statements of one message are one transaction, also where it is too long to be looked at first."""
+    talk.ask(m.query("LISTEN a"))
+    for text in ("SELECT 1; UNLISTEN a; SELECT 1/0", "SELECT 1; DISCARD ALL", "UNLISTEN a; LISTEN b; SELECT 1/0"):
+        for filler in ("", f"SELECT length('{'x' * 3_000_000}'); "):
+            assert sqlstates(talk.ask(m.query(filler + text)))
+            assert [one[1] for one in notifications(talk.ask(m.query("NOTIFY a; NOTIFY b")))] == ["a"]
+    talk.ask(m.query(f"SELECT length('{'x' * 3_000_000}'); UNLISTEN a"))
+    assert not notifications(talk.ask(m.query("NOTIFY a; NOTIFY b")))
+
+
+def names_in_the_clients_encoding(talk: Recorder) -> None:
+    """A client that listens already says LISTEN again: outside a block, in one, and to the same channel."""
+    for encoding, name in (("latin1", "gr\xfcn"), ("win1252", "\xc1")):
+        talk.ask(m.query(f"SET client_encoding = {encoding}"))
+        listen, notify = (
+            m.message("Q", f'{verb} "{name}"'.encode("cp1252") + b"\0") for verb in ("LISTEN", "NOTIFY")
+        )
+        talk.ask(listen)
+        for parts in (
+            [m.query("LISTEN other")],
+            [m.query("BEGIN"), m.query("LISTEN another"), notify, m.query("COMMIT")],
+            [m.query("BEGIN"), listen, notify, m.query("COMMIT")],
+            [m.batch("LISTEN third")],
+        ):
+            for part in parts:
+                assert not sqlstates(talk.ask(part))
+            assert len(notifications(talk.ask(notify))) == 1
+        talk.ask(m.query("UNLISTEN *"))
+        assert not notifications(talk.ask(notify))
+
+
+def a_copy_that_fails_early(talk: Recorder) -> None:
+    """The end of its data is still on the way, in the middle of a message, when the transaction is over."""
+    for text in ("LISTEN a; COPY listen_copied FROM STDIN", "COPY listen_copied FROM STDIN"):
+        talk.send(m.query(text))
+        talk.hear("G")
+        second = m.copy_data(b"2\n" * 500_000)
+        talk.send(m.copy_data(b"no number\n"), second[:300_000])
+        talk.hear("E")
+        talk.send(second[300_000:], m.copy_done())
+        talk.hear("Z")
+        talk.ask(m.query("NOTIFY a"))
+        talk.ask(m.query("LISTEN a"))
+
+
+def listening_unseen_before_a_pipeline(talk: Recorder) -> None:
+    """What the DO block listens to is only found out while the next messages come."""
+    for _ in range(5):
+        talk.ask(m.query("DO $$BEGIN EXECUTE 'LISTEN ' || 'hidden'; END$$"))
+        run = m.parse("SELECT 1") + m.bind() + m.execute()
+        talk.send(run + m.sync() + run + m.flush())
+        talk.hear("C", 2)
+        talk.send(m.sync())
+        talk.hear("Z")
+        talk.ask(m.query("DO $$BEGIN EXECUTE 'LISTEN ' || 'hidden'; END$$"))
+        talk.ask(m.batch("SELECT 1") + m.batch("SELECT 2") + m.query("SELECT 3"), count=3)
+        talk.ask(m.query("UNLISTEN *"))
+
+
 def pipelined_before_the_first(talk: Recorder) -> None:
     """What was sent ahead of the first LISTEN is answered before it, and a Sync too many, too."""
     talk.ask(m.query("SELECT 1") + m.query("LISTEN ear") + m.query("SELECT 2"), count=3)
@@ -299,6 +359,10 @@ PLAYS: list[Play] = [
     extended_protocol,
     pipelined,
     long_texts,
+    undone_by_their_own_text,
+    names_in_the_clients_encoding,
+    a_copy_that_fails_early,
+    listening_unseen_before_a_pipeline,
     pipelined_before_the_first,
     pipelined_copy,
     order_across_channels,

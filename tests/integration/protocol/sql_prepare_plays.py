@@ -346,6 +346,16 @@ def paths_that_lead_elsewhere(talk: Recorder) -> None:
         talk.ask(m.query("ROLLBACK; DEALLOCATE ALL"))
 
 
+def in_sessions_that_no_error_survives(talk: Recorder) -> None:
+    talk.ask(m.query("SET exit_on_error = on"))
+    talk.ask(m.query("PREPARE plan AS SELECT 1"))
+    for _ in range(5):
+        talk.ask(m.query("SELECT 0; EXECUTE plan"))
+        talk.ask(m.query("BEGIN"))
+        talk.ask(m.query("SELECT 0; EXECUTE plan"))
+        talk.ask(m.query("COMMIT"))
+
+
 def effects_of_what_is_executed(talk: Recorder) -> None:
     talk.ask(m.query("PREPARE setting AS SELECT set_config('work_mem', '7MB', false)"))
     assert rows(talk.ask(m.query("SHOW work_mem"))) == [(b"4MB",)]
@@ -407,6 +417,7 @@ PLAYS: list[Play] = [
     forgotten,
     settings_of_its_preparation,
     paths_that_lead_elsewhere,
+    in_sessions_that_no_error_survives,
     effects_of_what_is_executed,
     a_wrong_number_of_values,
     after_other_replies_of_its_batch,

@@ -9,7 +9,8 @@ import pytest
 
 from tests.integration.protocol.listen_plays import PLAYS
 from tests.support import messages as m
-from tests.support.sides import Compare, Play, Side
+from tests.support.sides import Compare, Play, Side, record
+from tests.support.transcript import Recorder
 from tests.support.wire import heard, notifications
 
 
@@ -27,6 +28,18 @@ def listen_rows(direct: Side) -> None:
 @pytest.mark.parametrize("play", PLAYS, ids=lambda play: play.__name__)
 def test_same_as_direct(same_as_direct: Compare, listen_rows: None, play: Play) -> None:
     same_as_direct(play)
+
+
+def test_pipelined_behind_a_reset(direct: Side, proxied: Side, listen_rows: None, churned: None) -> None:
+    """Which is answered in two parts where the client has settings from its start."""
+
+    def play(talk: Recorder) -> None:
+        talk.ask(m.query("SET work_mem = '7MB'"))
+        talk.ask(m.query("RESET ALL") + m.query("LISTEN ear"), count=2)
+        talk.ask(m.query("RESET ALL") + m.query("SELECT 1") + m.query("NOTIFY ear"), count=3)
+
+    for _ in range(3):
+        assert record(proxied, play, work_mem="5MB") == record(direct, play, work_mem="5MB")
 
 
 # What others send.
