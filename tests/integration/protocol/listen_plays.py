@@ -182,9 +182,7 @@ def names_in_the_clients_encoding(talk: Recorder) -> None:
     """A client that listens already says LISTEN again: outside a block, in one, and to the same channel."""
     for encoding, name in (("latin1", "gr\xfcn"), ("win1252", "\xc1")):
         talk.ask(m.query(f"SET client_encoding = {encoding}"))
-        listen, notify = (
-            m.message("Q", f'{verb} "{name}"'.encode("cp1252") + b"\0") for verb in ("LISTEN", "NOTIFY")
-        )
+        listen, notify = (m.message("Q", f'{verb} "{name}"'.encode("cp1252") + b"\0") for verb in ("LISTEN", "NOTIFY"))
         talk.ask(listen)
         for parts in (
             [m.query("LISTEN other")],
