@@ -15,7 +15,6 @@ cdef class Backend(Server):
     cdef Py_ssize_t log_in(self, const char* data, Py_ssize_t size) except -1
     cdef int reply(self, int type, const char* body, Py_ssize_t size) except -1
     cdef int error_reply(self, const char* body, Py_ssize_t size) except -1
-    cdef int parameters_told(self, object note, bytes types) except -1
     cdef int ready_reply(self, int status) except -1
     cdef int notification_reply(self, const char* body, Py_ssize_t size) except -1
     cdef int parameter_reply(self, const char* body, Py_ssize_t size) except -1

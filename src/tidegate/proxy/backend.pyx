@@ -183,8 +183,9 @@ cdef class Backend(Server):
         if type == b'A':
             return self.notification_reply(body, size)
         action = queue.arrive(type)
-        if type == b't' and queue.ring[queue.first].note != NULL:
-            self.parameters_told(<object>queue.ring[queue.first].note, PyBytes_FromStringAndSize(body, size))
+        if (type == b't' and queue.ring[queue.first].note != NULL
+                and isinstance(<object>queue.ring[queue.first].note, Description)):
+            (<Description><object>queue.ring[queue.first].note).parameters_told(self, PyBytes_FromStringAndSize(body, size))
         if (type == b'G' or type == b'W') and self.borrower is not None:
             self.borrower.copy_requested()
         if action & COMPLETED:
@@ -199,11 +200,6 @@ cdef class Backend(Server):
                 (<Injection>queue.ring[queue.first].note).completed(self, PyBytes_FromStringAndSize(body, size))
             return FORWARD
         return FORWARD if action == FORWARD or action == SHORTEN else SWALLOW
-
-    cdef int parameters_told(self, object note, bytes types) except -1:
-        if isinstance(note, Description):
-            (<Description>note).parameters_told(self, types)
-        return 0
 
     cdef int ready_reply(self, int status) except -1:
         cdef int action = self.queue.arrive(b'Z') & ~COMPLETED

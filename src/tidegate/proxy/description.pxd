@@ -19,6 +19,7 @@ cdef class Description(Injection):
     cdef long long generation  # when it was asked for
 
     cdef int parameters_told(self, Server server, bytes types) except -1
+    cdef int types_differ(self, Server server, bytes types) except -1
     cdef int described(self, Server server, bytes shape) except -1
 
 

@@ -42,8 +42,12 @@ cdef class Description(Injection):
         if self.statement.parameters is None:
             self.statement.parameters = types
         elif self.statement.parameters != types:
-            drop(server, self.statement)
+            self.types_differ(server, types)
         return 0
+
+    cdef int types_differ(self, Server server, bytes types) except -1:
+        """Others, whose statement is the same, were told other types."""
+        return drop(server, self.statement)
 
     cdef int described(self, Server server, bytes shape) except -1:
         if self.statement.shape is None:
@@ -55,17 +59,14 @@ cdef class Description(Injection):
 
 
 cdef class TypesTold(Description):
-    cdef int parameters_told(self, Server server, bytes types) except -1:
-        cdef Statement statement = self.statement, apart
-        if statement.parameters is None:
-            statement.parameters = types
-        elif statement.parameters != types:
-            # Others were told otherwise: from here on this client's is one of its own.
-            apart = server.context.statements.typed(statement, statement.with_types(types))
-            if self.client.unnamed is statement:
-                self.client.unnamed = apart
-            if server.unnamed is statement:
-                server.unnamed = apart
+    cdef int types_differ(self, Server server, bytes types) except -1:
+        """From here on this client's is one of its own."""
+        cdef Statement statement = self.statement
+        cdef Statement apart = server.context.statements.typed(statement, statement.with_types(types))
+        if self.client.unnamed is statement:
+            self.client.unnamed = apart
+        if server.unnamed is statement:
+            server.unnamed = apart
         return 0
 
     cdef int described(self, Server server, bytes shape) except -1:

@@ -1,6 +1,6 @@
 """The messages of a client's prepared statements."""
 
-from tidegate.proxy.description cimport ShapeCheck
+from tidegate.proxy.description cimport ShapeCheck, TypesTold
 from tidegate.proxy.namespace cimport NameSpace
 from tidegate.session.facts cimport Facts
 from tidegate.session.statements cimport Meaning, Naming, Statement
@@ -18,6 +18,7 @@ cdef class Prepared(NameSpace):
                         Py_ssize_t whole) except -1
     cdef bint describes_next(self, const char* message, Py_ssize_t whole, Py_ssize_t portal_size) noexcept
     cdef int recheck(self, Statement statement) except -1
+    cdef TypesTold types_of_unnamed(self, Statement statement)
     cdef int describe_named(self, Statement statement) except -1
     cdef bint may_run(self, Statement statement) except -1
     cdef int use(self, Statement statement) except -1

@@ -19,7 +19,7 @@ from tidegate.proxy.sequences cimport note_sequences, read_sequences
 from tidegate.proxy.server cimport Server
 from tidegate.proxy.simple cimport restoring
 from tidegate.proxy.stand_in cimport bound_instead, told_apart
-from tidegate.proxy.subscription cimport markers_behind, prepare_channels
+from tidegate.proxy.subscription cimport mark_behind, prepare_channels
 from tidegate.proxy.watching cimport UNKNOWN, Watching
 from tidegate.session.facts cimport (
     ABOUT_BACKENDS, DEALLOCATE_ALL, DEALLOCATE_ONE, DISCARD_ALL, LISTENS, NAMES, PINS, PLAIN, READS_SEQUENCES, RESET_ALL,
@@ -326,7 +326,6 @@ cdef class Prepared(NameSpace):
     cdef int on_describe(self, const char* message, Py_ssize_t whole) except -1:
         cdef Statement statement
         cdef Meaning meaning
-        cdef TypesTold described
         cdef bytes name
         if whole < HEADER + 2:
             raise PgError("invalid message format", Sqlstate.PROTOCOL_VIOLATION, "FATAL")
@@ -345,16 +344,22 @@ cdef class Prepared(NameSpace):
             if not name:
                 if self.server.unnamed is not statement:
                     self.server.ensure_unnamed(statement)
-                if statement is not None and statement.content is not None:
-                    described = TypesTold.__new__(TypesTold)
-                    described.client = self
-                    described.statement = statement
-                    self.server.send(message, whole)
-                    return self.server.queue.push(DESCRIBE, FORWARD, described)
+                self.server.send(message, whole)
+                return self.server.queue.push(DESCRIBE, FORWARD, self.types_of_unnamed(statement))
             elif statement is not None:
                 return self.describe_named(statement)
         self.server.send(message, whole)
         return self.server.queue.push(DESCRIBE, FORWARD, None)
+
+    cdef TypesTold types_of_unnamed(self, Statement statement):
+        """The note by which a Describe of it is remembered; None where nothing is, or nothing was kept."""
+        cdef TypesTold described
+        if statement is None or statement.content is None:
+            return None
+        described = TypesTold.__new__(TypesTold)
+        described.client = self
+        described.statement = statement
+        return described
 
     cdef int describe_named(self, Statement statement) except -1:
         cdef Description description = Description.__new__(Description)
@@ -392,10 +397,8 @@ cdef class Prepared(NameSpace):
             self.server.forget_statements()
             self.statements = None
             self.push_naming(EXECUTE, naming)
-        if statement is not None and self.hearing is not None:
-            markers = markers_behind(self, statement.facts)
-            if markers:
-                self.server.run_aside(markers)
+        if statement is not None:
+            mark_behind(self, statement.facts)
         return self.restore_aside(statement.facts) if statement is not None else 0
 
     cdef int restore_aside(self, Facts facts) except -1:

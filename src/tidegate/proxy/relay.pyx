@@ -11,9 +11,9 @@ from tidegate.proxy.context cimport HIGH_WATER, INSPECTED
 from tidegate.proxy.login cimport ClientLogin
 from tidegate.proxy.outcome cimport DONE, STOP
 from tidegate.proxy.sequences cimport read_sequences
-from tidegate.proxy.server cimport Injection, Server
+from tidegate.proxy.server cimport Server
 from tidegate.proxy.sql_prepared cimport SqlPrepared
-from tidegate.proxy.subscription cimport markers_behind
+from tidegate.proxy.subscription cimport mark_behind
 from tidegate.proxy.watching cimport UNKNOWN
 from tidegate.session.facts cimport NAMES, READS_SEQUENCES, Facts
 from tidegate.session.scanner cimport Scanner
@@ -114,10 +114,7 @@ cdef class Relay(SqlPrepared):
             read_sequences(self, facts)
         self.make_wary(facts)
         self.touch(facts)
-        if self.server is not None:
-            for marker in markers_behind(self, facts):
-                self.server.inject(marker, Injection())
-        return 0
+        return mark_behind(self, facts)
 
     cdef int request(self, int type, const char* message, Py_ssize_t whole, Py_ssize_t available) except -1:
         """One message, of which `available` bytes of `whole` are here."""

@@ -47,10 +47,7 @@ cdef long long owner(Server server) except? -2:
 cdef int forget(Watching client, Server server) except -1:
     """Have the server forget all values, ahead of what the client sends next."""
     server.forgetting = Injection()
-    if server.queue.open_batch:
-        server.run_aside([FORGET], server.forgetting)
-    else:
-        server.inject(FORGET, server.forgetting)
+    server.slip_in([FORGET], server.forgetting)
     server.sequences_of = client.mark
     return 0
 

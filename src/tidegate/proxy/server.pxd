@@ -106,6 +106,7 @@ cdef class Server(StreamOwner):
     cdef int prepare(self, Statement statement, tuple context, Injection note) except -1
     cdef int close_prepared(self, Statement statement) except -1
     cdef int run_aside(self, list statements, Injection note=*, Statement prepared=*) except -1
+    cdef int slip_in(self, list statements, Injection note=*) except -1
     cdef int ensure_unnamed(self, Statement statement) except -1
     cdef int doubt_unnamed(self) except -1
     cdef int expect_unnamed(self, int action, Statement statement, Statement former) except -1

@@ -301,6 +301,12 @@ cdef class Server(StreamOwner):
             self.queue.push(CLOSE, action, note)
         return self.doubt_unnamed()
 
+    cdef int slip_in(self, list statements, Injection note=None) except -1:
+        """Utility statements here and now: within the borrower's batch if one is open, as a query of their own if not."""
+        if self.queue.open_batch:
+            return self.run_aside(statements, note)
+        return self.inject(b";".join(statements), Injection() if note is None else note)
+
     cdef int ensure_unnamed(self, Statement statement) except -1:
         """Make the unnamed statement the borrower's: `statement`, or none at all."""
         if self.unnamed is statement:

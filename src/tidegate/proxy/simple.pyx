@@ -10,9 +10,9 @@ from tidegate.proxy.borrowing cimport Borrowing
 from tidegate.proxy.client cimport SCAN
 from tidegate.proxy.outcome cimport DONE, STOP
 from tidegate.proxy.sequences cimport note_sequences, read_sequences
-from tidegate.proxy.server cimport Injection, Server
+from tidegate.proxy.server cimport Server
 from tidegate.proxy.stand_in cimport run_instead
-from tidegate.proxy.subscription cimport ABOUT_CHANNELS, ANY_CHANNELS, markers_behind, prepare_channels
+from tidegate.proxy.subscription cimport ABOUT_CHANNELS, ANY_CHANNELS, mark_behind, prepare_channels
 from tidegate.proxy.tracking cimport (
     Assigned, Deallocated, DeallocatedOne, ResetAll, Restored, inject_probe,
 )
@@ -115,10 +115,7 @@ cdef class Simple(Borrowing):
             prepare_channels(self, facts)
         server.send(message, available)
         self.suspect(facts, PyBytes_FromStringAndSize(message + HEADER, whole - HEADER - 1), alone)
-        if self.hearing is not None:
-            for marker in markers_behind(self, facts):
-                server.inject(marker, Injection())
-        return 0
+        return mark_behind(self, facts)
 
     cdef int run_named(self, Facts facts, const char* message, Py_ssize_t whole) except -1:
         """Pass a Query on that names prepared statements."""

@@ -22,7 +22,7 @@ from tidegate.proxy.naming cimport TAKES, Preparing, Renamed, characters, taken
 from tidegate.proxy.outcome cimport DONE, STOP
 from tidegate.proxy.prepared cimport Prepared
 from tidegate.proxy.server cimport Injection, Server
-from tidegate.proxy.subscription cimport ABOUT_CHANNELS, markers_behind, prepare_channels
+from tidegate.proxy.subscription cimport ABOUT_CHANNELS, mark_behind, prepare_channels
 from tidegate.session.facts cimport (
     DISCARD_ALL, DROPS, DROPS_ALL, EXECUTES, PINS, PREPARES, READS_SEQUENCES, RESHAPES, SINGLE, Facts, Place,
 )
@@ -79,10 +79,7 @@ cdef class SqlPrepared(Prepared):
             if facts.pin is not None:
                 self.may_leave(facts.pin, note.text)
             self.touch(facts)
-        if self.hearing is not None:
-            for marker in markers_behind(self, facts):
-                server.inject(marker, Injection())
-        return 0
+        return mark_behind(self, facts)
 
     cdef bint renaming_under_way(self) except -1:
         cdef ReplyQueue queue

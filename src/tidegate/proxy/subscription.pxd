@@ -47,5 +47,5 @@ cdef bint adopt(Borrowing client) except -1
 cdef int foresee_channels(Borrowing client, Facts facts) except -1
 cdef int prepare_channels(Borrowing client, Facts facts) except -1
 cdef Facts ANY_CHANNELS
-cdef list markers_behind(Borrowing client, Facts facts)
+cdef int mark_behind(Borrowing client, Facts facts) except -1
 cdef int sender_done(Borrowing client) except -1

@@ -36,9 +36,7 @@ from tidegate.session.facts cimport (
 )
 from tidegate.wire.postgres.integers cimport get32, put32
 from tidegate.wire.postgres.messages cimport message, ready_for_query
-from tidegate.session.channels import (
-    CHANNELS_SQL, MARKER, UNLISTEN_ALL_SQL, fence_sql, listen_anywhere_sql, listen_sql, settle,
-)
+from tidegate.session.channels import CHANNELS_SQL, MARKER, UNLISTEN_ALL_SQL, fence_sql, listen_sql, settle
 from tidegate.session.encodings import recoded
 from tidegate.session.mailbox import Mailbox
 from tidegate.session.pins import PinReason
@@ -122,9 +120,14 @@ cdef bint adopt(Borrowing client) except -1:
     return True
 
 
-cdef list markers_behind(Borrowing client, Facts facts):
-    """What must follow a statement that ends listening, in its transaction: utility statements."""
-    return [] if client.hearing is None else (<Subscription>client.hearing).markers(facts)
+cdef int mark_behind(Borrowing client, Facts facts) except -1:
+    """Send what must follow a statement that ends listening, in its transaction."""
+    cdef list markers
+    if client.hearing is not None and client.server is not None:
+        markers = (<Subscription>client.hearing).markers(facts)
+        if markers:
+            client.server.slip_in(markers)
+    return 0
 
 
 cdef unsigned int known_pid(Borrowing client) except? 0:
@@ -188,16 +191,13 @@ cdef class Subscription(Hearing):
 
     def listen_as_before(self):
         """Within the client's transaction; what it has given up there is not to be taken up again."""
-        cdef Server server = self.client.server
         cdef set former = set() if None in self.unlistened else self.channels.difference(self.unlistened)
-        if former and server.queue.open_batch:
-            server.run_aside([self.listen([channel]) for channel in former])
-        elif former:
-            server.inject(self.listen(former), Injection())
+        if former:
+            self.client.server.slip_in([self.listen([channel]) for channel in former])
 
     def listen(self, channels):
         """LISTEN in the client's session."""
-        return listen_anywhere_sql(channels, self.listener.encoding)
+        return listen_sql(channels, self.listener.encoding)
 
     def recoded(self, bytes name, bint to_client):
         """A channel's name from the database's encoding to the client's, or back."""

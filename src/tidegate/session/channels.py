@@ -33,12 +33,12 @@ def quoted(channel: bytes) -> bytes:
     return b'"' + channel.replace(b'"', b'""') + b'"'
 
 
-def escaped(channel: bytes, encoding: bytes) -> bytes:
-    """The same in ASCII, for a session with any client_encoding; `encoding`: the channel's, as PostgreSQL names it.
+def escaped(channel: bytes, encoding: bytes | None) -> bytes:
+    """The same in ASCII, for a session with any client_encoding; as it is where the channel's `encoding` is not known.
 
     (Before PostgreSQL 13 this takes a database in UTF8.)
     """
-    codec = CODECS.get(encoding.decode())
+    codec = None if encoding is None else CODECS.get(encoding.decode())
     if channel.isascii() or codec is None:
         return quoted(channel)
     letters = (
@@ -48,14 +48,9 @@ def escaped(channel: bytes, encoding: bytes) -> bytes:
     return b'U&"' + "".join(letters).encode() + b'"'
 
 
-def listen_sql(channels: Iterable[bytes]) -> bytes:
-    """LISTEN to each, where client_encoding is the database's."""
-    return b";".join(b"LISTEN " + quoted(channel) for channel in channels)
-
-
-def listen_anywhere_sql(channels: Iterable[bytes], encoding: bytes | None) -> bytes:
-    """LISTEN to each, in a client's session; `encoding`: the database's, None if it is not known."""
-    return b";".join(b"LISTEN " + escaped(channel, encoding or b"") for channel in channels)
+def listen_sql(channels: Iterable[bytes], encoding: bytes | None = None) -> bytes:
+    """LISTEN to each. `encoding`: the database's, where client_encoding may be another."""
+    return b";".join(b"LISTEN " + escaped(channel, encoding) for channel in channels)
 
 
 def unlisten_sql(channels: Iterable[bytes]) -> bytes:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -12,6 +14,25 @@ from tests.support import messages as m
 from tests.support.sides import Compare, Play, Side, record
 from tests.support.transcript import Recorder
 from tests.support.wire import heard, notifications
+
+
+@contextlib.contextmanager
+def somebody_speaks(side: Side, say: Callable[[int], str]) -> Iterator[None]:
+    """In a session of its own and without a pause, all the time: what `say` makes of 0, 1, 2, ..."""
+    stop = threading.Event()
+
+    def speak() -> None:
+        with side.login() as speaker:
+            for count in itertools.takewhile(lambda _: not stop.is_set(), itertools.count()):
+                speaker.query(say(count))
+
+    thread = threading.Thread(target=speak)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -104,72 +125,48 @@ def test_from_commit_on(direct: Side, proxied: Side, churned: None) -> None:
 
 def test_nothing_is_lost_or_doubled_while_channels_are_handed_over(direct: Side, proxied: Side, churned: None) -> None:
     """Somebody speaks all the time; each LISTEN takes up the count, and has it without a gap until UNLISTEN."""
-    stop = threading.Event()
-
-    def speak() -> None:
-        with direct.login() as speaker:
-            count = 0
-            while not stop.is_set():
-                speaker.query(f"NOTIFY listen_count, '{count}'")
-                count += 1
-
-    thread = threading.Thread(target=speak)
-    thread.start()
-    try:
-        with proxied.login() as listener, proxied.login() as other:
-            for turn in range(15):
-                replies = listener.ask(m.query("LISTEN listen_count"))
-                if turn % 2:
-                    replies += other.ask(m.query("LISTEN listen_count"))[:0]
-                for _ in range(5):
-                    replies += listener.ask(m.query("SELECT 1"))
-                for _ in range(20):
-                    replies.append(listener.read())
-                replies += listener.ask(m.query("LISTEN listen_too; LISTEN listen_count"))
-                replies += listener.ask(m.query("BEGIN; UNLISTEN listen_count; SELECT 1"))
-                replies += listener.ask(m.query("ROLLBACK"))
-                for _ in range(20):
-                    replies.append(listener.read())
-                replies += listener.ask(m.query("UNLISTEN *"))
-                counts = [int(payload) for _, _, payload in notifications(replies)]
-                assert counts == list(range(counts[0], counts[0] + len(counts)))
-                assert len(counts) > 40
-    finally:
-        stop.set()
-        thread.join()
+    with (
+        somebody_speaks(direct, lambda count: f"NOTIFY listen_count, '{count}'"),
+        proxied.login() as listener,
+        proxied.login() as other,
+    ):
+        for turn in range(15):
+            replies = listener.ask(m.query("LISTEN listen_count"))
+            if turn % 2:
+                replies += other.ask(m.query("LISTEN listen_count"))[:0]
+            for _ in range(5):
+                replies += listener.ask(m.query("SELECT 1"))
+            for _ in range(20):
+                replies.append(listener.read())
+            replies += listener.ask(m.query("LISTEN listen_too; LISTEN listen_count"))
+            replies += listener.ask(m.query("BEGIN; UNLISTEN listen_count; SELECT 1"))
+            replies += listener.ask(m.query("ROLLBACK"))
+            for _ in range(20):
+                replies.append(listener.read())
+            replies += listener.ask(m.query("UNLISTEN *"))
+            counts = [int(payload) for _, _, payload in notifications(replies)]
+            assert counts == list(range(counts[0], counts[0] + len(counts)))
+            assert len(counts) > 40
 
 
 def test_order_while_channels_are_handed_over(direct: Side, proxied: Side, churned: None) -> None:
     """Somebody speaks in turn on two channels; one is listened to all the time, the other now and then."""
-    stop = threading.Event()
 
-    def speak() -> None:
-        with direct.login() as speaker:
-            count = 0
-            while not stop.is_set():
-                speaker.query(f"NOTIFY listen_always, '{count}'; NOTIFY listen_at_times, '{count + 1}'")
-                count += 2
+    def say(count: int) -> str:
+        return f"NOTIFY listen_always, '{2 * count}'; NOTIFY listen_at_times, '{2 * count + 1}'"
 
-    thread = threading.Thread(target=speak)
-    thread.start()
-    try:
-        with proxied.login() as listener:
-            replies = listener.ask(m.query("LISTEN listen_always"))
-            for turn in range(60):
-                listening = [
-                    m.query(sql) for sql in (("BEGIN", "LISTEN listen_at_times", "COMMIT") if turn % 2 else ())
-                ]
-                for part in listening or [m.query("LISTEN listen_at_times")]:
-                    replies += listener.ask(part)
-                replies += [listener.read() for _ in range(10)]
-                replies += listener.ask(m.query("UNLISTEN listen_at_times"))
-            counts = [int(payload) for _, _, payload in notifications(replies)]
-            assert counts == sorted(set(counts))
-            assert set(counts) >= set(range(counts[0] + counts[0] % 2, counts[-1], 2)), "none of the one is lost"
-            assert sum(count % 2 for count in counts) > 60
-    finally:
-        stop.set()
-        thread.join()
+    with somebody_speaks(direct, say), proxied.login() as listener:
+        replies = listener.ask(m.query("LISTEN listen_always"))
+        for turn in range(60):
+            listening = [m.query(sql) for sql in (("BEGIN", "LISTEN listen_at_times", "COMMIT") if turn % 2 else ())]
+            for part in listening or [m.query("LISTEN listen_at_times")]:
+                replies += listener.ask(part)
+            replies += [listener.read() for _ in range(10)]
+            replies += listener.ask(m.query("UNLISTEN listen_at_times"))
+        counts = [int(payload) for _, _, payload in notifications(replies)]
+        assert counts == sorted(set(counts))
+        assert set(counts) >= set(range(counts[0] + counts[0] % 2, counts[-1], 2)), "none of the one is lost"
+        assert sum(count % 2 for count in counts) > 60
 
 
 def test_many_clients_on_few_servers(direct: Side, proxied: Side, churned: None) -> None:

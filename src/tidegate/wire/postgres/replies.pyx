@@ -53,6 +53,11 @@ class OutOfStep(Exception):
     """A server sent a reply that nothing asked for."""
 
 
+cdef inline bint is_told(Expected* entry) noexcept:
+    """Whether the client hears of it; else it was slipped in."""
+    return entry.action != CAPTURE and entry.action != SWALLOW
+
+
 cdef class ReplyQueue:
     """Entries in the order in which the server will answer; a ring that grows and never shrinks below 8."""
 
@@ -74,7 +79,7 @@ cdef class ReplyQueue:
         """Whether the client has still to be told something, beside answers to what was slipped in."""
         cdef unsigned int i
         for i in range(self.count):
-            if self.at(i).action != CAPTURE and self.at(i).action != SWALLOW:
+            if is_told(self.at(i)):
                 return True
         return False
 
@@ -84,7 +89,7 @@ cdef class ReplyQueue:
         cdef Expected* entry
         for i in range(self.count):
             entry = self.at(i)
-            if (entry.kind == QUERY or entry.kind == SYNC) and entry.action != CAPTURE and entry.action != SWALLOW:
+            if (entry.kind == QUERY or entry.kind == SYNC) and is_told(entry):
                 return True
         return False
 
