@@ -45,7 +45,7 @@ def extensions() -> list[Extension]:
                 Extension(
                     name,
                     [str(path)],
-                    libraries=["crypto"] if ".auth." in name else [],
+                    libraries=["ssl", "crypto"] if "openssl" in path.read_text(encoding="utf-8") else [],
                     extra_compile_args=compile_args,
                     extra_link_args=link_args,
                 )

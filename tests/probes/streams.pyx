@@ -3,7 +3,10 @@
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 
 from tidegate.engine.loop cimport Loop
+from tidegate.engine.handshakes cimport Handshakes
 from tidegate.engine.stream cimport BROKEN, WOULD_BLOCK, Stream, StreamOwner, attach
+from tidegate.engine.tls cimport TlsStream, secure
+from tidegate.engine.tls_context cimport TlsContext
 
 
 cdef class Owner(StreamOwner):
@@ -46,6 +49,12 @@ cdef class Owner(StreamOwner):
     cdef int connected(self, int error) except -1:
         return self.told(("connected", error))
 
+    cdef int secured(self) except -1:
+        return self.told("secured")
+
+    cdef int insecure(self, str words) except -1:
+        return self.told(("insecure", words))
+
     cdef int failed(self, object error) except -1:
         return self.told(("failed", str(error)))
 
@@ -71,6 +80,17 @@ cdef class Owner(StreamOwner):
 
     def close(self):
         self.stream.close()
+
+    def secure(self, TlsContext tls, Handshakes handshakes, str host="", bytes early=b""):
+        """Encrypted from here on."""
+        self.stream = secure(
+            self.stream, tls, handshakes, host, PyBytes_AS_STRING(early), PyBytes_GET_SIZE(early))
+
+    @property
+    def tls(self):
+        """(version, cipher, resumed, protocol)"""
+        cdef TlsStream stream = <TlsStream?>self.stream
+        return stream.version, stream.cipher, stream.resumed, stream.protocol
 
     @property
     def fd(self):

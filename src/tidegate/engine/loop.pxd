@@ -57,6 +57,7 @@ cdef class Loop:
     cdef int watch(self, Handler handler, unsigned int events) except -1
     cdef int register(self, int fd, unsigned int events, uint64_t label) except -1
     cdef int unwatch(self, Handler handler) except -1
+    cdef int replace(self, Handler handler, Handler other) except -1
     cdef int again(self, Handler handler, unsigned int events) except -1
     cpdef Timer call_at(self, double when, object callback)
     cpdef Timer call_later(self, double delay, object callback)

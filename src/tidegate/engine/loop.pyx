@@ -147,6 +147,16 @@ cdef class Loop:
         Py_DECREF(handler)
         return 0
 
+    cdef int replace(self, Handler handler, Handler other) except -1:
+        """Have another handler called for a descriptor, from now on."""
+        cdef int fd = handler.fd
+        if fd < 0 or fd >= self.table_size or self.table[fd].handler != <PyObject*>handler:
+            return 0
+        Py_INCREF(other)
+        self.table[fd].handler = <PyObject*>other
+        Py_DECREF(handler)
+        return 0
+
     def forget_descriptor(self, Handler handler):
         """Unwatch a descriptor that stays open (one that another process keeps, too)."""
         cdef int fd = handler.fd

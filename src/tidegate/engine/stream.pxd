@@ -13,6 +13,8 @@ cdef class StreamOwner:
     cdef int drained(self) except -1
     cdef int hung_up(self) except -1
     cdef int connected(self, int error) except -1
+    cdef int secured(self) except -1
+    cdef int insecure(self, str words) except -1
     cdef int failed(self, object error) except -1
 
 
@@ -32,6 +34,9 @@ cdef class Stream(Handler):
     cdef Py_ssize_t read(self, char* into, size_t size) except? -3
     cdef int write(self, const char* data, size_t size) except -1
     cdef int write_soon(self, const char* data, size_t size) except -1
+    cdef int put(self, const char* data, size_t size) except -1
+    cdef int put_soon(self, const char* data, size_t size) except -1
+    cdef int hand_over(self, Stream other) except -1
     cdef int settle(self) except -1
     cdef int took(self, const char* data, size_t size, Py_ssize_t sent) except -1
     cdef int end_writing(self) except -1

@@ -4,8 +4,7 @@ Owns: the descriptor, and the bytes that the kernel would not take yet. Refuses:
 owner writes (the owner stops its source when `out_len` grows), and to call its owner from within the owner's own call.
 
 What is written waits for the end of the turn (`write_soon`, see `outbox`) or leaves at once (`write`), always in order.
-`receive`, `transmit` and `write_soon` are the only ones that touch the socket: an encrypted stream overrides these and
-nothing else.
+An encrypted stream (`tls`) overrides `read`, `write` and `write_soon`, and sends by `put` and `put_soon` as this one does.
 """
 
 from libc.errno cimport EAGAIN, EINTR, errno
@@ -54,6 +53,14 @@ cdef class StreamOwner:
         """An outgoing connection stands (error 0) or failed (errno)."""
         return 0
 
+    cdef int secured(self) except -1:
+        """From here on the stream is encrypted."""
+        return 0
+
+    cdef int insecure(self, str words) except -1:
+        """The handshake has failed; nothing can be sent any more."""
+        return 0
+
     cdef int failed(self, object error) except -1:
         """One of the above raised: end this session."""
         raise error
@@ -90,6 +97,13 @@ cdef class Stream(Handler):
 
     cdef int write(self, const char* data, size_t size) except -1:
         """Send at once and keep the rest. A failure is reported later, by on_event."""
+        return self.put(data, size)
+
+    cdef int write_soon(self, const char* data, size_t size) except -1:
+        """Send at the end of this turn, together with what other streams write."""
+        return self.put_soon(data, size)
+
+    cdef int put(self, const char* data, size_t size) except -1:
         self.settle()
         if self.fd < 0 or self.broken or size == 0:
             return 0
@@ -97,10 +111,9 @@ cdef class Stream(Handler):
             return self.keep(data, size)
         return self.took(data, size, self.transmit(data, size))
 
-    cdef int write_soon(self, const char* data, size_t size) except -1:
-        """Send at the end of this turn, together with what other streams write."""
+    cdef int put_soon(self, const char* data, size_t size) except -1:
         if self.staged or self.out_len or self.connecting or size > LONGEST or self.fd < 0 or self.broken:
-            return self.write(data, size)
+            return self.put(data, size)
         if size:
             self.loop.outbox.put(self, self.fd, data, size)
             self.staged = True
@@ -159,6 +172,21 @@ cdef class Stream(Handler):
         free(self.out)
         self.out = NULL
         self.out_start = self.out_capacity = 0
+        return 0
+
+    cdef int hand_over(self, Stream other) except -1:
+        """Give the socket, and what it was not sent yet, to another stream; this one is closed by it."""
+        self.settle()
+        other.fd, other.loop, other.owner = self.fd, self.loop, self.owner
+        other.out, other.out_start, other.out_len = self.out, self.out_start, self.out_len
+        other.out_capacity = self.out_capacity
+        other.peer_closed, other.broken, other.connecting = self.peer_closed, self.broken, self.connecting
+        self.loop.replace(self, other)
+        self.fd = -1
+        self.out = NULL
+        self.out_start = self.out_len = self.out_capacity = 0
+        self.owner = None
+        self.may_read = False
         return 0
 
     cdef int end_writing(self) except -1:

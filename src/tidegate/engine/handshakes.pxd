@@ -1,0 +1,40 @@
+"""The readable summary of the thread that computes handshakes."""
+
+from tidegate.engine.loop cimport Loop, Watch
+from tidegate.engine.openssl cimport SSL
+
+cdef extern from "<pthread.h>" nogil:
+    ctypedef struct pthread_mutex_t:
+        pass
+    ctypedef struct pthread_cond_t:
+        pass
+
+
+cdef struct Job:
+    SSL* ssl
+    int result  # SSL_get_error's
+    unsigned long error  # OpenSSL's code, if it failed
+    Job* next
+    void* shaker  # the Shaker whose it is, owned
+
+
+cdef class Shaker:
+    """Whoever has a handshake computed."""
+    cdef int worked(self) except -1
+
+
+cdef class Handshakes:
+    cdef Loop loop
+    cdef Watch watch
+    cdef object thread
+    cdef int wake_fd  # counts finished jobs
+    cdef pthread_mutex_t lock
+    cdef pthread_cond_t some
+    cdef Job* first  # waiting
+    cdef Job* last
+    cdef Job* finished  # newest first
+    cdef bint stopping
+    cdef readonly unsigned long long steps  # computed since the start
+
+    cdef int submit(self, Job* job, Shaker shaker) except -1
+    cdef void compute(self) noexcept nogil
