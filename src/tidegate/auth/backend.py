@@ -12,7 +12,7 @@ from enum import Enum, IntEnum, auto
 from typing import ClassVar, TypeAlias
 
 from tidegate.auth.md5 import SALT_BYTES, md5_hash, md5_response
-from tidegate.auth.scram import MECHANISM, ScramClient
+from tidegate.auth.scram import MECHANISM, MECHANISM_PLUS, ScramClient
 from tidegate.auth.scram_errors import ScramError, ScramFailure, ScramMismatch
 from tidegate.auth.scram_keys import ScramKeys
 from tidegate.auth.verifiers import Md5Hash
@@ -76,8 +76,10 @@ class BackendLogin:
     The server's proof is not optional: once it has begun SASL, AuthenticationOk without a right signature is an error.
     """
 
-    def __init__(self, user: str, credential: Credential) -> None:
+    def __init__(self, user: str, credential: Credential, end_point: bytes = b"") -> None:
+        """`end_point`: what SCRAM can be bound to, the database's tls-server-end-point; b"": nothing."""
         self.user = user
+        self.end_point = end_point
         self._credential = credential
         self._step = _Step.BEGIN
         self._scram: ScramClient | None = None
@@ -135,20 +137,23 @@ class BackendLogin:
     def _sasl(self, payload: bytes) -> bytes:
         if not payload.endswith(b"\0\0"):
             raise self._violation("The list of SASL mechanisms has no end.")
-        if MECHANISM.encode() not in payload[:-2].split(b"\0"):
+        offered = payload[:-2].split(b"\0")
+        bound = {"end_point": self.end_point, "plus": bool(self.end_point) and MECHANISM_PLUS.encode() in offered}
+        mechanism = MECHANISM_PLUS if bound["plus"] else MECHANISM
+        if mechanism.encode() not in offered:
             raise self._refusal(f"The database offers no SASL mechanism that Tidegate knows ({MECHANISM}).")
         match self._credential:
             case PasswordCredential(password, None):
-                self._scram = ScramClient(password)
+                self._scram = ScramClient(password, **bound)
             case PasswordCredential(password, ScramCredential(client_key, keys)):
-                self._scram = ScramClient(password, client_key=client_key, keys=keys)
+                self._scram = ScramClient(password, client_key=client_key, keys=keys, **bound)
             case ScramCredential(client_key, keys):
-                self._scram = ScramClient(client_key=client_key, keys=keys)
+                self._scram = ScramClient(client_key=client_key, keys=keys, **bound)
             case _:
                 raise self._unable("SCRAM-SHA-256")
         self._step = _Step.SASL_STARTED
         first = self._scram.first()
-        return MECHANISM.encode() + b"\0" + len(first).to_bytes(4, "big") + first
+        return mechanism.encode() + b"\0" + len(first).to_bytes(4, "big") + first
 
     def _sasl_continue(self, payload: bytes) -> bytes:
         assert self._scram is not None

@@ -1,6 +1,7 @@
 """The SCRAM-SHA-256 exchange in outline; scram.pyx explains and implements it."""
 
 from tidegate.auth.scram_keys cimport ScramKeys
+from tidegate.auth.scram_syntax cimport Cursor
 
 cdef enum ServerState:
     EXPECT_FIRST      # nothing has come from the client
@@ -21,7 +22,9 @@ cdef class ScramServer:
     cdef ServerState state
     cdef bytes server_nonce
     cdef bytes nonce                       # client's and server's, joined
-    cdef bytes binding                     # what c= must say: base64 of the gs2 header
+    cdef bytes end_point                   # what a client may bind to; b"": nothing is offered
+    cdef bint plus                         # it has chosen to
+    cdef bytes binding                     # what c= must say: base64 of the gs2 header, and of what is bound to
     cdef bytes first_bare
     cdef bytes server_first
     cdef bytes verified_client_key
@@ -29,6 +32,7 @@ cdef class ScramServer:
     cpdef bytes final(self, bytes client_final)
     cpdef bint renew(self, ScramKeys keys)
     cdef bytes read_first(self, bytes client_first)
+    cdef int read_binding(self, Cursor *cursor) except -1
     cdef bytes read_final(self, bytes client_final, unsigned char *proof)
 
 cdef class ScramClient:
@@ -37,6 +41,8 @@ cdef class ScramClient:
     cdef bytes password
     cdef ClientState state
     cdef bytes nonce
+    cdef bytes header                      # gs2
+    cdef bytes binding                     # base64 of it, and of what is bound to
     cdef bytes auth_message
     cpdef bytes first(self)
     cpdef bytes final(self, bytes server_first)

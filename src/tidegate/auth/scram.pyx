@@ -1,7 +1,8 @@
 """SCRAM-SHA-256, both ends of the exchange, as PostgreSQL speaks it.
 
-Owns messages, their order, and proofs (RFC 5802, RFC 7677; PostgreSQL documentation, "SASL Authentication"). Refuses to
-read keys from anywhere, to say who may log in (`roles`), and channel binding, which needs TLS.
+Owns messages, their order, and proofs (RFC 5802, RFC 7677; PostgreSQL documentation, "SASL Authentication"), with channel
+binding where there is TLS (SCRAM-SHA-256-PLUS, of type tls-server-end-point: RFC 5929). Refuses to read keys from
+anywhere, and to say who may log in (`roles`).
 
     SaltedPassword  = PBKDF2(SASLprep(password), salt, iterations)     1 to 3 ms: never for a login
     ClientKey       = HMAC(SaltedPassword, "Client Key")               StoredKey = SHA-256(ClientKey)
@@ -27,13 +28,20 @@ from tidegate.auth.scram_syntax cimport (
     refuse_mandatory_extension, skip_comma, skip_extensions, span_bytes, span_equals, take,
 )
 
-from tidegate.auth.scram_errors import ScramFailure, ScramMalformed, ScramMismatch, ScramUnsupported
+from tidegate.auth.scram_errors import ScramDowngraded, ScramFailure, ScramMalformed, ScramMismatch, ScramUnsupported
 
 MECHANISM = "SCRAM-SHA-256"
+MECHANISM_PLUS = "SCRAM-SHA-256-PLUS"
 MAX_ITERATIONS = 5_000_000        # 1 to 4 s of CPU: what a database may make the proxy spend on one password
 
 cdef enum:
     NONCE_RANDOM_BYTES = 18       # 24 characters, as PostgreSQL
+
+# The gs2 headers (RFC 5802, section 7): with channel binding; supported, but not offered by the server; not there.
+cdef bytes BOUND = b"p=tls-server-end-point,,"
+cdef bytes WOULD_BIND = b"y,,"
+cdef bytes UNBOUND = b"n,,"
+cdef bytes END_POINT = b"tls-server-end-point"
 
 
 cdef class ScramServer:
@@ -42,9 +50,12 @@ cdef class ScramServer:
     A client may not ask to act as somebody else than the user of its start-up packet (`a=`): as with PostgreSQL.
     """
 
-    def __cinit__(self, ScramKeys keys not None, bytes nonce=None):
-        """`nonce` is the server's part of the nonce, for tests; by default random."""
+    def __cinit__(self, ScramKeys keys not None, bytes nonce=None, bytes end_point=b"", bint plus=False):
+        """`nonce` is the server's part of the nonce, for tests; by default random. `end_point`: the channel's data where
+        binding to it was offered; `plus`: the client has chosen the mechanism that does.
+        """
         self.keys, self.state = keys, EXPECT_FIRST
+        self.end_point, self.plus = end_point, plus
         self.server_nonce = base64_encode(random_bytes(NONCE_RANDOM_BYTES)) if nonce is None else nonce
 
     cpdef bytes first(self, bytes client_first):
@@ -62,12 +73,7 @@ cdef class ScramServer:
         cdef Span header, bare, nonce
         open_message(client_first, &cursor)
         start = cursor.at
-        # gs2-header: "n" (no channel binding) or "y" (the client believes that the server offers none; true here).
-        if cursor.at[0] == c'p':
-            raise ScramMalformed("Channel binding was asked for but not offered.")
-        if cursor.at[0] != c'n' and cursor.at[0] != c'y':
-            raise ScramMalformed("The channel-binding flag is malformed.")
-        cursor.at += 1
+        self.read_binding(&cursor)
         skip_comma(&cursor)
         if cursor.at != cursor.end and cursor.at[0] == c'a':
             raise ScramUnsupported("client uses authorization identity, but it is not supported")
@@ -82,11 +88,29 @@ cdef class ScramServer:
         check_nonce(nonce)
         skip_extensions(&cursor, 0)
 
-        self.binding = base64_encode(span_bytes(header))
+        self.binding = base64_encode(span_bytes(header) + (self.end_point if self.plus else b""))
         self.first_bare = span_bytes(bare)
         self.nonce = span_bytes(nonce) + self.server_nonce
         self.server_first = b"r=" + self.nonce + self.keys.challenge
         return self.server_first
+
+    cdef int read_binding(self, Cursor *cursor) except -1:
+        """The flag that begins the gs2 header: "p" (binds), "y" (would, but believes that it is not offered), "n"."""
+        cdef unsigned char flag = cursor.at[0]
+        if flag == c'p':
+            if not self.plus:
+                raise ScramMalformed("Channel binding was asked for but not offered.")
+            if not span_equals(take(cursor, c'p'), END_POINT):
+                raise ScramMalformed("The type of channel binding is not supported.")
+            return 0
+        if flag != c'n' and flag != c'y':
+            raise ScramMalformed("The channel-binding flag is malformed.")
+        if self.plus:
+            raise ScramMalformed("The mechanism binds to the channel, but the message does not.")
+        if flag == c'y' and self.end_point:
+            raise ScramDowngraded("The client supports channel binding but thinks the server does not; it does.")
+        cursor.at += 1
+        return 0
 
     cpdef bytes final(self, bytes client_final):
         """Take client-final-message, return server-final-message.
@@ -164,8 +188,11 @@ cdef class ScramClient:
     and `client_key` are those that served, to be kept for the next exchange.
     """
 
-    def __cinit__(self, password=None, *, bytes client_key=None, ScramKeys keys=None, bytes nonce=None):
-        """`nonce` is for tests; by default random. Raises ValueError without a password or both kinds of keys."""
+    def __cinit__(self, password=None, *, bytes client_key=None, ScramKeys keys=None, bytes nonce=None,
+                  bytes end_point=b"", bint plus=False):
+        """`nonce` is for tests; by default random. `end_point`: the channel's data, b"" where it can't be bound to;
+        `plus`: the server offers it. Raises ValueError without a password or both kinds of keys.
+        """
         if (client_key is None) != (keys is None) or (password is None and keys is None):
             raise ValueError("a SCRAM client needs a password, or a client key and its stored keys")
         if client_key is not None and len(client_key) != DIGEST_BYTES:
@@ -173,13 +200,15 @@ cdef class ScramClient:
         self.password = None if password is None else password_bytes(password)
         self.client_key, self.keys, self.state = client_key, keys, SEND_FIRST
         self.nonce = base64_encode(random_bytes(NONCE_RANDOM_BYTES)) if nonce is None else nonce
+        self.header = UNBOUND if not end_point else BOUND if plus else WOULD_BIND
+        self.binding = base64_encode(self.header + (end_point if plus else b""))
 
     cpdef bytes first(self):
         """Return client-first-message. The user name in it is empty: PostgreSQL takes the start-up packet's."""
         if self.state != SEND_FIRST:
             raise ScramMalformed("A message of the exchange came out of turn.")
         self.state = AWAIT_CHALLENGE
-        return b"n,,n=,r=" + self.nonce
+        return self.header + b"n=,r=" + self.nonce
 
     cpdef bytes final(self, bytes server_first):
         """Take server-first-message, return client-final-message.
@@ -215,7 +244,7 @@ cdef class ScramClient:
         skip_extensions(&cursor, 0)
         self.derive(salt, iterations)
 
-        unproven = b"c=biws,r=" + span_bytes(nonce)     # biws is base64 of the gs2 header "n,,"
+        unproven = b"c=" + self.binding + b",r=" + span_bytes(nonce)
         self.auth_message = b",".join((b"n=,r=" + self.nonce, server_first, unproven))
         signature = hmac(self.keys.stored_key, self.auth_message)
         for i in range(DIGEST_BYTES):

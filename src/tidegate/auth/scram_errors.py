@@ -21,6 +21,13 @@ class ScramMalformed(ScramError):
     """
 
 
+class ScramDowngraded(ScramError):
+    """Somebody between the two may have hidden that the server offers channel binding.
+
+    PostgreSQL answers with 28000 `SCRAM channel binding negotiation error` and such a text as DETAIL.
+    """
+
+
 class ScramUnsupported(ScramError):
     """The client asks for what is not supported here; the text is PostgreSQL's message, which has SQLSTATE 0A000.
 
