@@ -42,6 +42,7 @@ class CloseReason(StrEnum):
     IDLE_IN_TRANSACTION = "idle_in_transaction"
     LOGIN_TIMEOUT = "login_timeout"
     LOGIN_REFUSED = "login_refused"
+    TLS_FAILED = "tls_failed"
     PROTOCOL_ERROR = "protocol_error"
     INTERNAL_ERROR = "internal_error"
     TERMINATED = "terminated"

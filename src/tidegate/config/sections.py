@@ -138,6 +138,27 @@ class ProxyConfig:
         default=AuthMethod.SCRAM_SHA_256,
         metadata=about("how clients prove who they are"),
     )
+    tls_certificate: str = field(
+        default="",
+        metadata=about(
+            "file of the certificate that clients are shown, its chain behind it (PEM)", default_shown="none: no TLS"
+        ),
+    )
+    tls_key: str = field(
+        default="",
+        metadata=about("file of its private key (PEM), readable by its owner alone", default_shown="none"),
+    )
+    tls_client_ca: str = field(
+        default="",
+        metadata=about(
+            "file of the authorities whose client certificates are believed (PEM)",
+            default_shown="none: clients are not asked for one",
+        ),
+    )
+    require_tls: bool = field(
+        default=False,
+        metadata=about("refuse clients that come over TCP without TLS"),
+    )
     idle_client_timeout: float = field(
         default=1800.0,
         metadata=about("close a client that is idle outside a transaction", unit="seconds", least=1, most=28_800),

@@ -47,4 +47,5 @@ cdef class Stream(Handler):
     cdef Py_ssize_t transmit(self, const char* data, size_t size) noexcept
 
 
+cdef bint is_local(Stream stream) noexcept
 cdef Stream attach(Loop loop, int fd, StreamOwner owner, bint connecting)

@@ -20,7 +20,12 @@ cdef extern from "sys/socket.h" nogil:
         SHUT_WR
         SOL_SOCKET
         SO_ERROR
+    enum:
+        AF_UNIX
+    struct sockaddr:
+        unsigned short sa_family
     ctypedef unsigned int socklen_t
+    int getsockname(int fd, sockaddr* address, socklen_t* size)
     Py_ssize_t recv(int fd, void* buffer, size_t size, int flags)
     int shutdown(int fd, int how)
     int getsockopt(int fd, int level, int name, void* value, socklen_t* size)
@@ -247,6 +252,13 @@ cdef class Stream(Handler):
         else:
             self.owner.failed(error)
         return 0
+
+
+cdef bint is_local(Stream stream) noexcept:
+    """Whether it is a Unix socket."""
+    cdef sockaddr address
+    cdef socklen_t size = sizeof(address)
+    return getsockname(stream.fd, &address, &size) == 0 and address.sa_family == AF_UNIX
 
 
 cdef Stream attach(Loop loop, int fd, StreamOwner owner, bint connecting):

@@ -100,7 +100,8 @@ cdef class TlsStream(Stream):
         self.shaking = False
         self.pipe.fd = self.fd
         self.owner.secured()
-        if self.fd >= 0 and (self.may_read or self.pipe.early_size):
+        if self.fd >= 0:
+            # What came behind the handshake's last bytes lies in OpenSSL's buffer: no event will tell of it.
             self.may_read = True
             self.loop.again(self, EPOLLIN)
         return 0

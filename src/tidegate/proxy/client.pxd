@@ -2,6 +2,8 @@
 
 from tidegate.engine.held cimport Held
 from tidegate.engine.stream cimport Stream
+from tidegate.engine.tls cimport TlsStream
+from tidegate.engine.tls_context cimport TlsContext
 from tidegate.proxy.context cimport Context
 from tidegate.proxy.knowledge cimport Knowledge
 from tidegate.proxy.server cimport Borrower, Lender, Server
@@ -30,6 +32,7 @@ cdef class Door(Lender):
 cdef class Entrance:
     """By which a client came, and which must know when it goes."""
     cdef int login_failed(self, Client client, object error, object reason) except -1
+    cdef int secured(self, Client client, TlsStream stream) except -1
     cdef int left(self, Client client, object reason) except -1
     cdef int forget(self, Client client) except -1
 
@@ -120,6 +123,7 @@ cdef class Client(Borrower):
     cdef int arrive(self, Context context, Entrance gate) except -1
     cpdef int open(self, int fd) except -1
     cdef Py_ssize_t process(self, const char* data, Py_ssize_t size) except -1
+    cdef int begin_tls(self, TlsContext tls, const char* early, Py_ssize_t size) except -1
     cdef int run_held(self) except -1
     cdef int hold(self, char* data, Py_ssize_t size, Py_ssize_t used) except -1
     cdef int send(self, const char* data, size_t size) except -1

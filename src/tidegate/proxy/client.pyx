@@ -15,6 +15,7 @@ from libc.stdlib cimport free
 from tidegate.engine.held cimport keep_rest, let_go, read_behind
 from tidegate.engine.loop cimport EPOLLIN
 from tidegate.engine.stream cimport BROKEN, WOULD_BLOCK, Stream, attach
+from tidegate.engine.tls cimport TlsStream, secure
 from tidegate.proxy.cleanup cimport Cleanup
 from tidegate.proxy.context cimport HIGH_WATER, READS_A_TURN, Context
 from tidegate.proxy.knowledge cimport NOTHING
@@ -44,6 +45,10 @@ cdef class Door(Lender):
 cdef class Entrance:
     cdef int login_failed(self, Client client, object error, object reason) except -1:
         """The client is not let in; the PgError that it is told, or None. `left` follows."""
+        raise NotImplementedError
+
+    cdef int secured(self, Client client, TlsStream stream) except -1:
+        """The client's connection is encrypted now."""
         raise NotImplementedError
 
     cdef int left(self, Client client, object reason) except -1:
@@ -206,7 +211,8 @@ cdef class Client(Borrower):
             finally:
                 self.processing = False
             self.hold(data, size, got)
-            if self.phase == WAITING or self.phase == ENTERING or self.phase == CLOSED or self.unsure:
+            if (self.phase == WAITING or self.phase == ENTERING or self.phase == CLOSED or self.unsure
+                    or self.stream is not stream):
                 break
         let_go(&self.held)
         context.to_servers.flush()
@@ -244,6 +250,23 @@ cdef class Client(Borrower):
     cdef Py_ssize_t process(self, const char* data, Py_ssize_t size) except -1:
         """Deal with whole messages; returns the bytes used."""
         raise NotImplementedError
+
+    # --- TLS ----------------------------------------------------------------------------------------------------
+
+    cdef int begin_tls(self, TlsContext tls, const char* early, Py_ssize_t size) except -1:
+        """Encrypt the connection from here on; its login is told when that is so. `early`: what has come of it."""
+        self.context.to_clients.flush()
+        self.stream = secure(self.stream, tls, self.context.handshakes, "", early, size)
+        return 0
+
+    cdef int secured(self) except -1:
+        if self.login is not None:
+            self.gate.secured(self, <TlsStream>self.stream)
+        return 0
+
+    cdef int insecure(self, str words) except -1:
+        self.gate.login_failed(self, PgError(f"TLS handshake failed: {words}", Sqlstate.PROTOCOL_VIOLATION), CloseReason.TLS_FAILED)
+        return self.leave(CloseReason.TLS_FAILED)
 
     # --- stream and server events -------------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 """What every session of a worker shares."""
 
+from tidegate.engine.handshakes cimport Handshakes
 from tidegate.engine.loop cimport Loop
 from tidegate.engine.stream cimport Stream
 from tidegate.session.statements cimport Statements
@@ -23,6 +24,7 @@ cdef class Stage:
 cdef class Counters:
     """Events since the worker started; `figures` hands them to the supervisor."""
     cdef public long long clients_accepted
+    cdef public long long clients_encrypted
     cdef public long long clients_rejected
     cdef public long long logins
     cdef public long long logins_failed
@@ -58,6 +60,7 @@ cdef class Counters:
 cdef class Context:
     cdef readonly Loop loop
     cdef readonly Stage to_clients
+    cdef readonly Handshakes handshakes
     cdef readonly Stage to_servers
     cdef readonly Statements statements
     cdef readonly object interned  # session.settings.Interned

@@ -6,6 +6,7 @@ Owns the gathering of small pieces into one write. Refuses to know what the piec
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
+from tidegate.engine.handshakes cimport Handshakes
 from tidegate.engine.loop cimport Loop
 from tidegate.engine.stream cimport Stream
 from tidegate.session.statements cimport Statements
@@ -70,6 +71,7 @@ cdef class Counters:
 cdef class Context:
     def __init__(self, config):
         self.loop = Loop()
+        self.handshakes = Handshakes(self.loop)
         self.to_clients = Stage()
         self.to_servers = Stage()
         self.statements = Statements()

@@ -1,5 +1,6 @@
 """One proxy of the configuration, in one worker."""
 
+from tidegate.engine.tls_context cimport TlsContext
 from tidegate.pool.client_limit cimport ClientLimit
 from tidegate.proxy.client cimport Client, Entrance
 from tidegate.proxy.context cimport Context
@@ -34,6 +35,7 @@ cdef class Gate(Entrance):
     cdef readonly dict clients  # every connection by which one may come, those that have said nothing yet included
     cdef readonly bint passes_through  # users come from the database rather than from the configuration
     cdef long long most_clients
+    cdef readonly TlsContext tls  # None: clients come without TLS
     cdef CancelKeys keys
     cdef dict closed_by_reason
     cdef Listed stranger  # what is asked of a user whom the configuration does not name
@@ -41,6 +43,7 @@ cdef class Gate(Entrance):
     cdef dict routes  # (user, database) -> Route
 
     cpdef int configure(self, object proxy, Target target, ClientLimit limit) except -1
+    cdef bint requires_tls(self, Client client) except -1
     cdef int admit(self, ClientLogin login) except -1
     cdef int find_role(self, ClientLogin login) except -1
     cdef bint read_again(self, ClientLogin login, double since) except -1

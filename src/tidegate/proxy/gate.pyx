@@ -7,6 +7,8 @@ What the configuration says of a user, and of a user's clients of one database, 
 next configuration: `Listed`, and `Route`, which only those come to have who have logged in.
 """
 
+from tidegate.engine.stream cimport is_local
+from tidegate.engine.tls cimport TlsStream
 from tidegate.pool.client_limit cimport ClientLimit
 from tidegate.proxy.borrowing cimport Borrowing
 from tidegate.proxy.client cimport Client, Entrance
@@ -55,6 +57,18 @@ cdef class Gate(Entrance):
         self.stranger.method = asked_method(ClientMethod(proxy.auth_method), None)
         self.listed = {}
         self.routes = {}
+        self.tls = self.worker.tls_of(proxy)
+        return 0
+
+    # --- TLS ---------------------------------------------------------------------------------------------------------
+
+    cdef bint requires_tls(self, Client client) except -1:
+        """Whether a client that has not encrypted its connection is refused: not on a Unix socket, as with hostssl."""
+        return self.proxy.require_tls and not is_local(client.stream)
+
+    cdef int secured(self, Client client, TlsStream stream) except -1:
+        (<ClientLogin>client.login).secured(stream.protocol)
+        self.context.counters.clients_encrypted += 1
         return 0
 
     # --- who may come in -------------------------------------------------------------------------------------------

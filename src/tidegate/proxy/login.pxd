@@ -7,6 +7,7 @@ from tidegate.wire.postgres.startup cimport Startup
 
 cdef enum Step:
     AWAITS_STARTUP
+    SECURING
     READING_ROLE
     AWAITS_PASSWORD
     AWAITS_SASL_FIRST
@@ -30,6 +31,8 @@ cdef class ClientLogin:
     cdef bytes refuted  # the proof that did not fit what was known of the role, or None
     cdef Step step
     cdef tuple encryption_asked
+    cdef bint encrypted
+    cdef bint direct  # without an SSLRequest before it
     cdef object secret
     cdef object method  # that the client is asked for
     cdef ScramServer exchange
@@ -39,7 +42,10 @@ cdef class ClientLogin:
     cdef Py_ssize_t take(self, const char* data, Py_ssize_t size) except -1
     cdef Py_ssize_t startup_packet(self, const char* data, Py_ssize_t size) except -1
     cdef Py_ssize_t password_packet(self, const char* data, Py_ssize_t size) except -1
-    cdef int encryption_request(self, bytes code) except -1
+    cdef int encryption_request(self, bint for_tls, bytes code, Py_ssize_t behind) except -1
+    cdef int begin_tls(self, const char* early, Py_ssize_t size) except -1
+    cdef int secured(self, bytes protocol) except -1
+    cdef bytes end_point(self)
     cdef int start(self, Startup packet) except -1
     cdef int ask(self, object secret, object record, object method) except -1
     cdef int send_authentication(self, unsigned int kind, bytes payload) except -1

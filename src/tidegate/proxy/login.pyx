@@ -4,9 +4,11 @@ Owns the order of these steps (PostgreSQL documentation, "Start-up"). Refuses to
 pool (`gate`), to judge passwords (`auth`), and to touch sockets: the client hands it bytes.
 
     step               what comes next                      and where it leads
-    AWAITS_STARTUP     SSLRequest, GSSENCRequest            "N", and again
+    AWAITS_STARTUP     SSLRequest, a TLS handshake          SECURING, or "N" and again where there is no certificate
+                       GSSENCRequest                        "N", and again
                        CancelRequest                        ADMITTED; the gate deals with it and closes
                        StartupMessage                       READING_ROLE
+    SECURING           nothing is read; `secured`           AWAITS_STARTUP
     READING_ROLE       nothing is read; `role_found`        AWAITS_SASL_FIRST, AWAITS_PASSWORD, ADMITTED (trust), or
                                                             what follows a proof that is judged again
     AWAITS_SASL_FIRST  SASLInitialResponse                  AWAITS_SASL_FINAL
@@ -27,7 +29,7 @@ from tidegate.wire.postgres.integers cimport get32, put32, string_end
 from tidegate.wire.postgres.startup cimport CANCEL, ENCRYPTION, LARGEST_STARTUP, Startup, read_startup
 from tidegate.auth.backend import PasswordCredential, ScramCredential
 from tidegate.auth.roles import denial, wrong_password
-from tidegate.auth.scram_errors import ScramFailure, ScramMalformed, ScramUnsupported
+from tidegate.auth.scram_errors import ScramDowngraded, ScramFailure, ScramMalformed, ScramUnsupported
 from tidegate.auth.verifiers import ClientMethod, Md5Hash, Plain, asked_method
 from tidegate.errors import CloseReason, PgError, Sqlstate
 from tidegate.proxy.passwords import PasswordQuestion
@@ -39,11 +41,15 @@ from tidegate.wire.postgres.startup import NEWEST_MINOR, UnsupportedProtocol
 cdef enum:
     LARGEST_PASSWORD = 65536  # bytes; PostgreSQL's own limit
     MECHANISM_SIZE = 13
+    PLUS_SIZE = 18
+    HANDSHAKE = 0x16  # the first byte of a TLS connection (RFC 8446, section 5.1)
     SASL_CONTINUE = 11
     SASL_FINAL = 12
 
 cdef const char* MECHANISM = b"SCRAM-SHA-256"
+cdef const char* MECHANISM_PLUS = b"SCRAM-SHA-256-PLUS"
 cdef bytes ASK_FOR_SCRAM = authentication(10, b"SCRAM-SHA-256\0\0")
+cdef bytes ASK_FOR_EITHER = authentication(10, b"SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0\0")
 cdef bytes ADMISSION = AUTHENTICATION_OK
 cdef object SCRAM = ClientMethod.SCRAM
 cdef object TRUST = ClientMethod.TRUST
@@ -68,7 +74,8 @@ cdef class ClientLogin:
     cdef Py_ssize_t take(self, const char* data, Py_ssize_t size) except -1:
         """Deal with whole packets at the start of `data`; returns the bytes used. Raises PgError."""
         cdef Py_ssize_t used = 0, packet
-        while self.client.login is self and self.step != READING_ROLE and self.step != ADMITTED:
+        while (self.client.login is self and self.step != READING_ROLE and self.step != ADMITTED
+               and self.step != SECURING):
             if self.step == AWAITS_STARTUP:
                 packet = self.startup_packet(data + used, size - used)
             else:
@@ -84,6 +91,11 @@ cdef class ClientLogin:
         """The first packet, if all of it is there; returns its size or 0."""
         cdef Py_ssize_t length
         cdef Startup packet
+        if size and data[0] == HANDSHAKE and not self.encrypted and (<Gate>self.gate).tls is not None and (
+                not self.encryption_asked):
+            self.direct = True
+            self.begin_tls(data, size)
+            return size
         if size < 4:
             return 0
         length = get32(data)
@@ -98,7 +110,7 @@ cdef class ClientLogin:
         except ValueError as error:
             raise violation(str(error)) from None
         if packet.opening == ENCRYPTION:
-            self.encryption_request(PyBytes_FromStringAndSize(data + 4, 4))
+            self.encryption_request(packet.asks_for_tls, PyBytes_FromStringAndSize(data + 4, 4), size - length)
         elif packet.opening == CANCEL:
             self.step = ADMITTED
             self.gate.cancel(self.client, packet.cancel_pid, packet.cancel_key)
@@ -126,12 +138,33 @@ cdef class ClientLogin:
             self.password(PyBytes_FromStringAndSize(data + 5, length - 4))
         return length + 1
 
-    cdef int encryption_request(self, bytes code) except -1:
-        if code in self.encryption_asked:
+    cdef int encryption_request(self, bint for_tls, bytes code, Py_ssize_t behind) except -1:
+        """`behind`: bytes that came with it."""
+        if code in self.encryption_asked or self.encrypted:
             # As with PostgreSQL: what is no start-up packet by now is taken for one of a foreign version.
             raise unsupported(f"{int.from_bytes(code[:2], 'big')}.{int.from_bytes(code[2:], 'big')}")
         self.encryption_asked += (code,)
-        self.client.send_bytes(b"N")
+        if not for_tls or (<Gate>self.gate).tls is None:
+            self.client.send_bytes(b"N")
+            return 0
+        if behind:
+            # Who has sent that, and to be taken for whose word? (CVE-2021-23214)
+            raise PgError(
+                "received unencrypted data after SSL request", Sqlstate.PROTOCOL_VIOLATION, "FATAL",
+                "This could be either a client-software bug or evidence of an attempted man-in-the-middle attack.")
+        self.client.send_bytes(b"S")
+        return self.begin_tls(NULL, 0)
+
+    cdef int begin_tls(self, const char* early, Py_ssize_t size) except -1:
+        self.step = SECURING
+        return self.client.begin_tls((<Gate>self.gate).tls, early, size)
+
+    cdef int secured(self, bytes protocol) except -1:
+        """The handshake is over; `protocol`: what ALPN has chosen. Raises PgError."""
+        self.step = AWAITS_STARTUP
+        self.encrypted = True
+        if self.direct and not protocol:
+            raise violation("received direct SSL connection request without ALPN protocol negotiation extension")
         return 0
 
     cdef int start(self, Startup packet) except -1:
@@ -141,6 +174,9 @@ cdef class ClientLogin:
         if not packet.user:
             raise PgError(
                 "no PostgreSQL user name specified in startup packet", Sqlstate.INVALID_AUTHORIZATION, "FATAL")
+        if not self.encrypted and (<Gate>self.gate).requires_tls(self.client):
+            raise PgError("this proxy requires TLS", Sqlstate.INVALID_AUTHORIZATION, "FATAL",
+                          hint="Connect with sslmode=require or stricter.")
         self.user = text(packet.user)
         self.database = text(packet.database) if packet.database else self.user
         if packet.replication and packet.replication.lower() not in NO_REPLICATION:
@@ -183,7 +219,7 @@ cdef class ClientLogin:
         self.method = method
         if method is SCRAM:
             self.step = AWAITS_SASL_FIRST
-            return self.client.send_bytes(ASK_FOR_SCRAM)
+            return self.client.send_bytes(ASK_FOR_EITHER if self.end_point() else ASK_FOR_SCRAM)
         if method is TRUST:
             self.credential = known_credential(secret)
             return self.authenticated()
@@ -204,15 +240,20 @@ cdef class ClientLogin:
         """SASLInitialResponse: the mechanism, then the client's first message behind its length."""
         cdef Py_ssize_t at = string_end(body, size) + 1
         cdef bytes answer
-        if at != MECHANISM_SIZE + 1 or memcmp(body, MECHANISM, MECHANISM_SIZE) != 0:
+        cdef bytes end_point = self.end_point()
+        cdef bint plus = (end_point and at == PLUS_SIZE + 1 and memcmp(body, MECHANISM_PLUS, PLUS_SIZE) == 0)
+        if not plus and (at != MECHANISM_SIZE + 1 or memcmp(body, MECHANISM, MECHANISM_SIZE) != 0):
             raise violation("client selected an invalid SASL authentication mechanism")
         if size - at < 4 or <Py_ssize_t>get32(body + at) != size - at - 4:
             raise violation("malformed SASLInitialResponse")
-        self.exchange = ScramServer(self.keys())
+        self.exchange = ScramServer(self.keys(), None, end_point, plus)
         try:
             answer = self.exchange.first(PyBytes_FromStringAndSize(body + at + 4, size - at - 4))
         except ScramUnsupported as error:
             raise PgError(str(error), Sqlstate.FEATURE_NOT_SUPPORTED, "FATAL") from None
+        except ScramDowngraded as error:
+            raise PgError("SCRAM channel binding negotiation error", Sqlstate.INVALID_AUTHORIZATION, "FATAL",
+                          str(error)) from None
         except ScramMalformed as error:
             raise violation(f"malformed SCRAM message: {error}") from None
         self.step = AWAITS_SASL_FINAL
@@ -232,6 +273,10 @@ cdef class ClientLogin:
     cdef int password(self, bytes body) except -1:
         right, self.credential = self.question.check(body, self.secret)
         return self.authenticated() if right else self.wrong_password(body)
+
+    cdef bytes end_point(self):
+        """What the client can bind its exchange to; b"": nothing."""
+        return (<Gate>self.gate).tls.end_point if self.encrypted and (<Gate>self.gate).tls is not None else b""
 
     cdef ScramKeys keys(self):
         """What the exchange is held with: for those who have no such verifier, keys made up or derived."""

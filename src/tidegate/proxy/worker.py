@@ -19,13 +19,15 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 
 from tidegate.auth.verifiers import CleartextCache, ExchangeKeys, Secret, parse_secret
-from tidegate.config.model import Config, UserConfig
+from tidegate.config.model import Config, ProxyConfig, UserConfig
 from tidegate.engine.loop import Loop, Watch, ignore_interrupts
+from tidegate.engine.tls_context import TlsContext
 from tidegate.errors import CloseReason, PgError, Sqlstate
 from tidegate.pool.client_limit import ClientLimit
 from tidegate.proxy.boot import Boot
 from tidegate.proxy.boot import Listener as BootListener
 from tidegate.proxy.cancel import Cancels
+from tidegate.proxy.certificates import Certificates
 from tidegate.proxy.channel import Channel
 from tidegate.proxy.context import Context
 from tidegate.proxy.control import (
@@ -89,6 +91,7 @@ class Worker:
         self.set_outcomes: dict[bytes, tuple[str, bytes]] = {}
         self.lingering: set[Relay] = set()
         self._secrets: dict[str, Secret] = {}
+        self._certificates = Certificates()
         self.gates: dict[str, Gate] = {}
         self.listeners: dict[str, Listener] = {}
         self.targets = Targets(self, mmap.mmap(boot.budget_fd, 0), self.tell_supervisor)
@@ -140,6 +143,10 @@ class Worker:
         for name, text in mock_keys.items():
             key = bytes.fromhex(text)
             self.exchange_keys[name] = known[key] = known.get(key) or ExchangeKeys(key)
+
+    def tls_of(self, proxy: ProxyConfig) -> TlsContext | None:
+        """What the clients of a proxy meet that ask for TLS."""
+        return self._certificates.of(proxy, self.exchange_keys[proxy.target].mock_key)
 
     def secret_of(self, user: UserConfig) -> Secret:
         """A listed user's password or verifier, parsed once."""

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 import trustme
-from tidegate.engine.handshakes import Handshakes
-from tidegate.engine.tls_context import TICKET_SECRET_SIZE, TlsContext
 
 from tests.unit.engine.ends import Ends
+from tidegate.engine.handshakes import Handshakes
+from tidegate.engine.tls_context import TICKET_SECRET_SIZE, TlsContext
 
 WAIT = 10.0  # seconds
 BIG = os.urandom(1 << 20)
@@ -310,6 +310,22 @@ def test_closing_while_the_thread_computes(files: Files) -> None:
         assert time.monotonic() < deadline
         first.loop.run_once()
     handshakes.stop()
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_what_comes_with_the_handshakes_end(ends: Ends, files: Files, version: ssl.TLSVersion) -> None:
+    """A client need not wait before it speaks."""
+    talk = accepting(ends, files, peer_client(files, maximum_version=version))
+    deadline = time.monotonic() + WAIT
+    while True:
+        assert time.monotonic() < deadline
+        try:
+            talk.tls.do_handshake()
+            break
+        except ssl.SSLWantReadError:
+            talk.turn()
+    talk.say(b"hello")
+    talk.until(lambda: talk.said() == b"hello")
 
 
 # Whom we trust.

@@ -11,6 +11,7 @@ cpdef enum Opening:
 
 cdef class Startup:
     cdef readonly Opening opening
+    cdef readonly bint asks_for_tls  # an SSLRequest
     cdef readonly int minor  # the protocol 3.x spoken from now on
     cdef readonly int asked_minor
     cdef readonly bytes body  # of a StartupMessage: all of it but its length

@@ -100,6 +100,7 @@ cdef Startup read_startup(const char* body, Py_ssize_t size):
         if size != 4:
             raise ValueError("invalid length of encryption request")
         found.opening = ENCRYPTION
+        found.asks_for_tls = code == SSL_CODE
     elif code == CANCEL_CODE:
         found.read_cancel(body, size)
     elif code >> 16 != 3:
