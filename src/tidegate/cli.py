@@ -137,8 +137,10 @@ def validate(
     with _plain_errors():
         from tidegate.config.describe import describe
         from tidegate.config.load import load, warnings
+        from tidegate.proxy.certificates import check_certificates
 
         settings = load(config)
+        check_certificates(settings)
         for warning in warnings(settings):
             typer.echo(f"tidegate: warning: {warning}", err=True)
         typer.echo("ok" if quiet else describe(settings))

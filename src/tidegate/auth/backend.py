@@ -138,21 +138,22 @@ class BackendLogin:
         if not payload.endswith(b"\0\0"):
             raise self._violation("The list of SASL mechanisms has no end.")
         offered = payload[:-2].split(b"\0")
-        bound = {"end_point": self.end_point, "plus": bool(self.end_point) and MECHANISM_PLUS.encode() in offered}
-        mechanism = MECHANISM_PLUS if bound["plus"] else MECHANISM
+        plus = bool(self.end_point) and MECHANISM_PLUS.encode() in offered
+        mechanism = MECHANISM_PLUS if plus else MECHANISM
         if mechanism.encode() not in offered:
             raise self._refusal(f"The database offers no SASL mechanism that Tidegate knows ({MECHANISM}).")
         match self._credential:
             case PasswordCredential(password, None):
-                self._scram = ScramClient(password, **bound)
-            case PasswordCredential(password, ScramCredential(client_key, keys)):
-                self._scram = ScramClient(password, client_key=client_key, keys=keys, **bound)
-            case ScramCredential(client_key, keys):
-                self._scram = ScramClient(client_key=client_key, keys=keys, **bound)
+                scram = ScramClient(password, end_point=self.end_point, plus=plus)
+            case PasswordCredential(password, ScramCredential(key, keys)):
+                scram = ScramClient(password, client_key=key, keys=keys, end_point=self.end_point, plus=plus)
+            case ScramCredential(key, keys):
+                scram = ScramClient(client_key=key, keys=keys, end_point=self.end_point, plus=plus)
             case _:
                 raise self._unable("SCRAM-SHA-256")
+        self._scram = scram
         self._step = _Step.SASL_STARTED
-        first = self._scram.first()
+        first = scram.first()
         return mechanism.encode() + b"\0" + len(first).to_bytes(4, "big") + first
 
     def _sasl_continue(self, payload: bytes) -> bytes:

@@ -25,6 +25,7 @@ class ClientMethod(StrEnum):
     SCRAM = "scram-sha-256"
     MD5 = "md5"
     PASSWORD = "password"
+    CERT = "cert"
     TRUST = "trust"
 
 
@@ -72,6 +73,10 @@ _ASKED: Final[dict[tuple[ClientMethod, type], ClientMethod]] = {
     (ClientMethod.PASSWORD, Md5Hash): ClientMethod.PASSWORD,
     (ClientMethod.PASSWORD, Plain): ClientMethod.PASSWORD,
     (ClientMethod.PASSWORD, type(None)): ClientMethod.PASSWORD,
+    (ClientMethod.CERT, ScramKeys): ClientMethod.CERT,
+    (ClientMethod.CERT, Md5Hash): ClientMethod.CERT,
+    (ClientMethod.CERT, Plain): ClientMethod.CERT,
+    (ClientMethod.CERT, type(None)): ClientMethod.CERT,
     (ClientMethod.TRUST, ScramKeys): ClientMethod.TRUST,
     (ClientMethod.TRUST, Md5Hash): ClientMethod.TRUST,
     (ClientMethod.TRUST, Plain): ClientMethod.TRUST,

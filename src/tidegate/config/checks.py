@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from tidegate.config.addresses import MAX_UNIX_PATH, TcpAddress, listen_addresses
+from tidegate.config.encryption import proxy_problems, target_problems, user_problems
 from tidegate.config.model import AuthMethod
 from tidegate.config.passwords import kind_of
 from tidegate.config.problems import Problem, database_label, did_you_mean, table_label
@@ -138,14 +139,23 @@ def _user_passwords(raw: Raw) -> Iterator[Problem]:
         if not isinstance(secret, str):
             continue
         asked = {user["auth_method"]} if isinstance(user.get("auth_method"), str) else methods
-        if not secret and asked - {AuthMethod.TRUST}:
-            yield Problem(
-                where, "password", 'is missing (plain, SCRAM verifier or md5 hash; none needs auth_method = "trust")'
-            )
+        if not secret and asked - {AuthMethod.TRUST, AuthMethod.CERT}:
+            text = 'is missing (plain, SCRAM verifier or md5 hash; only auth_method = "trust" and "cert" need none)'
+            yield Problem(where, "password", text)
         try:
             kind_of(secret)
         except ValueError as error:
             yield Problem(where, "password", str(error))
+
+
+def _encryption(raw: Raw) -> Iterator[Problem]:
+    proxies = [proxy for _, proxy in tables(raw, "proxy")]
+    for where, proxy in tables(raw, "proxy"):
+        yield from proxy_problems(where, proxy)
+    for where, user in tables(raw, "user"):
+        yield from user_problems(where, user, proxies)
+    for where, target in tables(raw, "target"):
+        yield from target_problems(where, target)
 
 
 def _auth_query(raw: Raw) -> Iterator[Problem]:
@@ -198,6 +208,7 @@ RULES: tuple[Callable[[Raw], Iterator[Problem]], ...] = (
     _pool_sizes,
     _database_names,
     _user_passwords,
+    _encryption,
     _auth_query,
     _target_login,
     _control_socket,

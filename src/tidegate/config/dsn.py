@@ -16,15 +16,27 @@ from tidegate.errors import ConfigError
 FORM = "postgresql://user:password@host:port/database"
 
 _SCHEMES = ("postgresql", "postgres")
-_PARAMETERS = {"host": "host", "port": "port", "user": "user", "password": "password", "dbname": "database"}
-_PLAINTEXT_SSLMODES = ("disable", "allow", "prefer")
+_PARAMETERS = {
+    "host": "host",
+    "port": "port",
+    "user": "user",
+    "password": "password",
+    "dbname": "database",
+    "sslmode": "sslmode",
+    "sslnegotiation": "sslnegotiation",
+    "sslrootcert": "tls_ca",
+    "sslcert": "tls_certificate",
+    "sslkey": "tls_key",
+}
+_LIKEWISE = {("sslmode", "allow"): "prefer", ("sslrootcert", "system"): ""}
+"""Values that a target has by another name."""
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 Settings = dict[str, str | int]
 
 
 def parse_dsn(dsn: str) -> Settings:
-    """Read a URL into the keys of [[target]] that it gives: host, port, user, password, database.
+    """Read a URL into the keys of [[target]] that it gives: host, port, user, password, database, TLS.
 
     ConfigError names the part that is missing or wrong. A Unix socket's folder is written `?host=/folder`, or in the
     host's place with its slashes as %2F. Parts that a target has defaults for may be left out.
@@ -75,14 +87,10 @@ def _query(text: str) -> Settings:
         name, _, value = pair.partition("=")
         name = _decoded(name, "parameter")
         value = _decoded(value, f"parameter {shown(name)}")
-        if name == "sslmode":
-            if value not in _PLAINTEXT_SSLMODES:
-                raise ConfigError(
-                    f"sslmode = {shown(value)}: TLS to the database is not supported yet; use sslmode=disable"
-                )
-        elif name not in _PARAMETERS:
-            raise ConfigError(f"parameter {shown(name)} is unknown; there are {', '.join(_PARAMETERS)} and sslmode")
-        elif value:
+        if name not in _PARAMETERS:
+            raise ConfigError(f"parameter {shown(name)} is unknown; there are {', '.join(_PARAMETERS)}")
+        value = _LIKEWISE.get((name, value), value)
+        if value:
             settings[_PARAMETERS[name]] = _port(value) if name == "port" else value
     return settings
 

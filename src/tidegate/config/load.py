@@ -16,6 +16,7 @@ from typing import Any
 from tidegate.config.addresses import TcpAddress, default_control_socket, listen_addresses
 from tidegate.config.checks import check_rules, database_tables, tables
 from tidegate.config.dsn import parse_dsn
+from tidegate.config.encryption import FILES, locate_files
 from tidegate.config.model import Config
 from tidegate.config.passwords import expand, read_secret_file
 from tidegate.config.problems import Problem
@@ -30,6 +31,9 @@ def load(path: Path) -> Config:
     """Read a TOML file. ConfigError holds one line for each problem, each beginning with the path as given."""
     raw = _parse(path)
     problems = _fill_in_secrets(raw, path.parent)
+    for kind in FILES:
+        for _, table in tables(raw, kind):
+            locate_files(table, kind, path.parent)
     config = _checked(raw, problems, lambda problem: problem.line(str(path)))
     return _with_control_socket(config, str(path.absolute()))
 
@@ -60,6 +64,7 @@ def from_command_line(
     """
     try:
         target_table: dict[str, Any] = {"name": "main", **parse_dsn(target)}
+        locate_files(target_table, "target", Path())
     except ConfigError as error:
         raise ConfigError(f"--target: {error}") from None
     proxy_table: dict[str, Any] = {"name": "main", "listen": list(listen), "target": "main"}

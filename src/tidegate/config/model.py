@@ -25,6 +25,8 @@ from tidegate.config.sections import (
     LogLevel,
     PoolMode,
     ProxyConfig,
+    SslMode,
+    SslNegotiation,
     TargetConfig,
     UserConfig,
 )
@@ -39,6 +41,8 @@ __all__ = [
     "LogLevel",
     "PoolMode",
     "ProxyConfig",
+    "SslMode",
+    "SslNegotiation",
     "TargetConfig",
     "UserConfig",
 ]

@@ -39,7 +39,25 @@ class AuthMethod(StrEnum):
     SCRAM_SHA_256 = "scram-sha-256"
     MD5 = "md5"
     PASSWORD = "password"
+    CERT = "cert"
     TRUST = "trust"
+
+
+class SslMode(StrEnum):
+    """How far a connection to the database must be encrypted (libpq documentation, "SSL Mode Descriptions")."""
+
+    DISABLE = "disable"
+    PREFER = "prefer"
+    REQUIRE = "require"
+    VERIFY_CA = "verify-ca"
+    VERIFY_FULL = "verify-full"
+
+
+class SslNegotiation(StrEnum):
+    """How encryption begins: asked for by an SSLRequest, or at once, which takes PostgreSQL 17."""
+
+    POSTGRES = "postgres"
+    DIRECT = "direct"
 
 
 class LogLevel(StrEnum):
@@ -246,6 +264,29 @@ class TargetConfig:
         metadata=about("password of the proxy's own login", default_shown="none", secret=True),
     )
     database: str = field(default="postgres", metadata=about("database of the proxy's own login"))
+    sslmode: SslMode = field(
+        default=SslMode.PREFER,
+        metadata=about("encryption of connections to the database, by libpq's names"),
+    )
+    sslnegotiation: SslNegotiation = field(
+        default=SslNegotiation.POSTGRES,
+        metadata=about("how that encryption begins: after a request, or at once"),
+    )
+    tls_ca: str = field(
+        default="",
+        metadata=about(
+            "file of the authorities that may have signed the database's certificate (PEM)",
+            default_shown="the system's",
+        ),
+    )
+    tls_certificate: str = field(
+        default="",
+        metadata=about("file of the certificate that the database is shown (PEM)", default_shown="none"),
+    )
+    tls_key: str = field(
+        default="",
+        metadata=about("file of its private key (PEM), readable by its owner alone", default_shown="none"),
+    )
     max_connections_percent: int = field(
         default=100,
         metadata=about(
@@ -327,8 +368,13 @@ class TargetConfig:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Rebuild from to_dict() or parsed JSON; TypeError on foreign data."""
-        return cls(**data)
+        """Rebuild from to_dict() or parsed JSON; ValueError or TypeError on foreign data."""
+        read = dict(data)
+        if "sslmode" in data:
+            read["sslmode"] = SslMode(data["sslmode"])
+        if "sslnegotiation" in data:
+            read["sslnegotiation"] = SslNegotiation(data["sslnegotiation"])
+        return cls(**read)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -358,6 +404,13 @@ class UserConfig:
         default=None,
         metadata=about("how this user proves who it is", default_shown="the proxy's"),
     )
+    certificate_names: tuple[str, ...] = field(
+        default=(),
+        metadata=about(
+            'names in client certificates, CN or SAN, that this user has with auth_method = "cert"',
+            default_shown="the user's own name",
+        ),
+    )
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
@@ -367,6 +420,7 @@ class UserConfig:
                 **data,
                 "pool_mode": _optional(PoolMode, data.get("pool_mode")),
                 "auth_method": _optional(AuthMethod, data.get("auth_method")),
+                "certificate_names": tuple(data.get("certificate_names", ())),
             }
         )
 

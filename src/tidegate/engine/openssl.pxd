@@ -19,6 +19,14 @@ cdef extern from "openssl/ssl.h" nogil:
         pass
     ctypedef struct X509_NAME:
         pass
+    ctypedef struct X509_NAME_ENTRY:
+        pass
+    ctypedef struct ASN1_STRING:
+        pass
+    ctypedef struct GENERAL_NAME:
+        pass
+    ctypedef struct GENERAL_NAMES:
+        pass
     ctypedef struct X509_STORE:
         pass
     ctypedef struct X509_VERIFY_PARAM:
@@ -129,7 +137,24 @@ cdef extern from "openssl/x509v3.h" nogil:
     int X509_get_signature_info(X509 *certificate, int *digest, int *key, int *bits, unsigned int *flags)
     int X509_digest(const X509 *certificate, const EVP_MD *kind, unsigned char *out, unsigned int *size)
     X509_NAME *X509_get_subject_name(const X509 *certificate)
-    char *X509_NAME_oneline(const X509_NAME *name, char *into, int size)
+    int X509_NAME_get_index_by_NID(const X509_NAME *name, int number, int after)
+    X509_NAME_ENTRY *X509_NAME_get_entry(const X509_NAME *name, int at)
+    ASN1_STRING *X509_NAME_ENTRY_get_data(const X509_NAME_ENTRY *entry)
+    int ASN1_STRING_to_UTF8(unsigned char **out, const ASN1_STRING *text)
+    int ASN1_STRING_length(const ASN1_STRING *text)
+    const unsigned char *ASN1_STRING_get0_data(const ASN1_STRING *text)
+    void *X509_get_ext_d2i(const X509 *certificate, int number, int *critical, int *at)
+    int sk_GENERAL_NAME_num(const GENERAL_NAMES *names)
+    GENERAL_NAME *sk_GENERAL_NAME_value(const GENERAL_NAMES *names, int at)
+    void *GENERAL_NAME_get0_value(const GENERAL_NAME *name, int *kind)
+    void GENERAL_NAMES_free(GENERAL_NAMES *names)
+    void OPENSSL_free(void *memory)
+    enum:
+        NID_commonName
+        NID_subject_alt_name
+        GEN_EMAIL
+        GEN_DNS
+        GEN_URI
 
 cdef extern from "openssl/evp.h" nogil:
     const EVP_MD *EVP_get_digestbyname(const char *name)

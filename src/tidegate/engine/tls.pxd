@@ -22,6 +22,8 @@ cdef class TlsStream(Stream):
     cdef int push(self, bint soon) except -1
     cdef int encrypt(self, const char* data, size_t size) except -1
     cdef int refuse(self, str words) except -1
+    cdef bytes peer_end_point(self)
+    cdef frozenset peer_names(self)
 
 
 cdef class Turn(Shaker):

@@ -16,16 +16,17 @@ from libc.stdlib cimport free
 from cpython.bytes cimport PyBytes_FromStringAndSize
 
 from tidegate.engine.loop cimport EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP
+from tidegate.engine.names cimport names_of
 from tidegate.engine.openssl cimport (
     BIO, ERR_clear_error, SSL_ERROR_NONE, SSL_ERROR_WANT_READ, SSL_ERROR_ZERO_RETURN, SSL_free, SSL_get0_alpn_selected,
-    SSL_get0_param, SSL_get_cipher_name, SSL_get_error, SSL_get_verify_result, SSL_get_version, SSL_new, SSL_read,
-    SSL_session_reused, SSL_set1_host, SSL_set_accept_state, SSL_set_bio, SSL_set_connect_state,
-    SSL_set_tlsext_host_name, SSL_shutdown, SSL_write, X509_V_OK, X509_VERIFY_PARAM_set1_ip_asc,
-    X509_verify_cert_error_string,
+    SSL_get0_param, SSL_get1_peer_certificate, SSL_get_cipher_name, SSL_get_error, SSL_get_verify_result,
+    SSL_get_version, SSL_new, SSL_read, SSL_session_reused, SSL_set1_host, SSL_set_accept_state, SSL_set_bio,
+    SSL_set_connect_state, SSL_set_tlsext_host_name, SSL_shutdown, SSL_write, X509, X509_V_OK,
+    X509_VERIFY_PARAM_set1_ip_asc, X509_free, X509_verify_cert_error_string,
 )
 from tidegate.engine.pipe cimport free_pipe, new_bio, put_early
 from tidegate.engine.stream cimport BROKEN, WOULD_BLOCK
-from tidegate.engine.tls_context cimport reason
+from tidegate.engine.tls_context cimport end_point_of, reason
 
 cdef extern from "sys/socket.h" nogil:
     Py_ssize_t recv(int fd, void* buffer, size_t size, int flags)
@@ -203,6 +204,22 @@ cdef class TlsStream(Stream):
     def resumed(self):
         """Whether an earlier session's keys were used."""
         return SSL_session_reused(self.ssl) == 1
+
+    cdef bytes peer_end_point(self):
+        """What SCRAM can be bound to at this end: the other end's tls-server-end-point (RFC 5929)."""
+        cdef X509* certificate = SSL_get1_peer_certificate(self.ssl)
+        cdef bytes found = end_point_of(certificate)
+        X509_free(certificate)
+        return found
+
+    cdef frozenset peer_names(self):
+        """The names in the other end's certificate; None if it has shown none."""
+        cdef X509* certificate = SSL_get1_peer_certificate(self.ssl)
+        cdef frozenset found = None
+        if certificate != NULL:
+            found = names_of(certificate)
+            X509_free(certificate)
+        return found
 
     @property
     def protocol(self):

@@ -1,6 +1,6 @@
 """The readable summary of a TLS context: what all connections of one kind have in common."""
 
-from tidegate.engine.openssl cimport SSL_CTX
+from tidegate.engine.openssl cimport SSL_CTX, X509
 
 
 cdef class TlsContext:
@@ -13,5 +13,6 @@ cdef class TlsContext:
     cdef int trust(self, str ca) except -1
 
 
+cdef bytes end_point_of(const X509* certificate)
 cdef str reason(unsigned long code)
 cdef str last_reason()

@@ -7,12 +7,12 @@ section 4.6.1): their key comes from whoever makes the context, and no worker ke
 (PostgreSQL documentation, "Direct SSL"): who offers other protocols only is refused.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.string cimport memcmp
 
 from tidegate.engine.openssl cimport (
     ERR_clear_error, ERR_peek_last_error, ERR_reason_error_string, EVP_MD, EVP_get_digestbyname, OBJ_nid2sn, SSL,
-    SSL_CTX, SSL_CTX_check_private_key, SSL_CTX_free, SSL_CTX_get0_certificate, SSL_CTX_load_verify_file, SSL_CTX_new,
+    SSL_CTX_check_private_key, SSL_CTX_free, SSL_CTX_get0_certificate, SSL_CTX_load_verify_file, SSL_CTX_new,
     SSL_CTX_set_alpn_protos, SSL_CTX_set_alpn_select_cb, SSL_CTX_set_client_CA_list, SSL_CTX_set_default_passwd_cb,
     SSL_CTX_set_default_verify_paths, SSL_CTX_set_min_proto_version, SSL_CTX_set_mode, SSL_CTX_set_num_tickets,
     SSL_CTX_set_options, SSL_CTX_set_read_ahead, SSL_CTX_set_session_cache_mode, SSL_CTX_set_session_id_context,

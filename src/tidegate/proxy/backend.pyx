@@ -134,6 +134,8 @@ cdef class Backend(Server):
     cdef Py_ssize_t log_in(self, const char* data, Py_ssize_t size) except -1:
         """Hand whole messages to the login until it is done."""
         cdef Py_ssize_t pos = 0, length
+        if self.asking:
+            return self.answered(data, size)
         while size - pos >= HEADER and self.phase == LOGGING_IN:
             length = get32(data + pos + 1)
             if length < 4 or length > INSPECTED:

@@ -8,8 +8,9 @@ in any other way, or does not end within server_login_timeout, is never lent aga
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 
-from tidegate.engine.stream cimport BROKEN, WOULD_BLOCK, Stream, StreamOwner, attach
+from tidegate.engine.stream cimport BROKEN, WOULD_BLOCK
 from tidegate.proxy.context cimport Context
+from tidegate.proxy.outgoing cimport Outgoing
 from tidegate.proxy.relay cimport Relay
 from tidegate.proxy.server cimport Server
 from tidegate.errors import CloseReason
@@ -20,14 +21,12 @@ START = 0.05  # seconds in which a server is taken to have begun with what it wa
 PATIENCE = 10.0  # seconds for another worker to say that it has dealt with a cancel request
 
 
-cdef class CancelConnection(StreamOwner):
+cdef class CancelConnection(Outgoing):
     """One CancelRequest to the database.
 
     PostgreSQL sends the signal before it closes the connection (ProcessCancelRequest in postmaster.c, or
     backend_startup.c), so only the end that was read says that none will come any more.
     """
-    cdef Stream stream
-    cdef readonly Context context
     cdef object target
     cdef Server server
     cdef object done  # called once at the end, or None
@@ -37,6 +36,7 @@ cdef class CancelConnection(StreamOwner):
 
     def __init__(self, Context context, target, Server server, done):
         self.context = context
+        self.encryption = target.encryption
         self.target = target
         self.server = server
         self.done = done
@@ -44,16 +44,13 @@ cdef class CancelConnection(StreamOwner):
         server.cancels += 1
         context.loop.call_later(target.config.server_login_timeout, self.give_up)
 
-    def open(self, int fd):
-        self.stream = attach(self.context.loop, fd, self, True)
+    cdef int established(self, bytes end_point) except -1:
+        self.sent = True
+        # In its order: the query that it is about may not have left yet.
+        return self.stream.write_soon(PyBytes_AS_STRING(self.request), PyBytes_GET_SIZE(self.request))
 
-    cdef int connected(self, int error) except -1:
-        if error:
-            self.give_up()
-        else:
-            self.sent = True
-            # In its order: the query that it is about may not have left yet.
-            self.stream.write_soon(PyBytes_AS_STRING(self.request), PyBytes_GET_SIZE(self.request))
+    cdef int unreached(self, str words) except -1:
+        self.give_up()
         return 0
 
     cdef int readable(self) except -1:
@@ -61,6 +58,9 @@ cdef class CancelConnection(StreamOwner):
         cdef Py_ssize_t got
         while self.stream.may_read:
             got = self.stream.read(byte, sizeof(byte))
+            if got > 0 and self.asking:
+                self.answered(byte, got)
+                continue
             if got == 0:
                 self.end()
                 break

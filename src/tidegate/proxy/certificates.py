@@ -1,9 +1,10 @@
-"""The TLS contexts of a worker's proxies: made of files, and made again when these change.
+"""The TLS contexts of proxies and targets: made of files, and made again when these change.
 
 Owns the files' reading and its outcome. Refuses to know TLS (`engine.tls_context`) and to choose settings.
 
-A certificate is renewed beneath a running proxy. So a reload of the configuration reads the files again; if they can't
-be used, clients go on being shown what they were shown before, and the log says why.
+A certificate is renewed beneath a running proxy. So a reload of the configuration reads the files again. The supervisor
+tries them first, and refuses a configuration whose files can't be used; a worker that meets one all the same (a file
+that changed between the two) goes on with what it had, and says so.
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ from __future__ import annotations
 import hashlib
 import logging
 
-from tidegate.config.model import ProxyConfig
+from tidegate.config.model import Config, ProxyConfig, TargetConfig
 from tidegate.engine.tls_context import TICKET_SECRET_SIZE, TlsContext
+from tidegate.errors import ConfigError
+from tidegate.proxy.encryption import Encryption, connection_settings, make_encryption
+from tidegate.proxy.key_files import check_key_file
 
 logger = logging.getLogger(__name__)
 
@@ -24,20 +28,50 @@ def make_context(proxy: ProxyConfig, secret: bytes) -> TlsContext | None:
     """
     if not proxy.tls_certificate:
         return None
+    check_key_file(proxy.tls_key)
     tickets = hashlib.shake_256(b"tidegate tls tickets" + secret).digest(TICKET_SECRET_SIZE)
     return TlsContext.for_clients(proxy.tls_certificate, proxy.tls_key, proxy.tls_client_ca, False, tickets)
 
 
+def check_certificates(config: Config) -> None:
+    """ConfigError, with a line for each proxy and target whose files can't be used."""
+    problems = []
+    for proxy in config.proxies:
+        try:
+            make_context(proxy, b"")
+        except ValueError as error:
+            problems.append(f"[[proxy]] {proxy.name}: {error}")
+    for target in config.targets:
+        try:
+            make_encryption(target)
+        except ValueError as error:
+            problems.append(f"[[target]] {target.name}: {error}")
+    if problems:
+        raise ConfigError("\n".join(problems))
+
+
 class Certificates:
-    """The last context of each proxy that could be made."""
+    """The last of each that could be made."""
 
     def __init__(self) -> None:
-        self._made: dict[str, TlsContext | None] = {}
+        self._of_proxies: dict[str, TlsContext | None] = {}
+        self._of_targets: dict[tuple[object, ...], Encryption | None] = {}
 
-    def of(self, proxy: ProxyConfig, secret: bytes) -> TlsContext | None:
+    def of_proxy(self, proxy: ProxyConfig, secret: bytes) -> TlsContext | None:
         """Read the proxy's files."""
         try:
-            self._made[proxy.name] = make_context(proxy, secret)
+            self._of_proxies[proxy.name] = make_context(proxy, secret)
         except ValueError as error:
             logger.error("TLS of proxy %s stays as it is: %s", proxy.name, error)
-        return self._made.get(proxy.name)
+        return self._of_proxies.get(proxy.name)
+
+    def of_target(self, target: TargetConfig) -> Encryption | None:
+        """Read the target's files. ValueError if they can't be used, and never could with these settings."""
+        settings = connection_settings(target)
+        try:
+            self._of_targets[settings] = make_encryption(target)
+        except ValueError as error:
+            if settings not in self._of_targets:
+                raise
+            logger.error("TLS of target %s stays as it is: %s", target.name, error)
+        return self._of_targets[settings]

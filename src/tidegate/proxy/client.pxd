@@ -5,6 +5,7 @@ from tidegate.engine.stream cimport Stream
 from tidegate.engine.tls cimport TlsStream
 from tidegate.engine.tls_context cimport TlsContext
 from tidegate.proxy.context cimport Context
+from tidegate.proxy.hearing cimport Hearing
 from tidegate.proxy.knowledge cimport Knowledge
 from tidegate.proxy.server cimport Borrower, Lender, Server
 from tidegate.session.statements cimport Statement
@@ -35,32 +36,6 @@ cdef class Entrance:
     cdef int secured(self, Client client, TlsStream stream) except -1
     cdef int left(self, Client client, object reason) except -1
     cdef int forget(self, Client client) except -1
-
-
-cdef class Hearing:
-    """What a client has from its first LISTEN on; see `subscription`."""
-    cdef readonly str user  # of its server connections
-    cdef unsigned int pid  # that it knows itself by
-    cdef set channels  # that the shared listener delivers to it
-    cdef bint at_server  # its server listens to some, or may
-    cdef bint opening  # nothing must be sent yet: what its server's last user has sent may still be on the way
-
-    # What its client tells it.
-    cdef int lent(self, Server server) except -1
-    cdef bint from_server(self, Server server, bytes body) except -1
-    cdef int settle(self) except -1
-    cdef bint keeps_server(self) except -1
-    cdef bint busy(self) noexcept
-    cdef int deliver(self) except -1
-    cdef int given_back(self) except -1
-    cdef int moved(self) except -1
-    cdef int closed(self) except -1
-    # What the shared listener tells it.
-    cdef int hear(self, bytes message) except -1
-    cdef int joined(self) except -1
-    cdef int refused(self) except -1
-    cdef int arrived(self) except -1
-    cdef object encoding(self)
 
 
 cdef class Client(Borrower):

@@ -60,64 +60,6 @@ cdef class Entrance:
         raise NotImplementedError
 
 
-cdef class Hearing:
-    cdef int lent(self, Server server) except -1:
-        """The client has borrowed a server."""
-        return 0
-
-    cdef bint from_server(self, Server server, bytes body) except -1:
-        """The client's own server sends a notification: is it to be passed on as it is?"""
-        return True
-
-    cdef int settle(self) except -1:
-        """A transaction is over, and ReadyForQuery was held back, or a step towards its release is done."""
-        return 0
-
-    cdef bint keeps_server(self) except -1:
-        """Whether the server can't be given back yet."""
-        return False
-
-    cdef bint busy(self) noexcept:
-        """Whether channels are just being handed over: nothing new is sent meanwhile."""
-        return False
-
-    cdef int deliver(self) except -1:
-        """Send what has waited, if it can be sent now."""
-        return 0
-
-    cdef int given_back(self) except -1:
-        """The client has no server any more."""
-        return 0
-
-    cdef int moved(self) except -1:
-        """The client's servers come from another target now."""
-        return 0
-
-    cdef int closed(self) except -1:
-        """The client's session has ended."""
-        return 0
-
-    cdef int hear(self, bytes message) except -1:
-        """A message for the client, between its transactions."""
-        return 0
-
-    cdef int joined(self) except -1:
-        """The shared listener listens to what was asked for."""
-        return 0
-
-    cdef int refused(self) except -1:
-        """The shared listener has no connection."""
-        return 0
-
-    cdef int arrived(self) except -1:
-        """The shared listener has come to the fence."""
-        return 0
-
-    cdef object encoding(self):
-        """The client's client_encoding, as PostgreSQL spells it (bytes)."""
-        return b""
-
-
 cdef class Client(Borrower):
     def __cinit__(self):
         self.phase = ARRIVING
@@ -265,7 +207,8 @@ cdef class Client(Borrower):
         return 0
 
     cdef int insecure(self, str words) except -1:
-        self.gate.login_failed(self, PgError(f"TLS handshake failed: {words}", Sqlstate.PROTOCOL_VIOLATION), CloseReason.TLS_FAILED)
+        error = PgError(f"TLS handshake failed: {words}", Sqlstate.PROTOCOL_VIOLATION)
+        self.gate.login_failed(self, error, CloseReason.TLS_FAILED)
         return self.leave(CloseReason.TLS_FAILED)
 
     # --- stream and server events -------------------------------------------------------------------------------

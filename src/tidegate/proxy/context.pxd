@@ -25,6 +25,7 @@ cdef class Counters:
     """Events since the worker started; `figures` hands them to the supervisor."""
     cdef public long long clients_accepted
     cdef public long long clients_encrypted
+    cdef public long long servers_encrypted
     cdef public long long clients_rejected
     cdef public long long logins
     cdef public long long logins_failed

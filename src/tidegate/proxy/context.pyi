@@ -1,4 +1,5 @@
 from tidegate.config.model import Config
+from tidegate.engine.handshakes import Handshakes
 from tidegate.engine.loop import Loop
 from tidegate.proxy.journal import Journal
 from tidegate.session.settings import Interned
@@ -12,6 +13,8 @@ class Counters:
 
     clients_accepted: int
     clients_rejected: int
+    clients_encrypted: int
+    servers_encrypted: int
     logins: int
     logins_failed: int
     transactions: int
@@ -43,6 +46,8 @@ class Context:
     verbose: bool
     @property
     def loop(self) -> Loop: ...
+    @property
+    def handshakes(self) -> Handshakes: ...
     @property
     def to_clients(self) -> Stage: ...
     @property

@@ -67,9 +67,14 @@ cdef class Gate(Entrance):
         return self.proxy.require_tls and not is_local(client.stream)
 
     cdef int secured(self, Client client, TlsStream stream) except -1:
-        (<ClientLogin>client.login).secured(stream.protocol)
+        (<ClientLogin>client.login).secured(stream)
         self.context.counters.clients_encrypted += 1
         return 0
+
+    def certificate_names(self, str user):
+        """What a certificate may call a user who logs in by it."""
+        listed = self.worker.config.user(user)
+        return (user,) if listed is None or not listed.certificate_names else listed.certificate_names
 
     # --- who may come in -------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from tidegate.auth.scram cimport ScramServer
 from tidegate.auth.scram_keys cimport ScramKeys
+from tidegate.engine.tls cimport TlsStream
 from tidegate.proxy.borrowing cimport Borrowing
 from tidegate.wire.postgres.startup cimport Startup
 
@@ -33,6 +34,8 @@ cdef class ClientLogin:
     cdef tuple encryption_asked
     cdef bint encrypted
     cdef bint direct  # without an SSLRequest before it
+    cdef bytes end_point  # what the client can bind a SCRAM exchange to; b"": nothing
+    cdef frozenset certified  # names in its certificate; None: it has shown none
     cdef object secret
     cdef object method  # that the client is asked for
     cdef ScramServer exchange
@@ -44,10 +47,10 @@ cdef class ClientLogin:
     cdef Py_ssize_t password_packet(self, const char* data, Py_ssize_t size) except -1
     cdef int encryption_request(self, bint for_tls, bytes code, Py_ssize_t behind) except -1
     cdef int begin_tls(self, const char* early, Py_ssize_t size) except -1
-    cdef int secured(self, bytes protocol) except -1
-    cdef bytes end_point(self)
+    cdef int secured(self, TlsStream stream) except -1
     cdef int start(self, Startup packet) except -1
     cdef int ask(self, object secret, object record, object method) except -1
+    cdef int check_certificate(self) except -1
     cdef int send_authentication(self, unsigned int kind, bytes payload) except -1
     cdef int sasl_first(self, const char* body, Py_ssize_t size) except -1
     cdef int sasl_final(self, bytes body) except -1

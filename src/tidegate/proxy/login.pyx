@@ -9,8 +9,8 @@ pool (`gate`), to judge passwords (`auth`), and to touch sockets: the client han
                        CancelRequest                        ADMITTED; the gate deals with it and closes
                        StartupMessage                       READING_ROLE
     SECURING           nothing is read; `secured`           AWAITS_STARTUP
-    READING_ROLE       nothing is read; `role_found`        AWAITS_SASL_FIRST, AWAITS_PASSWORD, ADMITTED (trust), or
-                                                            what follows a proof that is judged again
+    READING_ROLE       nothing is read; `role_found`        AWAITS_SASL_FIRST, AWAITS_PASSWORD, ADMITTED (trust, cert),
+                                                            or what follows a proof that is judged again
     AWAITS_SASL_FIRST  SASLInitialResponse                  AWAITS_SASL_FINAL
     AWAITS_SASL_FINAL  SASLResponse                         ADMITTED, or READING_ROLE once more, or the end
     AWAITS_PASSWORD    PasswordMessage                      likewise
@@ -23,6 +23,7 @@ from libc.string cimport memcmp
 
 from tidegate.auth.scram cimport ScramServer
 from tidegate.auth.scram_keys cimport ScramKeys
+from tidegate.engine.tls cimport TlsStream
 from tidegate.proxy.borrowing cimport Borrowing
 from tidegate.proxy.gate cimport Gate
 from tidegate.wire.postgres.integers cimport get32, put32, string_end
@@ -53,6 +54,7 @@ cdef bytes ASK_FOR_EITHER = authentication(10, b"SCRAM-SHA-256-PLUS\0SCRAM-SHA-2
 cdef bytes ADMISSION = AUTHENTICATION_OK
 cdef object SCRAM = ClientMethod.SCRAM
 cdef object TRUST = ClientMethod.TRUST
+cdef object CERT = ClientMethod.CERT
 cdef frozenset NOT_SETTINGS = frozenset((b"user", b"database", b"options", b"replication"))
 cdef frozenset NO_REPLICATION = frozenset((b"0", b"off", b"false", b"no"))
 cdef str CANNOT_CHANGE_NOW = "55P02"
@@ -65,6 +67,7 @@ cdef class ClientLogin:
         self.user = self.database = ""
         self.replication = b""
         self.encryption_asked = ()
+        self.end_point = b""
 
     def __init__(self, Gate gate, Borrowing client, double arrived):
         self.gate = gate
@@ -159,12 +162,14 @@ cdef class ClientLogin:
         self.step = SECURING
         return self.client.begin_tls((<Gate>self.gate).tls, early, size)
 
-    cdef int secured(self, bytes protocol) except -1:
-        """The handshake is over; `protocol`: what ALPN has chosen. Raises PgError."""
+    cdef int secured(self, TlsStream stream) except -1:
+        """The handshake is over. Raises PgError."""
         self.step = AWAITS_STARTUP
         self.encrypted = True
-        if self.direct and not protocol:
+        self.end_point = stream.tls.end_point
+        if self.direct and not stream.protocol:
             raise violation("received direct SSL connection request without ALPN protocol negotiation extension")
+        self.certified = stream.peer_names()
         return 0
 
     cdef int start(self, Startup packet) except -1:
@@ -174,11 +179,11 @@ cdef class ClientLogin:
         if not packet.user:
             raise PgError(
                 "no PostgreSQL user name specified in startup packet", Sqlstate.INVALID_AUTHORIZATION, "FATAL")
-        if not self.encrypted and (<Gate>self.gate).requires_tls(self.client):
-            raise PgError("this proxy requires TLS", Sqlstate.INVALID_AUTHORIZATION, "FATAL",
-                          hint="Connect with sslmode=require or stricter.")
         self.user = text(packet.user)
         self.database = text(packet.database) if packet.database else self.user
+        if not self.encrypted and gate.requires_tls(self.client):
+            raise PgError("this proxy requires TLS", Sqlstate.INVALID_AUTHORIZATION, "FATAL",
+                          hint="Connect with sslmode=require or stricter.")
         if packet.replication and packet.replication.lower() not in NO_REPLICATION:
             self.replication = packet.replication.lower()
         if packet.options:
@@ -219,13 +224,26 @@ cdef class ClientLogin:
         self.method = method
         if method is SCRAM:
             self.step = AWAITS_SASL_FIRST
-            return self.client.send_bytes(ASK_FOR_EITHER if self.end_point() else ASK_FOR_SCRAM)
-        if method is TRUST:
+            return self.client.send_bytes(ASK_FOR_EITHER if self.end_point else ASK_FOR_SCRAM)
+        if method is TRUST or method is CERT:
+            if method is CERT:
+                self.check_certificate()
             self.credential = known_credential(secret)
             return self.authenticated()
         self.step = AWAITS_PASSWORD
         self.question = PasswordQuestion(method, self.user, self.gate.worker.cleartext)
         return self.client.send_bytes(self.question.message())
+
+    cdef int check_certificate(self) except -1:
+        """Raises PgError unless the client's certificate, which TLS has verified, has a name of the user's."""
+        cdef tuple names = self.gate.certificate_names(self.user)
+        if self.certified is None:
+            raise PgError("connection requires a valid client certificate", Sqlstate.INVALID_AUTHORIZATION, "FATAL")
+        if self.certified.isdisjoint(names):
+            (<Gate>self.gate).context.counters.logins_failed += 1
+            raise PgError(
+                f'certificate authentication failed for user "{self.user}"', Sqlstate.INVALID_AUTHORIZATION, "FATAL")
+        return 0
 
     cdef int send_authentication(self, unsigned int kind, bytes payload) except -1:
         """An Authentication message (protocol documentation, "Message Formats")."""
@@ -240,13 +258,12 @@ cdef class ClientLogin:
         """SASLInitialResponse: the mechanism, then the client's first message behind its length."""
         cdef Py_ssize_t at = string_end(body, size) + 1
         cdef bytes answer
-        cdef bytes end_point = self.end_point()
-        cdef bint plus = (end_point and at == PLUS_SIZE + 1 and memcmp(body, MECHANISM_PLUS, PLUS_SIZE) == 0)
+        cdef bint plus = (self.end_point and at == PLUS_SIZE + 1 and memcmp(body, MECHANISM_PLUS, PLUS_SIZE) == 0)
         if not plus and (at != MECHANISM_SIZE + 1 or memcmp(body, MECHANISM, MECHANISM_SIZE) != 0):
             raise violation("client selected an invalid SASL authentication mechanism")
         if size - at < 4 or <Py_ssize_t>get32(body + at) != size - at - 4:
             raise violation("malformed SASLInitialResponse")
-        self.exchange = ScramServer(self.keys(), None, end_point, plus)
+        self.exchange = ScramServer(self.keys(), None, self.end_point, plus)
         try:
             answer = self.exchange.first(PyBytes_FromStringAndSize(body + at + 4, size - at - 4))
         except ScramUnsupported as error:
@@ -273,10 +290,6 @@ cdef class ClientLogin:
     cdef int password(self, bytes body) except -1:
         right, self.credential = self.question.check(body, self.secret)
         return self.authenticated() if right else self.wrong_password(body)
-
-    cdef bytes end_point(self):
-        """What the client can bind its exchange to; b"": nothing."""
-        return (<Gate>self.gate).tls.end_point if self.encrypted and (<Gate>self.gate).tls is not None else b""
 
     cdef ScramKeys keys(self):
         """What the exchange is held with: for those who have no such verifier, keys made up or derived."""
@@ -312,7 +325,7 @@ cdef class ClientLogin:
         self.client.send_bytes(ADMISSION)
         if gate.passes_through:
             refusal = denial(
-                self.record, self.user, self.database, gate.worker.wall_clock(), trusted=self.method is TRUST)
+                self.record, self.user, self.database, gate.worker.wall_clock(), trusted=self.method in (TRUST, CERT))
             if refusal is not None:
                 raise refusal
         gate.context.counters.logins += 1

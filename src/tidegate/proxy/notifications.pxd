@@ -1,6 +1,6 @@
 """The connections on which a worker listens for its clients."""
 
-from tidegate.proxy.client cimport Hearing
+from tidegate.proxy.hearing cimport Hearing
 from tidegate.proxy.context cimport Context
 from tidegate.proxy.server cimport Lender, Server
 

@@ -18,7 +18,7 @@ has kept for nobody: so then every listening client is told by a notice (01T01).
 from cpython.bytes cimport PyBytes_FromStringAndSize
 
 from tidegate.proxy.backend cimport Backend
-from tidegate.proxy.client cimport Hearing
+from tidegate.proxy.hearing cimport Hearing
 from tidegate.proxy.server cimport LOGGING_IN, READY, Injection, Lender, Server
 from tidegate.wire.postgres.integers cimport get32, put32, string_end
 from tidegate.wire.postgres.messages cimport HEADER, error_response, message
@@ -265,7 +265,8 @@ cdef class SharedListener(Lender):
                    b"database": self.database.encode("utf-8", "surrogateescape"), b"application_name": b"tidegate"}
         self.attempts += 1
         self.since = self.context.loop.now
-        self.server = Backend(self.context, self, None, ServerLogin(user, credential, startup, curious=False))
+        login = ServerLogin(user, credential, startup, curious=False)
+        self.server = Backend(self.context, self, None, login, self.target.encryption)
         self.target.address.connect(self.server)
 
     def users(self):

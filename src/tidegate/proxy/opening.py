@@ -98,8 +98,9 @@ class ServerLogin:
         """Whether init_query runs, or what belongs to it."""
         return self._step in _INITIALIZING
 
-    def begin(self) -> bytes:
-        """The first bytes to send."""
+    def begin(self, end_point: bytes = b"") -> bytes:
+        """The first bytes to send. `end_point`: what SCRAM can be bound to on this connection; b"": nothing."""
+        self._backend.end_point = end_point
         return messages.startup(0, self._startup)
 
     def feed(self, kind: int, body: bytes) -> bytes | None:

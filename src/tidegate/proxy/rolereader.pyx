@@ -298,7 +298,8 @@ cdef class RoleReader(Lender):
         startup = {b"user": config.user.encode(), b"database": config.database.encode(),
                    b"application_name": b"tidegate"}
         credential = PasswordCredential(config.password) if config.password else None
-        self.server = Backend(self.context, self, None, ServerLogin(config.user, credential, startup))
+        login = ServerLogin(config.user, credential, startup)
+        self.server = Backend(self.context, self, None, login, self.target.encryption)
         self.used_at = self.context.loop.now
         self.target.address.connect(self.server)
 

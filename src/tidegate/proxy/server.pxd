@@ -1,8 +1,8 @@
 """A server connection, and the three roles around it: who borrows it, who lends it, what is slipped in."""
 
 from tidegate.engine.held cimport Held
-from tidegate.engine.stream cimport Stream, StreamOwner
-from tidegate.proxy.context cimport Context
+from tidegate.engine.stream cimport StreamOwner
+from tidegate.proxy.outgoing cimport Outgoing
 from tidegate.session.statements cimport Statement
 from tidegate.wire.postgres.replies cimport ReplyQueue
 
@@ -55,9 +55,7 @@ cdef class Lender:
     cdef bint notified(self, Server server, const char* body, Py_ssize_t size) except -1
 
 
-cdef class Server(StreamOwner):
-    cdef Stream stream
-    cdef readonly Context context
+cdef class Server(Outgoing):
     cdef Lender lender
     cdef public object slot  # pool.Slot
     cdef Borrower borrower

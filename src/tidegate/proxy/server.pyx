@@ -10,12 +10,12 @@ import logging
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.dict cimport PyDict_Contains
 from libc.stdlib cimport free
-from libc.string cimport strerror
 
 from tidegate.engine.held cimport keep_rest, let_go, read_behind
 from tidegate.engine.loop cimport EPOLLIN
-from tidegate.engine.stream cimport BROKEN, WOULD_BLOCK, Stream, StreamOwner, attach as attach_stream
+from tidegate.engine.stream cimport BROKEN, WOULD_BLOCK, Stream, StreamOwner
 from tidegate.proxy.context cimport READS_A_TURN, Context
+from tidegate.proxy.outgoing cimport Outgoing
 from tidegate.session.statements cimport Closing, Statement, Unnamed
 from tidegate.wire.postgres.messages cimport (
     bind, close_statement, message, parse, query,
@@ -153,7 +153,7 @@ cdef class Lender:
         return False
 
 
-cdef class Server(StreamOwner):
+cdef class Server(Outgoing):
     """One connection; `backend.Backend` adds the reading of replies."""
 
     def __cinit__(self):
@@ -165,18 +165,15 @@ cdef class Server(StreamOwner):
     def __dealloc__(self):
         free(self.held.data)
 
-    def __init__(self, Context context, Lender lender, slot, login):
+    def __init__(self, Context context, Lender lender, slot, login, encryption):
         self.context = context
+        self.encryption = encryption
         self.lender = lender
         self.slot = slot
         self.login = login
         self.initial = self.applied = self.reported = context.interned.nothing
         self.max_prepared = 500
         self.key = b""
-
-    def open(self, int fd):
-        """Take over a non-blocking socket whose connect() is under way."""
-        self.stream = attach_stream(self.context.loop, fd, self, True)
 
     # --- the borrower's side ------------------------------------------------------------------------------------
 
@@ -385,11 +382,12 @@ cdef class Server(StreamOwner):
 
     # --- stream events ------------------------------------------------------------------------------------------
 
-    cdef int connected(self, int error) except -1:
-        if error:
-            return self.lose(PgError(f"could not connect: {strerror(error).decode()}", Sqlstate.CONNECTION_FAILURE))
-        self.send_bytes(self.login.begin())
+    cdef int established(self, bytes end_point) except -1:
+        self.send_bytes(self.login.begin(end_point))
         return self.context.to_servers.flush()
+
+    cdef int unreached(self, str words) except -1:
+        return self.lose(PgError(f"could not connect: {words}", Sqlstate.CONNECTION_FAILURE))
 
     cdef int drained(self) except -1:
         if self.borrower is not None:

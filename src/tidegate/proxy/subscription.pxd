@@ -1,7 +1,7 @@
 """A client that listens."""
 
 from tidegate.proxy.borrowing cimport Borrowing
-from tidegate.proxy.client cimport Hearing
+from tidegate.proxy.hearing cimport Hearing
 from tidegate.proxy.notifications cimport SharedListener
 from tidegate.proxy.server cimport Injection, Server
 from tidegate.session.facts cimport LISTENS, NOTIFIES, UNLISTENS, Facts

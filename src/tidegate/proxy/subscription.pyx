@@ -25,7 +25,8 @@ from functools import partial
 from cpython.bytes cimport PyBytes_AS_STRING
 
 from tidegate.proxy.borrowing cimport Borrowing
-from tidegate.proxy.client cimport RUNNING, WAITING, Hearing
+from tidegate.proxy.client cimport RUNNING, WAITING
+from tidegate.proxy.hearing cimport Hearing
 from tidegate.proxy.context cimport HIGH_WATER
 from tidegate.proxy.gate cimport Gate
 from tidegate.proxy.notifications cimport SharedListener

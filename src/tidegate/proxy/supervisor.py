@@ -30,6 +30,7 @@ from tidegate.config.model import Config, LogFormat, TargetConfig
 from tidegate.errors import ConfigError
 from tidegate.proxy.admin import AdminSocket, Answer
 from tidegate.proxy.boot import Boot
+from tidegate.proxy.certificates import check_certificates
 from tidegate.proxy.child import DEFAULT_COMMAND, Command
 from tidegate.proxy.control import (
     CatalogueChanged,
@@ -96,6 +97,7 @@ class Supervisor:
 
     async def run(self) -> int:
         """See run()."""
+        check_certificates(self._config)
         self._loop = asyncio.get_running_loop()
         self._descriptors = raise_limit()
         self._warn_of_shortage()
@@ -205,6 +207,7 @@ class Supervisor:
             if self._stopping:
                 raise ConfigError("the proxy is stopping")
             new, kept = keep_fixed(self._config, load(self._config_path))
+            check_certificates(new)
             change = self._listening.plan(new)
             try:
                 proxies = self._shared.number_proxies([proxy.name for proxy in new.proxies])

@@ -28,6 +28,7 @@ cdef class Target(Door):
     cdef readonly set servers
     cdef readonly dict vacated  # database that is to be left alone -> until when, by the loop's clock (`vacating`)
     cdef public object address  # proxy.address.Address
+    cdef public object encryption  # proxy.encryption.Encryption, or None: its connections are in clear
     cdef long long dedicated
     cdef public object last_error  # PgError of the last failed opening
     cdef double asked_at

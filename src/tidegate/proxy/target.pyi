@@ -9,6 +9,7 @@ from tidegate.pool.shared_budget import SharedBudget
 from tidegate.proxy.address import Address
 from tidegate.proxy.catalogue import Catalogues
 from tidegate.proxy.context import Context
+from tidegate.proxy.encryption import Encryption
 from tidegate.proxy.notifications import Listeners
 from tidegate.proxy.poolinfo import PoolInfo
 from tidegate.proxy.relay import Relay
@@ -18,6 +19,7 @@ from tidegate.proxy.worker import Worker
 class Target:
     config: TargetConfig
     address: Address
+    encryption: Encryption | None
     @property
     def number(self) -> int: ...
     @property

@@ -365,7 +365,7 @@ cdef class Target(Door):
             initialization = Initialization(init_query, own.given if own is not None else ())
         login = ServerLogin(user, self.credentials.get(user), startup, curious=own is None,
                             initialization=initialization)
-        server = Backend(self.context, self, slot, login)
+        server = Backend(self.context, self, slot, login, self.encryption)
         server.dedicated = own is not None
         proxy = own.proxy if own is not None else self.proxies.get(slot.pool.key)
         if proxy is not None:

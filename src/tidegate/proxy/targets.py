@@ -19,6 +19,7 @@ from tidegate.config.model import TargetConfig
 from tidegate.pool.shared_budget import SharedBudget
 from tidegate.proxy.address import Address
 from tidegate.proxy.control import CatalogueChanged, Message
+from tidegate.proxy.encryption import connection_settings
 from tidegate.proxy.learnt import Learnt
 from tidegate.proxy.reclaim import Reclaimer
 from tidegate.proxy.rolereader import RoleReader
@@ -76,6 +77,7 @@ class Targets:
         worker = self._worker
         budget = SharedBudget(self._memory, number, worker.index)
         new = Target(worker.context, worker, config, budget, Address(config, lambda: worker.loop.now), number)
+        new.encryption = worker.certificates.of_target(config)
         former = self._current.get(config.name)
         if former is not None:
             new.credentials.update(former.credentials)  # its clients have shown them, and will not be asked again
@@ -84,8 +86,12 @@ class Targets:
 
     def _renew(self, target: Target, config: TargetConfig) -> None:
         before = target.config
+        target.encryption = self._worker.certificates.of_target(config)
         target.reconfigure(config)
-        if _reader_settings(before) != _reader_settings(config):
+        if connection_settings(before) != connection_settings(config):
+            target.retire()  # those that are open; the next ones are encrypted as it says now
+            self._replace_reader(config.name)
+        elif _reader_settings(before) != _reader_settings(config):
             self._replace_reader(config.name)
 
     def regroup(self) -> None:

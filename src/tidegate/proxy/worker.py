@@ -91,7 +91,7 @@ class Worker:
         self.set_outcomes: dict[bytes, tuple[str, bytes]] = {}
         self.lingering: set[Relay] = set()
         self._secrets: dict[str, Secret] = {}
-        self._certificates = Certificates()
+        self.certificates = Certificates()
         self.gates: dict[str, Gate] = {}
         self.listeners: dict[str, Listener] = {}
         self.targets = Targets(self, mmap.mmap(boot.budget_fd, 0), self.tell_supervisor)
@@ -118,6 +118,7 @@ class Worker:
         self._channel.send(Ready(pid=os.getpid()))
         self._tick()
         self.loop.run()
+        self.context.handshakes.stop()
 
     # --- configuration -----------------------------------------------------------------------------------------------
 
@@ -146,7 +147,7 @@ class Worker:
 
     def tls_of(self, proxy: ProxyConfig) -> TlsContext | None:
         """What the clients of a proxy meet that ask for TLS."""
-        return self._certificates.of(proxy, self.exchange_keys[proxy.target].mock_key)
+        return self.certificates.of_proxy(proxy, self.exchange_keys[proxy.target].mock_key)
 
     def secret_of(self, user: UserConfig) -> Secret:
         """A listed user's password or verifier, parsed once."""

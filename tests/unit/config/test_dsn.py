@@ -15,6 +15,9 @@ from tidegate.errors import ConfigError
 FORM = "postgresql://user:password@host:port/database"
 
 
+NAMES = "host, port, user, password, dbname, sslmode, sslnegotiation, sslrootcert, sslcert, sslkey"
+
+
 @pytest.mark.parametrize(
     ("dsn", "settings"),
     [
@@ -37,7 +40,22 @@ FORM = "postgresql://user:password@host:port/database"
         ("postgresql://app@%2Frun%2Fpg:5433/x", {"user": "app", "host": "/run/pg", "port": 5433, "database": "x"}),
         ("postgresql://app@db?dbname=x&password=pw", {"user": "app", "host": "db", "database": "x", "password": "pw"}),
         ("postgresql://app@db/x?host=other", {"user": "app", "host": "other", "database": "x"}),
-        ("postgresql://app@db?sslmode=prefer", {"user": "app", "host": "db"}),
+        ("postgresql://app@db?sslmode=allow", {"user": "app", "host": "db", "sslmode": "prefer"}),
+        (
+            "postgresql://app@db?sslmode=verify-full&sslrootcert=/ca.pem&sslcert=c.pem&sslkey=k.pem",
+            {
+                "user": "app",
+                "host": "db",
+                "sslmode": "verify-full",
+                "tls_ca": "/ca.pem",
+                "tls_certificate": "c.pem",
+                "tls_key": "k.pem",
+            },
+        ),
+        (
+            "postgresql://app@db?sslmode=verify-full&sslrootcert=system&sslnegotiation=direct",
+            {"user": "app", "host": "db", "sslmode": "verify-full", "sslnegotiation": "direct"},
+        ),
     ],
 )
 def test_forms(dsn: str, settings: dict[str, Any]) -> None:
@@ -67,7 +85,7 @@ def test_forms(dsn: str, settings: dict[str, Any]) -> None:
         ("postgresql://app:secret%ff@db", "the password does not decode to UTF-8"),
         (
             "postgresql://app@db?%0A=1",
-            'parameter "\\n" is unknown; there are host, port, user, password, dbname and sslmode',
+            'parameter "\\n" is unknown; there are ' + NAMES,
         ),
         (
             "postgresql://app@db?password=secret%",
@@ -76,11 +94,7 @@ def test_forms(dsn: str, settings: dict[str, Any]) -> None:
         ("postgresql://app:secret%00@db", "the password contains a NUL character"),
         (
             "postgresql://app@db?aplication_name=x",
-            'parameter "aplication_name" is unknown; there are host, port, user, password, dbname and sslmode',
-        ),
-        (
-            "postgresql://app@db?sslmode=verify-full",
-            'sslmode = "verify-full": TLS to the database is not supported yet; use sslmode=disable',
+            'parameter "aplication_name" is unknown; there are ' + NAMES,
         ),
     ],
 )

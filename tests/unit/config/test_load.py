@@ -109,7 +109,7 @@ SHAPE = [
     ),
     (
         PROXY + "auth_method = 1",
-        '[[proxy]] "main": auth_method = 1: must be "scram-sha-256", "md5", "password" or "trust"',
+        '[[proxy]] "main": auth_method = 1: must be "scram-sha-256", "md5", "password", "cert" or "trust"',
     ),
     (PROXY + "init_query = 1", '[[proxy]] "main": init_query = 1: must be a text in quotes'),
     (PROXY + 'databases = "app"', '[[proxy]] "main": databases = "app": must be tables, as in [proxy.databases.NAME]'),
@@ -248,11 +248,13 @@ RULES = [
     # users
     (
         TARGET + PROXY + '[[user]]\nname = "app"\n',
-        '[[user]] "app": password: is missing (plain, SCRAM verifier or md5 hash; none needs auth_method = "trust")',
+        '[[user]] "app": password: is missing (plain, SCRAM verifier or md5 hash; only auth_method = "trust" and "cert"'
+        " need none)",
     ),
     (
         TARGET + PROXY + 'auth_method = "trust"\n[[user]]\nname = "app"\nauth_method = "md5"\n',
-        '[[user]] "app": password: is missing (plain, SCRAM verifier or md5 hash; none needs auth_method = "trust")',
+        '[[user]] "app": password: is missing (plain, SCRAM verifier or md5 hash; only auth_method = "trust" and "cert"'
+        " need none)",
     ),
     (
         TARGET + PROXY + f'[[user]]\nname = "app"\npassword = "{VERIFIER[:-1]}"\n',

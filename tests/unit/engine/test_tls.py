@@ -11,32 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 
+from tests.support.certificates import Files
 from tests.unit.engine.ends import Ends
 from tidegate.engine.handshakes import Handshakes
 from tidegate.engine.tls_context import TICKET_SECRET_SIZE, TlsContext
 
 WAIT = 10.0  # seconds
 BIG = os.urandom(1 << 20)
-
-
-class Files:
-    """An authority and what it has signed, as files."""
-
-    def __init__(self, folder: Path) -> None:
-        self.authority = trustme.CA()
-        self.folder = folder
-        self.ca = str(folder / "ca.pem")
-        self.authority.cert_pem.write_to_path(self.ca)
-
-    def certificate(self, *names: str, common_name: str | None = None) -> tuple[str, str]:
-        """Paths of a certificate and its key."""
-        made = self.authority.issue_cert(*names, common_name=common_name)
-        stem = self.folder / names[0].replace("*", "_")
-        made.private_key_pem.write_to_path(f"{stem}.key")
-        Path(f"{stem}.pem").write_bytes(b"".join(blob.bytes() for blob in made.cert_chain_pems))
-        return f"{stem}.pem", f"{stem}.key"
 
 
 @pytest.fixture(scope="module")
