@@ -86,5 +86,9 @@ class InitQueryError(PgError):
     """init_query failed on a new server connection: waiting helps no client, and trying at once again nobody."""
 
 
+class LoginUnsettled(PgError):
+    """The database refused a password in whose place another one may be right: clients wait while that is tried."""
+
+
 class ConfigError(Exception):
     """A setting that cannot be used; the text names the setting, its value, and what to write instead."""

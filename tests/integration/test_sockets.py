@@ -130,6 +130,7 @@ def test_messages_larger_than_the_sockets_buffer_arrive_in_order_with_their_desc
             targets={},
             proxies={},
             mock_keys={},
+            aws_keys={},
             removed=(),
             added=(listener,),
         )

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from tidegate.config import identity
 from tidegate.config.addresses import MAX_UNIX_PATH, TcpAddress, listen_addresses
 from tidegate.config.encryption import proxy_problems, target_problems, user_problems
 from tidegate.config.model import AuthMethod
@@ -139,7 +140,7 @@ def _user_passwords(raw: Raw) -> Iterator[Problem]:
         if not isinstance(secret, str):
             continue
         asked = {user["auth_method"]} if isinstance(user.get("auth_method"), str) else methods
-        if not secret and asked - {AuthMethod.TRUST, AuthMethod.CERT}:
+        if not secret and identity.needs_password(user, asked):
             text = 'is missing (plain, SCRAM verifier or md5 hash; only auth_method = "trust" and "cert" need none)'
             yield Problem(where, "password", text)
         try:
@@ -156,6 +157,19 @@ def _encryption(raw: Raw) -> Iterator[Problem]:
         yield from user_problems(where, user, proxies)
     for where, target in tables(raw, "target"):
         yield from target_problems(where, target)
+
+
+def _identity(raw: Raw) -> Iterator[Problem]:
+    proxies = [proxy for _, proxy in tables(raw, "proxy")]
+    users = [user for _, user in tables(raw, "user")]
+    for where, proxy in tables(raw, "proxy"):
+        yield from identity.proxy_problems(where, proxy, users)
+    for where, target in tables(raw, "target"):
+        yield from identity.target_problems(where, target, users)
+    for where, user in tables(raw, "user"):
+        yield from identity.user_problems(where, user, proxies)
+    for where, table in (*tables(raw, "user"), *tables(raw, "target")):
+        yield from identity.secret_problems(where, table)
 
 
 def _auth_query(raw: Raw) -> Iterator[Problem]:
@@ -209,6 +223,7 @@ RULES: tuple[Callable[[Raw], Iterator[Problem]], ...] = (
     _database_names,
     _user_passwords,
     _encryption,
+    _identity,
     _auth_query,
     _target_login,
     _control_socket,

@@ -42,7 +42,9 @@ def _table(title: str, part: Any) -> Iterator[str]:
             continue
         value, known = getattr(part, one.name), known_of(one)
         changed = one.default is MISSING or value != one.default
-        if known.secret:
+        if known.secret and isinstance(value, tuple):
+            text = f"({len(value)} given)" if value else "(none)"
+        elif known.secret:
             text = f"({kind_of(value)})" if value else "(none)"
         elif value in (None, "", ()):
             text = f"({known.default_shown or 'none'})".replace("`", "")

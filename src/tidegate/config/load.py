@@ -143,6 +143,12 @@ def _fill_in_secrets(raw: dict[str, Any], folder: Path) -> list[Problem]:
 
 def _fill_in_one(table: dict[str, Any], where: tuple[str, ...], folder: Path) -> Problem | None:
     """On a problem a placeholder stands in, so that a missing password isn't reported on top."""
+    others = table.get("other_passwords")
+    if isinstance(others, list):
+        try:
+            table["other_passwords"] = [expand(text) if isinstance(text, str) else text for text in others]
+        except ValueError as error:
+            return Problem(where, "other_passwords", str(error))
     named = table.pop("password_file", None)
     given = table.get("password")
     try:

@@ -18,6 +18,7 @@ from typing import Any, Self
 from tidegate.config.about import about
 from tidegate.config.sections import (
     ANY_DATABASE,
+    ANY_USER,
     AuthMethod,
     DatabaseConfig,
     Lending,
@@ -33,6 +34,7 @@ from tidegate.config.sections import (
 
 __all__ = [
     "ANY_DATABASE",
+    "ANY_USER",
     "AuthMethod",
     "Config",
     "DatabaseConfig",
@@ -66,6 +68,18 @@ class Config:
         default=True,
         metadata=about("send by io_uring where the kernel allows it"),
     )
+    aws_region: str = field(
+        default="",
+        metadata=about("AWS region of secrets, IAM tokens and STS", default_shown="as botocore finds it"),
+    )
+    aws_endpoint_url: str = field(
+        default="",
+        metadata=about("where the AWS services are, if not at AWS", default_shown="AWS"),
+    )
+    aws_profile: str = field(
+        default="",
+        metadata=about("profile with the proxy's own AWS credentials", default_shown="as botocore finds them"),
+    )
     control_socket: str = field(
         default="",
         metadata=about(
@@ -87,22 +101,36 @@ class Config:
                 return target
         raise KeyError(proxy.target)
 
-    def user(self, name: str) -> UserConfig | None:
-        """The listed user of that name, or None."""
-        return self._users_by_name.get(name)
+    def user(self, name: str, proxy: str) -> UserConfig | None:
+        """The listed user of that name who may come by the proxy of that name, else ANY_USER's entry, or None."""
+        known = (*self._users_by_name.get(name, ()), *self._users_by_name.get(ANY_USER, ()))
+        return next((user for user in known if not user.via or proxy in user.via), None)
+
+    def users_at(self, name: str, target: str) -> list[UserConfig]:
+        """Those of that name whose statements a target runs, whichever proxy they come by."""
+        proxies = [proxy.name for proxy in self.proxies if proxy.target == target]
+        found = [self.user(name, proxy) for proxy in proxies]
+        return list({id(user): user for user in found if user is not None}.values())
+
+    def passes_through(self, proxy: ProxyConfig) -> bool:
+        """Whether a proxy lets in every role of its database."""
+        return not self.users if proxy.pass_through is None else proxy.pass_through
 
     @cached_property
-    def _users_by_name(self) -> dict[str, UserConfig]:
-        return {user.name: user for user in reversed(self.users)}  # the first of a name counts
+    def _users_by_name(self) -> dict[str, list[UserConfig]]:
+        found: dict[str, list[UserConfig]] = {}
+        for user in self.users:
+            found.setdefault(user.name, []).append(user)
+        return found
 
     def pool_mode(self, proxy: ProxyConfig, database: DatabaseConfig, user: str) -> PoolMode:
         """The pool mode of one client: its user's, else its database's, else its proxy's (PgBouncer's order)."""
-        listed = self.user(user)
+        listed = self.user(user, proxy.name)
         return (listed and listed.pool_mode) or database.pool_mode or proxy.pool_mode
 
     def auth_method(self, proxy: ProxyConfig, user: str) -> AuthMethod:
         """How one client must prove who it is: its user's method, else its proxy's."""
-        listed = self.user(user)
+        listed = self.user(user, proxy.name)
         return (listed and listed.auth_method) or proxy.auth_method
 
     def server_password(self, proxy: ProxyConfig, database: DatabaseConfig, user: str) -> str:
@@ -114,7 +142,7 @@ class Config:
         login = database.user or user
         if database.user is not None and database.password is not None:
             return database.password
-        listed = self.user(login)
+        listed = self.user(login, proxy.name)
         if listed is not None and listed.password:
             return listed.password
         target = self.target_of(proxy)

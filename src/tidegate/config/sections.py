@@ -19,6 +19,10 @@ ANY_DATABASE = "*"
 """The alias that stands for every database name without an entry of its own."""
 
 
+ANY_USER = "*"
+"""The name that stands for every user without an entry of its own."""
+
+
 class PoolMode(StrEnum):
     """When a client's server connection goes back to the pool: at the end of each transaction, or of the session."""
 
@@ -40,6 +44,7 @@ class AuthMethod(StrEnum):
     MD5 = "md5"
     PASSWORD = "password"
     CERT = "cert"
+    IAM = "iam"
     TRUST = "trust"
 
 
@@ -177,6 +182,20 @@ class ProxyConfig:
         default=False,
         metadata=about("refuse clients that come over TCP without TLS"),
     )
+    pass_through: bool | None = field(
+        default=None,
+        metadata=about(
+            "whether every role of the database may log in, with its own password",
+            default_shown="whether there is no `[[user]]`",
+        ),
+    )
+    iam_server_id: str = field(
+        default="",
+        metadata=about(
+            "what IAM tokens must have been made for, where STS verifies them",
+            default_shown="none: no such tokens",
+        ),
+    )
     idle_client_timeout: float = field(
         default=1800.0,
         metadata=about("close a client that is idle outside a transaction", unit="seconds", least=1, most=28_800),
@@ -262,6 +281,21 @@ class TargetConfig:
         default="",
         repr=False,
         metadata=about("password of the proxy's own login", default_shown="none", secret=True),
+    )
+    other_passwords: tuple[str, ...] = field(
+        default=(),
+        repr=False,
+        metadata=about(
+            "further passwords of that login, tried when the database refuses it", default_shown="none", secret=True
+        ),
+    )
+    secret_arn: str = field(
+        default="",
+        metadata=about("secret of AWS Secrets Manager with that password", default_shown="none"),
+    )
+    database_iam: bool = field(
+        default=False,
+        metadata=about("log in with IAM tokens instead, as a user of Amazon RDS that has `rds_iam`"),
     )
     database: str = field(default="postgres", metadata=about("database of the proxy's own login"))
     sslmode: SslMode = field(
@@ -369,12 +403,15 @@ class TargetConfig:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Rebuild from to_dict() or parsed JSON; ValueError or TypeError on foreign data."""
-        read = dict(data)
+        read = {**data, "other_passwords": tuple(data.get("other_passwords", ()))}
         if "sslmode" in data:
             read["sslmode"] = SslMode(data["sslmode"])
         if "sslnegotiation" in data:
             read["sslnegotiation"] = SslNegotiation(data["sslnegotiation"])
         return cls(**read)
+
+
+_LISTS_OF_USERS = ("other_passwords", "iam_arns", "via", "certificate_names")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -386,6 +423,34 @@ class UserConfig:
         default="",
         repr=False,
         metadata=about("plain password, SCRAM-SHA-256 verifier, or md5 hash", default_shown="none", secret=True),
+    )
+    other_passwords: tuple[str, ...] = field(
+        default=(),
+        repr=False,
+        metadata=about(
+            "further passwords that clients may use and that are tried at the database, while one replaces another",
+            default_shown="none",
+            secret=True,
+        ),
+    )
+    secret_arn: str = field(
+        default="",
+        metadata=about("secret of AWS Secrets Manager with the passwords", default_shown="none"),
+    )
+    database_iam: bool = field(
+        default=False,
+        metadata=about("log in at the database with IAM tokens, as a user of Amazon RDS that has `rds_iam`"),
+    )
+    iam_arns: tuple[str, ...] = field(
+        default=(),
+        metadata=about(
+            'AWS roles and users that may log in as this user with auth_method = "iam"; "*" stands for any text',
+            default_shown="none",
+        ),
+    )
+    via: tuple[str, ...] = field(
+        default=(),
+        metadata=about("names of the proxies by which this user may come", default_shown="all"),
     )
     pool_size: int = field(
         default=0,
@@ -420,7 +485,7 @@ class UserConfig:
                 **data,
                 "pool_mode": _optional(PoolMode, data.get("pool_mode")),
                 "auth_method": _optional(AuthMethod, data.get("auth_method")),
-                "certificate_names": tuple(data.get("certificate_names", ())),
+                **{name: tuple(data.get(name, ())) for name in _LISTS_OF_USERS},
             }
         )
 

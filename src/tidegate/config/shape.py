@@ -47,7 +47,8 @@ def keys_of(cls: type) -> list[str]:
     if cls is Config:
         return [*TABLES, *(one.name for one in fields(Config) if one.name not in _FIELD_OF_TABLE.values())]
     names = [one.name for one in fields(cls)]
-    return [*names, *(f"{one.name}_file" for one in fields(cls) if known_of(one).secret)]
+    secrets = [one.name for one in fields(cls) if known_of(one).secret and plain_type(cls, one.name) is str]
+    return [*names, *(f"{name}_file" for name in secrets)]
 
 
 def _file_type(hint: Any) -> Any:

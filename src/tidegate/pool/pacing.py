@@ -9,7 +9,7 @@ import math
 from enum import Enum
 from random import Random
 
-from tidegate.errors import InitQueryError, PgError, Sqlstate
+from tidegate.errors import InitQueryError, LoginUnsettled, PgError, Sqlstate
 from tidegate.pool import tuning
 
 # SQLSTATE classes (PostgreSQL documentation, appendix A) of states that pass: connection exception, insufficient
@@ -21,7 +21,7 @@ class FailureScope(Enum):
     """Whom a failed opening concerns."""
 
     TARGET = "the database server is away: every pool waits"
-    POOL = "no room for this database or user: this pool waits"
+    POOL = "no room for this database or user, or another password is to be tried: this pool waits"
     CLIENTS = "these clients can never be served: they are told"
     SETUP = "no server of this pool can be made fit for use: its clients are told, and those who come in the pause"
 
@@ -36,6 +36,8 @@ def failure_scope(error: PgError | None) -> FailureScope:
         return FailureScope.TARGET
     if isinstance(error, InitQueryError):
         return FailureScope.SETUP
+    if isinstance(error, LoginUnsettled):
+        return FailureScope.POOL
     if error.sqlstate == Sqlstate.TOO_MANY_CONNECTIONS:
         return FailureScope.POOL
     if error.sqlstate != Sqlstate.PROTOCOL_VIOLATION and error.sqlstate[:2] in _PASSING_CLASSES:

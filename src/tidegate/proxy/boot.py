@@ -7,7 +7,7 @@ the supervisor does (`supervisor`, `sockets`), and the file descriptors in it ar
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from tidegate.proxy.learnt import Learnt
@@ -26,6 +26,17 @@ class Listener:
     """A Unix socket is shared by all workers, a TCP socket is this worker's own (SO_REUSEPORT)."""
     fd: int
     """Non-blocking, listening; TCP_NODELAY and keepalive are set and inherited by accepted sockets."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwsKeys:
+    """Credentials that sign IAM tokens for a database."""
+
+    region: str
+    access_key: str
+    secret_key: str = field(repr=False)
+    session_token: str = field(repr=False)
+    """"" for long-term keys."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +65,8 @@ class Boot:
     """Unix datagram socket on which this worker receives from its peers (non-blocking)."""
     learnt: tuple[Learnt, ...]
     """What other workers, or the one before it, have learnt from servers."""
+    aws_keys: dict[str, AwsKeys]
+    """Target name -> what signs tokens for its database."""
     config: dict[str, Any]
     """Config.to_dict(); Config.from_dict() rebuilds it."""
 

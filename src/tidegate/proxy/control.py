@@ -13,11 +13,11 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from tidegate.proxy.boot import Boot, Listener
+from tidegate.proxy.boot import AwsKeys, Boot, Listener
 from tidegate.proxy.learnt import Learnt
 from tidegate.proxy.plain import from_plain, to_plain
 
@@ -55,6 +55,8 @@ class Configure:
     proxies: dict[str, int]
     """As in Boot."""
     mock_keys: dict[str, str]
+    """As in Boot."""
+    aws_keys: dict[str, AwsKeys]
     """As in Boot."""
     removed: tuple[str, ...]
     """Addresses of listeners."""
@@ -102,6 +104,22 @@ class Reclaim:
     slots: tuple[OrphanSlot, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialLooked:
+    """A secret was looked at, because a database refused what it says; new settings have come before, if it changed."""
+
+    source: str
+    """As in CredentialRefused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenVerdict:
+    """Of a VerifyToken: "" if the token is good, else why not, for the log."""
+
+    serial: int
+    refusal: str
+
+
 # From a worker to the supervisor (and from there to the other workers: Learnt, CatalogueChanged)
 
 
@@ -112,6 +130,26 @@ class CatalogueChanged:
     target: int
     """Its number in the shared budget."""
     database: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialRefused:
+    """A database refused all that a secret says."""
+
+    source: str
+    """The secret's ARN, or "iam"."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyToken:
+    """Ask for a TokenVerdict on a client's IAM token."""
+
+    serial: int
+    proxy: str
+    user: str
+    token: str = field(repr=False)
+    source: str
+    """The client's address, "" on a Unix socket."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +202,10 @@ Message = (
     | Stats
     | Stop
     | Reclaim
+    | CredentialLooked
+    | TokenVerdict
+    | CredentialRefused
+    | VerifyToken
     | Ready
     | Configured
     | StatsReply
@@ -180,6 +222,10 @@ TYPES: dict[str, type[Message]] = {
     "stats": Stats,
     "stop": Stop,
     "reclaim": Reclaim,
+    "credential_looked": CredentialLooked,
+    "token_verdict": TokenVerdict,
+    "credential_refused": CredentialRefused,
+    "verify_token": VerifyToken,
     "ready": Ready,
     "configured": Configured,
     "stats_reply": StatsReply,

@@ -106,6 +106,12 @@ class Crew:
         for child in self._children.values():
             child.send(message)
 
+    def send(self, worker: int, message: Message) -> None:
+        """Send to one worker, if it runs."""
+        child = self._children.get(worker)
+        if child is not None:
+            child.send(message)
+
     def send_others(self, worker: int, message: Message) -> None:
         """Send to every running worker but this one."""
         for child in self._children.values():

@@ -13,6 +13,7 @@ from tidegate.proxy.target cimport Target
 cdef class Listed:
     """A user of the configuration."""
     cdef object secret
+    cdef list spare  # further ones, as good
     cdef object method  # that its clients are asked for
 
 

@@ -24,10 +24,13 @@ from tidegate.auth.roles import exchange_secret
 from tidegate.auth.verifiers import ClientMethod, asked_method
 from tidegate.config.model import PoolMode
 from tidegate.errors import CloseReason, PgError, Sqlstate
+from tidegate.proxy.iam_logins import no_credentials
+from tidegate.proxy.journal import peer
 from tidegate.proxy.poolinfo import Greeting
 from tidegate.session.pins import PinReason
 from tidegate.wire.postgres.options import parse_options
 
+cdef frozenset NEEDS_NO_SECRET = frozenset((ClientMethod.TRUST, ClientMethod.CERT))
 cdef object TRUST = ClientMethod.TRUST
 
 cdef enum:
@@ -52,7 +55,7 @@ cdef class Gate(Entrance):
         self.exchange_keys = self.worker.exchange_keys[proxy.target]
         self.limit = limit
         self.most_clients = proxy.max_client_connections
-        self.passes_through = not self.worker.config.users
+        self.passes_through = self.worker.config.passes_through(proxy)
         self.stranger = Listed()
         self.stranger.method = asked_method(ClientMethod(proxy.auth_method), None)
         self.listed = {}
@@ -73,7 +76,7 @@ cdef class Gate(Entrance):
 
     def certificate_names(self, str user):
         """What a certificate may call a user who logs in by it."""
-        listed = self.worker.config.user(user)
+        listed = self.worker.config.user(user, self.proxy.name)
         return (user,) if listed is None or not listed.certificate_names else listed.certificate_names
 
     # --- who may come in -------------------------------------------------------------------------------------------
@@ -107,21 +110,33 @@ cdef class Gate(Entrance):
         known = <Listed>self.listed.get(login.user)
         if known is None:
             known = self.listed_user(login.user)
+        login.spare = known.spare
         return login.ask(known.secret, None, known.method)
 
     cdef Listed listed_user(self, str user):
         """What the configuration says of a user; of one whom it does not name, what looks like a wrong password."""
         cdef Listed found
-        listed = self.worker.config.user(user)
+        listed = self.worker.config.user(user, self.proxy.name)
         if listed is None:
             if self.stranger.method is TRUST:
                 raise PgError(f'no such user: "{user}"', Sqlstate.INVALID_AUTHORIZATION, "FATAL",
                               hint="Add a [[user]] to the proxy's configuration.")
             return self.stranger  # names that anyone makes up leave nothing behind
-        found = self.listed[user] = Listed()
-        found.secret = self.worker.secret_of(listed) if listed.password else None
+        found = Listed()
+        found.secret = self.worker.secret_of(listed.password) if listed.password else None
+        found.spare = [self.worker.secret_of(text) for text in listed.other_passwords]
         found.method = asked_method(ClientMethod(self.worker.config.auth_method(self.proxy, user)), found.secret)
+        if listed.secret_arn and found.secret is None and found.method not in NEEDS_NO_SECRET:
+            raise no_credentials(user)
+        if listed.name == user:
+            self.listed[user] = found  # of names that anyone makes up nothing is kept
         return found
+
+    def judge_token(self, ClientLogin login, str token):
+        """Have an IAM token judged; `token_judged` is called."""
+        login.asked_at = self.context.loop.now
+        login.client.wait_for_role()
+        self.worker.iam_logins.verify(login, self.proxy.name, token, peer(login.client.stream.fd))
 
     def role_read(self, ClientLogin login, resumed):
         """The role was read, or could not be."""

@@ -33,7 +33,7 @@ def pool_limits(key: PoolKey, proxy: ProxyConfig | None, config: Config, target:
     if is_dedicated(key):
         return PoolLimits(counted=False)
     entry = entry_of(proxy, key[0], key[1]) if proxy is not None else None
-    listed = config.user(key[1])
+    listed = next(iter(config.users_at(key[1], target)), None)
     return PoolLimits(
         max_size=entry.pool_size if entry else 0,
         min_size=entry.min_pool_size if entry else 0,

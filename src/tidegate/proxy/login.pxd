@@ -37,6 +37,7 @@ cdef class ClientLogin:
     cdef bytes end_point  # what the client can bind a SCRAM exchange to; b"": nothing
     cdef frozenset certified  # names in its certificate; None: it has shown none
     cdef object secret
+    cdef public list spare  # further ones, against which a proof is judged that does not fit
     cdef object method  # that the client is asked for
     cdef ScramServer exchange
     cdef object question  # passwords.PasswordQuestion

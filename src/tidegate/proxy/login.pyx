@@ -13,7 +13,7 @@ pool (`gate`), to judge passwords (`auth`), and to touch sockets: the client han
                                                             or what follows a proof that is judged again
     AWAITS_SASL_FIRST  SASLInitialResponse                  AWAITS_SASL_FINAL
     AWAITS_SASL_FINAL  SASLResponse                         ADMITTED, or READING_ROLE once more, or the end
-    AWAITS_PASSWORD    PasswordMessage                      likewise
+    AWAITS_PASSWORD    PasswordMessage                      likewise; READING_ROLE with an IAM token, until it is judged
     ADMITTED           nothing is read; `gate` greets, or   the client is relayed
                        a server is asked first: `server_lent`, `validated`
 """
@@ -33,6 +33,7 @@ from tidegate.auth.roles import denial, wrong_password
 from tidegate.auth.scram_errors import ScramDowngraded, ScramFailure, ScramMalformed, ScramUnsupported
 from tidegate.auth.verifiers import ClientMethod, Md5Hash, Plain, asked_method
 from tidegate.errors import CloseReason, PgError, Sqlstate
+from tidegate.proxy.iam_logins import iam_refused
 from tidegate.proxy.passwords import PasswordQuestion
 from tidegate.session.pins import PinReason
 from tidegate.wire.postgres.messages import AUTHENTICATION_OK, authentication, negotiate_protocol_version
@@ -55,6 +56,7 @@ cdef bytes ADMISSION = AUTHENTICATION_OK
 cdef object SCRAM = ClientMethod.SCRAM
 cdef object TRUST = ClientMethod.TRUST
 cdef object CERT = ClientMethod.CERT
+cdef object IAM = ClientMethod.IAM
 cdef frozenset NOT_SETTINGS = frozenset((b"user", b"database", b"options", b"replication"))
 cdef frozenset NO_REPLICATION = frozenset((b"0", b"off", b"false", b"no"))
 cdef str CANNOT_CHANGE_NOW = "55P02"
@@ -230,6 +232,9 @@ cdef class ClientLogin:
                 self.check_certificate()
             self.credential = known_credential(secret)
             return self.authenticated()
+        if method is IAM and not self.encrypted:
+            raise PgError("IAM authentication is allowed only with TLS connections",
+                          Sqlstate.INVALID_AUTHORIZATION, "FATAL", hint="Connect with sslmode=require or stricter.")
         self.step = AWAITS_PASSWORD
         self.question = PasswordQuestion(method, self.user, self.gate.worker.cleartext)
         return self.client.send_bytes(self.question.message())
@@ -288,6 +293,9 @@ cdef class ClientLogin:
         return self.authenticated()
 
     cdef int password(self, bytes body) except -1:
+        if self.method is IAM:
+            self.step = READING_ROLE
+            return self.gate.judge_token(self, self.question.text(body))
         right, self.credential = self.question.check(body, self.secret)
         return self.authenticated() if right else self.wrong_password(body)
 
@@ -304,12 +312,23 @@ cdef class ClientLogin:
         """
         cdef Gate gate = <Gate>self.gate
         cdef bint one_salt = self.method is SCRAM and not isinstance(self.secret, Plain)
+        if self.spare:
+            self.secret, *self.spare = self.spare
+            return self.judge_again(proof)
         if self.refuted is None and gate.read_again(self, self.arrived if one_salt else gate.context.loop.now):
             self.refuted = proof
             self.step = READING_ROLE
             return 0
         gate.context.counters.logins_failed += 1
         raise wrong_password(self.user)
+
+    def token_judged(self, bint good):
+        """The verdict on the client's IAM token. Raises PgError if it is not let in."""
+        if not good:
+            (<Gate>self.gate).context.counters.logins_failed += 1
+            raise iam_refused(self.user)
+        self.credential = known_credential(self.secret)
+        self.authenticated()
 
     cdef int judge_again(self, bytes proof) except -1:
         """The role was read once more: does the proof fit now?"""

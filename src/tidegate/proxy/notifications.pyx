@@ -22,7 +22,6 @@ from tidegate.proxy.hearing cimport Hearing
 from tidegate.proxy.server cimport LOGGING_IN, READY, Injection, Lender, Server
 from tidegate.wire.postgres.integers cimport get32, put32, string_end
 from tidegate.wire.postgres.messages cimport HEADER, error_response, message
-from tidegate.auth.backend import PasswordCredential
 from tidegate.errors import PgError, Sqlstate
 from tidegate.proxy.opening import ServerLogin
 from tidegate.session.channels import FENCE, Channels, listen_sql, unlisten_sql
@@ -258,9 +257,8 @@ cdef class SharedListener(Lender):
         config = self.target.config
         users = self.users()
         user = users[self.attempts % len(users)]
-        credential = self.target.credentials.get(user)
-        if user == config.user and config.password:
-            credential = PasswordCredential(config.password)
+        logins = self.target.worker.database_logins
+        credential = logins.own(self.target) if user == config.user else logins.credential(self.target, user)
         startup = {b"user": user.encode("utf-8", "surrogateescape"),
                    b"database": self.database.encode("utf-8", "surrogateescape"), b"application_name": b"tidegate"}
         self.attempts += 1

@@ -76,6 +76,7 @@ class ServerLogin:
         curious: bool = True,
         initialization: Initialization | None = None,
     ) -> None:
+        self.credential = credential
         self.parameters: dict[str, bytes] = {}
         self.pid = 0
         self.key = b""

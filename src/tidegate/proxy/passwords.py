@@ -32,16 +32,20 @@ class PasswordQuestion:
         """The Authentication message that asks."""
         return messages.authentication(5, self._salt) if self._salt else messages.authentication(3)
 
+    def text(self, body: bytes) -> str:
+        """What a client has sent in clear. Raises PgError for what is no password."""
+        if not body.endswith(b"\0"):
+            raise PgError("invalid password packet size", Sqlstate.PROTOCOL_VIOLATION, "FATAL")
+        if len(body) == 1:
+            raise empty_password()
+        return body[:-1].decode("utf-8", "surrogateescape")
+
     def check(self, body: bytes, secret: Secret) -> tuple[bool, Credential]:
         """Whether a PasswordMessage's body is the right answer, and how to log in to the database with it.
 
         Raises PgError for what is no password. In clear text against SCRAM keys it may take milliseconds of CPU.
         """
-        if not body.endswith(b"\0"):
-            raise PgError("invalid password packet size", Sqlstate.PROTOCOL_VIOLATION, "FATAL")
-        if len(body) == 1:
-            raise empty_password()
-        text = body[:-1].decode("utf-8", "surrogateescape")
+        text = self.text(body)
         if self._method is ClientMethod.PASSWORD:
             right = verify_cleartext(self._user, text, secret, self._cache)
             return right, PasswordCredential(text) if right else None

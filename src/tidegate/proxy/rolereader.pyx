@@ -16,9 +16,9 @@ from tidegate.auth.cache import RoleCache
 from tidegate.auth.roles import (
     ADMISSION_SQL, LOOKUP_SQL, admits, check_auth_query, parse_auth_query_row, parse_row, unreadable_roles,
 )
-from tidegate.auth.backend import PasswordCredential
-from tidegate.errors import CloseReason, PgError, Sqlstate
+from tidegate.errors import CloseReason, LoginUnsettled, PgError, Sqlstate
 from tidegate.pool.pacing import Backoff, FailureScope, failure_scope
+from tidegate.proxy.database_logins import OWN
 from tidegate.proxy.opening import ServerLogin
 
 IDLE = 60.0  # seconds after which the connection is closed
@@ -297,7 +297,7 @@ cdef class RoleReader(Lender):
         cdef object credential
         startup = {b"user": config.user.encode(), b"database": config.database.encode(),
                    b"application_name": b"tidegate"}
-        credential = PasswordCredential(config.password) if config.password else None
+        credential = self.worker.database_logins.own(self.target)
         login = ServerLogin(config.user, credential, startup)
         self.server = Backend(self.context, self, None, login, self.target.encryption)
         self.used_at = self.context.loop.now
@@ -305,6 +305,7 @@ cdef class RoleReader(Lender):
 
     cdef int ready(self, Server server) except -1:
         self.target.learn_limit(server.login.about)
+        self.worker.database_logins.succeeded(self.target, OWN)
         server.login = None
         server.inject(NO_IDLE_TIMEOUT_SQL, Injection())
         self.read_due()
@@ -328,7 +329,9 @@ cdef class RoleReader(Lender):
         if not opened:
             self.address.failed()
             keys = self.cache.next_batch(now)
-        if not passing(error):
+            if error is not None:
+                error = self.worker.database_logins.refused(self.target, OWN, server.login.credential, error)
+        if not passing(error) and not isinstance(error, LoginUnsettled):
             self.resume(self.cache.failed(keys, self.explain(error), now))
         elif keys or not opened:
             self.last_error = error
@@ -357,6 +360,11 @@ cdef class RoleReader(Lender):
     def address(self):
         """Where the reader connects to; cancel requests too."""
         return self.target.address
+
+    @property
+    def encryption(self):
+        """Likewise."""
+        return self.target.encryption
 
     @property
     def config(self):

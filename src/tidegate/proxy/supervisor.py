@@ -19,7 +19,7 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,14 +36,19 @@ from tidegate.proxy.control import (
     CatalogueChanged,
     Configure,
     Configured,
+    CredentialLooked,
+    CredentialRefused,
     Message,
     OrphanSlot,
     Reclaimed,
     Stats,
     StatsReply,
     StopMode,
+    TokenVerdict,
     Told,
+    VerifyToken,
 )
+from tidegate.proxy.credentials import Credentials
 from tidegate.proxy.crew import Crew
 from tidegate.proxy.descriptors import raise_limit, shortage
 from tidegate.proxy.learnt import Knowledge, Learnt
@@ -86,6 +91,7 @@ class Supervisor:
 
     def __init__(self, config: Config, config_path: Path | None, command: Command = DEFAULT_COMMAND) -> None:
         self._config = config
+        self._credentials = Credentials()
         self._config_path = config_path
         self._command = command
         self._reloading = asyncio.Lock()
@@ -93,7 +99,7 @@ class Supervisor:
         self._random_key = secrets.token_bytes(32)
         self._hasten: asyncio.TimerHandle | None = None
         self._recover_timer: asyncio.TimerHandle | None = None
-        self._reload_tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> int:
         """See run()."""
@@ -110,6 +116,7 @@ class Supervisor:
         self._totals = Totals()
         self._knowledge = Knowledge()
         self._crew = Crew(self._config.workers, self, self._command)
+        await self._credentials.take(self._config)
         try:
             self._listening.commit(self._listening.plan(self._config))
             admin = AdminSocket(self._config.control_socket, self.commands())
@@ -122,6 +129,7 @@ class Supervisor:
             await admin.start()
             return await self._serve()
         finally:
+            self._credentials.close()
             admin.close()
             self._listening.close()
             self._shared.close()
@@ -137,6 +145,7 @@ class Supervisor:
             self._stop(StopMode.IMMEDIATE, 0.0)
         elif not self._stopping:
             self._announce()
+            self._credentials.keep_fresh(self._renew_credentials)
         await gone
         for handle in (self._hasten, self._recover_timer):
             if handle is not None:
@@ -188,9 +197,12 @@ class Supervisor:
     # Reload
 
     def _asked_to_reload(self) -> None:
-        task = asyncio.create_task(self._reload_and_log())
-        self._reload_tasks.add(task)
-        task.add_done_callback(self._reload_tasks.discard)
+        self._in_background(self._reload_and_log())
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _reload_and_log(self) -> None:
         try:
@@ -215,6 +227,7 @@ class Supervisor:
             except ConfigError:
                 self._listening.undo(change)
                 raise
+            await self._credentials.take(new)
             self._config, self._targets, self._proxies = new, targets, proxies
             set_up(new.log_level, new.log_format, "supervisor")
             self._warn_of_shortage()
@@ -224,16 +237,23 @@ class Supervisor:
                 self._knowledge.forget(number)
             return "; ".join(["reloaded", *kept])
 
+    async def _renew_credentials(self) -> None:
+        """Passwords or keys have changed, and nothing else."""
+        async with self._reloading:
+            if not self._stopping:
+                await self._configure_workers(self._listening.plan(self._config))
+
     async def _configure_workers(self, change: Change) -> None:
         """Tell the workers. The change is committed first: a worker that starts meanwhile is given the new sockets."""
 
         def message(worker: int, number: int) -> Configure:
             return Configure(
                 round=number,
-                config=self._config.to_dict(),
+                config=self._credentials.filled_in(self._config).to_dict(),
                 targets=self._targets,
                 proxies=self._proxies,
                 mock_keys=self._mock_keys(),
+                aws_keys=self._credentials.keys(self._config),
                 removed=tuple(listener.address for listener in describe(change.removed, worker)),
                 added=describe(change.added, worker),
             )
@@ -275,7 +295,8 @@ class Supervisor:
             peer_fds=self._shared.peer_fds,
             inbox_fd=self._shared.inbox_fds[worker],
             learnt=self._knowledge.all(),
-            config=self._config.to_dict(),
+            aws_keys=self._credentials.keys(self._config),
+            config=self._credentials.filled_in(self._config).to_dict(),
         )
         return boot, [*self._shared.fds_for(worker), *(listener.fd for listener in listeners)]
 
@@ -305,6 +326,22 @@ class Supervisor:
             self._crew.send_others(worker, message)
         elif isinstance(message, Told):
             self._totals.told(worker, message.totals)
+        elif isinstance(message, CredentialRefused):
+            self._in_background(self._look_again(message.source))
+        elif isinstance(message, VerifyToken):
+            self._in_background(self._verify(worker, message))
+
+    # Credentials
+
+    async def _look_again(self, source: str) -> None:
+        """A database has refused what a secret says."""
+        if await self._credentials.look(source):
+            await self._renew_credentials()
+        self._crew.send_all(CredentialLooked(source=source))
+
+    async def _verify(self, worker: int, question: VerifyToken) -> None:
+        refusal = await self._credentials.verify(question.proxy, question.user, question.token, question.source)
+        self._crew.send(worker, TokenVerdict(serial=question.serial, refusal=refusal))
 
     # Slots of dead workers
 

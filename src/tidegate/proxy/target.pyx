@@ -225,8 +225,8 @@ cdef class Target(Door):
             self.learn_limit(about)
             if server.applied.hazard:
                 self.make_harmless(server)
-        server.login = None
-        self.last_error = None
+        server.login = self.last_error = None
+        self.worker.database_logins.succeeded(self, key[1])
         self.context.counters.servers_opened += 1
         if self.context.verbose:
             self.context.journal.server_opened(self.config.name, key, server.pid)
@@ -304,7 +304,8 @@ cdef class Target(Door):
         """A server could not be opened: tell those clients whom no waiting helps."""
         cdef double now = self.context.loop.now
         self.context.counters.servers_failed += 1
-        refused = error
+        refused = error if error is None else self.worker.database_logins.refused(
+            self, server.slot.pool.key[1], server.login.credential, error)
         if not isinstance(error, InitQueryError):
             self.last_error = error
             if error is None or error.severity not in ("FATAL", "PANIC"):
@@ -363,8 +364,8 @@ cdef class Target(Door):
         initialization = None
         if init_query and startup.get(b"replication", b"database") == b"database":  # a physical one takes no SQL
             initialization = Initialization(init_query, own.given if own is not None else ())
-        login = ServerLogin(user, self.credentials.get(user), startup, curious=own is None,
-                            initialization=initialization)
+        credential = self.worker.database_logins.credential(self, user)
+        login = ServerLogin(user, credential, startup, curious=own is None, initialization=initialization)
         server = Backend(self.context, self, slot, login, self.encryption)
         server.dedicated = own is not None
         proxy = own.proxy if own is not None else self.proxies.get(slot.pool.key)

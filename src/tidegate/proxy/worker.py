@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 
 from tidegate.auth.verifiers import CleartextCache, ExchangeKeys, Secret, parse_secret
-from tidegate.config.model import Config, ProxyConfig, UserConfig
+from tidegate.config.model import Config, ProxyConfig
 from tidegate.engine.loop import Loop, Watch, ignore_interrupts
 from tidegate.engine.tls_context import TlsContext
 from tidegate.errors import CloseReason, PgError, Sqlstate
@@ -34,6 +34,7 @@ from tidegate.proxy.control import (
     CatalogueChanged,
     Configure,
     Configured,
+    CredentialLooked,
     Decoder,
     Message,
     Ready,
@@ -43,10 +44,13 @@ from tidegate.proxy.control import (
     Stop,
     StopMode,
     Stopped,
+    TokenVerdict,
     Told,
 )
+from tidegate.proxy.database_logins import DatabaseLogins
 from tidegate.proxy.figures import collect, totals
 from tidegate.proxy.gate import Gate
+from tidegate.proxy.iam_logins import IamLogins
 from tidegate.proxy.identity import Signals
 from tidegate.proxy.keys import CancelKeys
 from tidegate.proxy.learnt import Learnt
@@ -94,6 +98,10 @@ class Worker:
         self.certificates = Certificates()
         self.gates: dict[str, Gate] = {}
         self.listeners: dict[str, Listener] = {}
+        self.database_logins = DatabaseLogins(
+            lambda: self.config, lambda: self.loop.now, self.wall_clock, self.tell_supervisor
+        )
+        self.iam_logins = IamLogins(self.loop, self.tell_supervisor, self._log_refusal)
         self.targets = Targets(self, mmap.mmap(boot.budget_fd, 0), self.tell_supervisor)
         self._counts = mmap.mmap(boot.clients_fd, 0)
         self._wake_fds = boot.wake_fds
@@ -105,7 +113,7 @@ class Worker:
         self._swept_at = 0.0
         self._told: dict[str, int | float] = {}
         self._unsaid: deque[Message] = deque(maxlen=UNSAID_KEPT)
-        self._take_config(boot.targets, boot.proxies, boot.mock_keys)
+        self._take_config(boot)
         for one in boot.learnt:
             self.targets.learnt(one)
         self._channel = Channel(self.loop, control_fd, self.received, self._abandoned, decoder)
@@ -122,15 +130,16 @@ class Worker:
 
     # --- configuration -----------------------------------------------------------------------------------------------
 
-    def _take_config(self, numbers: dict[str, int], counts: dict[str, int], mock_keys: dict[str, str]) -> None:
+    def _take_config(self, message: Boot | Configure) -> None:
         set_up(self.config.log_level, self.config.log_format, f"worker {self.index}")
         self.context.verbose = LOG.isEnabledFor(logging.DEBUG)
         self._choose_ring()
         self._secrets.clear()
-        self._take_mock_keys(mock_keys)
-        self.targets.configure(numbers)
+        self._take_mock_keys(message.mock_keys)
+        self.database_logins.configure(message.aws_keys)
+        self.targets.configure(message.targets)
         for proxy in self.config.proxies:
-            limit = ClientLimit(self._counts, counts[proxy.name], self.index)
+            limit = ClientLimit(self._counts, message.proxies[proxy.name], self.index)
             gate = self.gates.get(proxy.name)
             if gate is None:
                 self.gates[proxy.name] = Gate(self, proxy, self.targets[proxy.target], limit)
@@ -149,12 +158,16 @@ class Worker:
         """What the clients of a proxy meet that ask for TLS."""
         return self.certificates.of_proxy(proxy, self.exchange_keys[proxy.target].mock_key)
 
-    def secret_of(self, user: UserConfig) -> Secret:
+    def secret_of(self, text: str) -> Secret:
         """A listed user's password or verifier, parsed once."""
-        known = self._secrets.get(user.name)
+        known = self._secrets.get(text)
         if known is None:
-            known = self._secrets[user.name] = parse_secret(user.password or "")
+            known = self._secrets[text] = parse_secret(text)
         return known
+
+    @staticmethod
+    def _log_refusal(user: str, reason: str) -> None:
+        LOG.warning("IAM token for user %s refused: %s", json.dumps(user), reason)
 
     def _listen(self, listeners: tuple[BootListener, ...]) -> None:
         for one in listeners:
@@ -167,7 +180,7 @@ class Worker:
             for address in message.removed:
                 if address in self.listeners:
                     self._stop_listening(address)
-            self._take_config(message.targets, message.proxies, message.mock_keys)
+            self._take_config(message)
             self._listen(message.added)
         except (ValueError, KeyError, TypeError, OSError) as problem:
             error = f"{type(problem).__name__}: {problem}"
@@ -192,6 +205,10 @@ class Worker:
             self._channel.send(StatsReply(round=message.round, stats=stats))
         elif isinstance(message, Stop):
             self._stop(message)
+        elif isinstance(message, TokenVerdict):
+            self.iam_logins.told(message)
+        elif isinstance(message, CredentialLooked):
+            self.database_logins.looked(message)
         elif isinstance(message, Learnt):
             self.targets.learnt(message)
         elif isinstance(message, CatalogueChanged):

@@ -109,7 +109,7 @@ SHAPE = [
     ),
     (
         PROXY + "auth_method = 1",
-        '[[proxy]] "main": auth_method = 1: must be "scram-sha-256", "md5", "password", "cert" or "trust"',
+        '[[proxy]] "main": auth_method = 1: must be "scram-sha-256", "md5", "password", "cert", "iam" or "trust"',
     ),
     (PROXY + "init_query = 1", '[[proxy]] "main": init_query = 1: must be a text in quotes'),
     (PROXY + 'databases = "app"', '[[proxy]] "main": databases = "app": must be tables, as in [proxy.databases.NAME]'),

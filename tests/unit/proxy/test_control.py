@@ -10,13 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.proxy import control
-from tidegate.proxy.boot import Boot, Listener
+from tidegate.proxy.boot import AwsKeys, Boot, Listener
 from tidegate.proxy.control import (
     TYPES,
     CatalogueChanged,
     Configure,
     Configured,
     ControlError,
+    CredentialLooked,
+    CredentialRefused,
     Decoder,
     Message,
     OrphanSlot,
@@ -28,7 +30,9 @@ from tidegate.proxy.control import (
     Stop,
     StopMode,
     Stopped,
+    TokenVerdict,
     Told,
+    VerifyToken,
     encode,
 )
 from tidegate.proxy.learnt import Checked, Learnt
@@ -46,6 +50,7 @@ BOOT = Boot(
     worker=1,
     workers=2,
     mock_keys={"main": "00ff"},
+    aws_keys={"main": AwsKeys(region="us-east-1", access_key="AKIA", secret_key="key", session_token="")},
     listeners=(LISTENER, Listener(proxy="main", address="/run/.s.PGSQL.5432", unix=True, fd=10)),
     budget_fd=3,
     targets={"main": 0},
@@ -63,6 +68,7 @@ CONFIGURE = Configure(
     targets={"main": 3},
     proxies={"main": 0},
     mock_keys={"main": "00ff"},
+    aws_keys={"main": AwsKeys(region="us-east-1", access_key="AKIA", secret_key="key", session_token="")},
     removed=("127.0.0.1:1",),
     added=(LISTENER,),
 )
@@ -72,6 +78,10 @@ MESSAGES: list[Message] = [
     Stats(round=2),
     Stop(mode=StopMode.GRACEFUL, seconds=1.5),
     Reclaim(round=3, target="main", slots=(OrphanSlot(slot=1, pid=2, port=0), OrphanSlot(slot=2, pid=0, port=9))),
+    CredentialLooked(source="arn:aws:secretsmanager:us-east-1:123456789012:secret:app-a1b2c3"),
+    TokenVerdict(serial=7, refusal="it has expired"),
+    CredentialRefused(source="iam"),
+    VerifyToken(serial=7, proxy="main", user="ä", token="t", source="127.0.0.1:5"),
     Ready(pid=4711),
     Configured(round=1, error="no\nno"),
     StatsReply(round=2, stats={"clients": 1, "pools": [{"pool": "a", "servers": 2}]}),

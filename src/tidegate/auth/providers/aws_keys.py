@@ -1,0 +1,34 @@
+"""The AWS credentials that sign IAM tokens for databases.
+
+Owns reading them from botocore, which renews them before they expire. Refuses to sign (`auth.rds_token`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from botocore.exceptions import BotoCoreError
+
+from tidegate.auth.providers.sessions import AwsSession, AwsUnavailable
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKeys:
+    """A key pair with its session token, "" for a long-term one."""
+
+    region: str
+    access_key: str
+    secret_key: str = field(repr=False)
+    session_token: str = field(repr=False)
+
+
+def signing_keys(session: AwsSession) -> SigningKeys:
+    """Those in force now; blocking. AwsUnavailable if there are none."""
+    try:
+        found = session.session.get_credentials()
+        frozen = None if found is None else found.get_frozen_credentials()
+    except BotoCoreError as error:
+        raise AwsUnavailable(f"AWS credentials: {error}") from None
+    if frozen is None:
+        raise AwsUnavailable("no AWS credentials are to be found; see aws_profile")
+    return SigningKeys(session.region, frozen.access_key, frozen.secret_key, frozen.token or "")

@@ -1,0 +1,195 @@
+"""The supervisor's credentials: passwords of secrets that settings name, keys that sign tokens, verdicts on tokens.
+
+Owns when they are read: at the start, at a reload, before they are old, and when a database has refused them. Refuses
+to read them itself (`auth.providers`), and to choose among several passwords (`database_logins`, in each worker).
+
+A secret that can't be read fails its own users only: what it said last stays in use, and who has nothing is refused at
+the login. Workers get passwords as part of their settings, so there is one way by which anything reaches them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Protocol, TypeVar
+
+from tidegate.config.model import Config, TargetConfig, UserConfig
+from tidegate.errors import ConfigError
+from tidegate.proxy.boot import AwsKeys
+from tidegate.proxy.database_logins import IAM
+from tidegate.proxy.logs import LOG
+
+REFRESH = 300.0
+"""Seconds between two reads of what has given no cause: a rotation that nobody has refused yet shows by then."""
+
+KEYS_REFRESH = 60.0
+"""Seconds between two looks at the keys that sign tokens; botocore renews them 10 to 15 minutes before their end."""
+
+LOAD_LIMIT = 15.0
+"""Seconds that a start or a reload waits for secrets; later ones are used when they come."""
+
+
+Part = TypeVar("Part", UserConfig, TargetConfig)
+
+
+class CredentialError(Exception):
+    """What could not be read, and why; nothing secret is in it."""
+
+
+class Source(Protocol):
+    """Where secrets and keys come from."""
+
+    async def secret(self, arn: str) -> tuple[str, tuple[str, ...]]:
+        """(user name, passwords that may be valid, the likeliest first). CredentialError if there are none."""
+
+    async def keys(self) -> AwsKeys:
+        """What signs tokens now. CredentialError if there is nothing."""
+
+
+class Verifier(Protocol):
+    """Who can tell a good IAM token."""
+
+    async def verify(self, proxy: str, user: str, token: str, source: str) -> str:
+        """ "" if it lets its bearer in at this proxy as this user; else why not."""
+
+
+class NoVerifier:
+    """Where nothing is configured to verify tokens."""
+
+    async def verify(self, proxy: str, user: str, token: str, source: str) -> str:
+        """Part of Verifier."""
+        return f"proxy {proxy} verifies no IAM tokens"
+
+
+class Credentials:
+    """What is known, and when it was read. `source` and `verifier`: None for those that the settings mean."""
+
+    def __init__(self, source: Source | None = None, verifier: Verifier | None = None) -> None:
+        self._given_source = source
+        self._given_verifier = verifier
+        self._source: Source | None = source
+        self._verifier: Verifier = verifier or NoVerifier()
+        self._secrets: dict[str, tuple[str, tuple[str, ...]]] = {}
+        self._keys: AwsKeys | None = None
+        self._wanted: set[str] = set()
+        self._looks: dict[str, asyncio.Task[bool]] = {}
+        self._refresher: asyncio.Task[None] | None = None
+
+    # Reading
+
+    async def take(self, config: Config) -> None:
+        """Settings are about to be used: read what they name and is not known. ConfigError if nothing can read it."""
+        self._wanted = sources_of(config)
+        if self._given_source is None and self._given_verifier is None:
+            await asyncio.to_thread(self._choose, config)
+        self._secrets = {arn: value for arn, value in self._secrets.items() if arn in self._wanted}
+        unknown = [name for name in self._wanted if name not in self._secrets]
+        if unknown:
+            looks = [asyncio.ensure_future(self.look(name)) for name in unknown]
+            await asyncio.wait(looks, timeout=LOAD_LIMIT)
+
+    def _choose(self, config: Config) -> None:
+        """Make what the settings mean. botocore is imported only where something of AWS is named."""
+        if not self._wanted and not any(proxy.iam_server_id for proxy in config.proxies):
+            self._source, self._verifier = None, NoVerifier()
+            return
+        try:
+            from tidegate.proxy.aws import aws_of
+        except ImportError as error:
+            raise ConfigError(
+                f'settings name AWS secrets or IAM, and {error.name} is missing: pip install "tidegate[aws]"'
+            ) from None
+        self._source, self._verifier = aws_of(config)
+
+    async def look(self, name: str) -> bool:
+        """Read a secret (or IAM: the keys) now; whether it has changed. One read answers all who ask at the time."""
+        if name not in self._wanted or self._source is None:
+            return False
+        look = self._looks.get(name)
+        if look is None:
+            look = self._looks[name] = asyncio.ensure_future(self._look(name, self._source))
+            look.add_done_callback(lambda _: self._looks.pop(name, None))
+        return await asyncio.shield(look)
+
+    async def _look(self, name: str, source: Source) -> bool:
+        try:
+            if name == IAM:
+                keys = await source.keys()
+                changed = keys != self._keys
+                self._keys = keys
+                return changed
+            value = await source.secret(name)
+        except CredentialError as error:
+            LOG.warning("credentials stay as they are: %s", error)
+            return False
+        changed = value != self._secrets.get(name)
+        self._secrets[name] = value
+        return changed
+
+    def keep_fresh(self, changed: Callable[[], Awaitable[None]]) -> None:
+        """Read everything again from time to time; `changed` is called when something is new."""
+        self._refresher = asyncio.create_task(self._refresh(changed))
+
+    async def _refresh(self, changed: Callable[[], Awaitable[None]]) -> None:
+        read_at = time.monotonic()
+        while True:
+            await asyncio.sleep(KEYS_REFRESH)
+            due = {IAM} & self._wanted
+            if time.monotonic() - read_at >= REFRESH:
+                read_at = time.monotonic()
+                due = set(self._wanted)
+            if any([await self.look(name) for name in due]):
+                try:
+                    await changed()
+                except ConfigError as error:
+                    LOG.error("new credentials: %s", error)
+
+    def close(self) -> None:
+        """Read nothing more."""
+        if self._refresher is not None:
+            self._refresher.cancel()
+
+    async def verify(self, proxy: str, user: str, token: str, source: str) -> str:
+        """As Verifier's; whatever fails is a refusal."""
+        try:
+            return await self._verifier.verify(proxy, user, token, source)
+        except Exception as error:
+            LOG.error("an IAM token could not be judged", exc_info=error)
+            return f"internal error: {type(error).__name__}"
+
+    # What workers are given
+
+    def filled_in(self, config: Config) -> Config:
+        """The settings with the passwords that secrets hold."""
+        if not self._secrets:
+            return config
+        return replace(
+            config,
+            users=tuple(self._with_secret(user, user.name) for user in config.users),
+            targets=tuple(self._with_secret(target, target.user) for target in config.targets),
+        )
+
+    def keys(self, config: Config) -> dict[str, AwsKeys]:
+        """What signs tokens for each target."""
+        if self._keys is None:
+            return {}
+        return {target.name: self._keys for target in config.targets}
+
+    def _with_secret(self, part: Part, user: str) -> Part:
+        known = self._secrets.get(part.secret_arn)
+        if known is None:
+            return part
+        name, passwords = known
+        if name != user:
+            LOG.warning("secret %s is user %s's, not %s's; it is not used", part.secret_arn, name, user)
+            return part
+        return replace(part, password=passwords[0], other_passwords=passwords[1:])
+
+
+def sources_of(config: Config) -> set[str]:
+    """ARNs of the secrets that settings name, and IAM where tokens are to be signed."""
+    parts: list[UserConfig | TargetConfig] = [*config.users, *config.targets]
+    found = {part.secret_arn for part in parts if part.secret_arn}
+    return found | ({IAM} if any(part.database_iam for part in parts) else set())

@@ -1,0 +1,192 @@
+"""What to log in with at the database, as users whose password is not one fixed text.
+
+Owns the choice among several passwords of a user, and IAM tokens. Refuses to fetch secrets: the supervisor does
+(`secrets`), and it is asked once a database has refused all that is known.
+
+    the database refuses a password        what follows
+    another one has not been tried         that is tried; clients wait
+    all were tried, the secret not yet     the supervisor looks at the secret; clients wait
+    looked at, and it has changed          the new passwords come with new settings, and are tried
+    looked at, and it has not              the refusal is final: clients are told, and it all begins anew
+
+While one password replaces another, at the database and in the secret, neither place has it before the other at a
+moment that is known. So what was refused once may be right the next time, and nothing is remembered beyond a round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tidegate.auth.backend import Credential, PasswordCredential
+from tidegate.auth.rds_token import make_token
+from tidegate.errors import LoginUnsettled, PgError, Sqlstate
+from tidegate.proxy.boot import AwsKeys
+from tidegate.proxy.control import CredentialLooked, CredentialRefused, Message
+
+if TYPE_CHECKING:
+    from tidegate.config.model import Config, TargetConfig
+    from tidegate.proxy.target import Target
+
+OWN = ""
+"""In place of a user's name: the proxy's own login."""
+
+IAM = "iam"
+"""In place of a secret's ARN: the keys that sign tokens."""
+
+PATIENCE = 10.0
+"""Seconds that clients wait for the supervisor's look at a secret."""
+
+REFUSALS = (Sqlstate.INVALID_PASSWORD, Sqlstate.INVALID_AUTHORIZATION)
+
+
+@dataclass(slots=True)
+class _Login:
+    """A user's passwords at one target, and what has become of them in this round."""
+
+    passwords: tuple[str, ...] = field(repr=False)
+    source: str
+    """ARN of the secret, IAM, or "" where the settings say it all."""
+    credentials: list[PasswordCredential] = field(repr=False)
+    at: int = 0
+    tried: set[int] = field(default_factory=set)
+    asked_at: float | None = None
+    looked: bool = False
+
+
+class DatabaseLogins:
+    """One worker's. `clock`: seconds of the loop; `wall_clock`: seconds since 1970."""
+
+    def __init__(
+        self,
+        config: Callable[[], Config],
+        clock: Callable[[], float],
+        wall_clock: Callable[[], float],
+        tell: Callable[[Message], None],
+    ) -> None:
+        self._config = config
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._tell = tell
+        self._logins: dict[tuple[str, str], _Login] = {}
+        self._keys: dict[str, AwsKeys] = {}
+
+    def configure(self, keys: dict[str, AwsKeys]) -> None:
+        """There are new settings; `keys`: by target, of those who sign tokens."""
+        self._keys = keys
+        config = self._config()
+        targets = {target.name: target for target in config.targets}
+        for name, user in list(self._logins):
+            known = self._logins[name, user]
+            if name not in targets or (known.passwords, known.source) != _passwords_of(config, targets[name], user):
+                del self._logins[name, user]
+
+    def credential(self, target: Target, user: str) -> Credential:
+        """What the next connection logs in with: what the settings have, or what a client has shown."""
+        login = self._login(target.config, user)
+        if login is None:
+            return target.credentials.get(user)
+        if login.source == IAM:
+            return self._token(target.config, user)
+        return login.credentials[login.at] if login.credentials else None
+
+    def own(self, target: Target) -> Credential:
+        """The same for the proxy's own login."""
+        config = target.config
+        if config.database_iam:
+            return self._token(config, config.user)
+        login = self._login(config, OWN)
+        if login is not None:
+            return login.credentials[login.at] if login.credentials else None
+        return PasswordCredential(config.password) if config.password else None
+
+    def refused(self, target: Target, user: str, shown: Credential, error: PgError) -> PgError:
+        """What a refused login means: LoginUnsettled while it may still come right, else the error itself.
+
+        `user`: OWN for the proxy's own; `shown`: what it was made with, since others may have been under way beside it.
+        """
+        login = self._logins.get((target.config.name, user))
+        if login is None or error.sqlstate not in REFUSALS:
+            return error
+        unsettled = LoginUnsettled(error.message, error.sqlstate, error.severity)
+        if login.source != IAM:
+            refused = next((at for at, known in enumerate(login.credentials) if known is shown), None)
+            if refused is None:
+                return unsettled  # it was of the settings before
+            login.tried.add(refused)
+            untried = next((at for at in range(len(login.passwords)) if at not in login.tried), None)
+            if untried is not None:
+                login.at = untried if login.at == refused else login.at
+                return unsettled
+        if self._may_change(login):
+            return unsettled
+        login.tried.clear()
+        login.at, login.asked_at = 0, None
+        return error
+
+    def succeeded(self, target: Target, user: str) -> None:
+        """The database has let the user in: the next refusal begins a round of its own."""
+        login = self._logins.get((target.config.name, user))
+        if login is not None and (login.tried or login.asked_at is not None):
+            login.tried.clear()
+            login.asked_at = None
+
+    def looked(self, message: CredentialLooked) -> None:
+        """The supervisor has looked at a secret; if it has changed, the new settings have come before this."""
+        for login in self._logins.values():
+            if login.source == message.source:
+                login.looked = True
+
+    def _may_change(self, login: _Login) -> bool:
+        """Whether the secret is still to be looked at; has that begun."""
+        if not login.source:
+            return False
+        if login.asked_at is None:
+            login.asked_at, login.looked = self._clock(), False
+            self._tell(CredentialRefused(source=login.source))
+            return True
+        return not login.looked and self._clock() - login.asked_at < PATIENCE
+
+    def _login(self, target: TargetConfig, user: str) -> _Login | None:
+        known = self._logins.get((target.name, user))
+        if known is None:
+            passwords, source = _passwords_of(self._config(), target, user)
+            if not source and len(passwords) < 2:
+                return None
+            known = _Login(passwords, source, [PasswordCredential(password) for password in passwords])
+            self._logins[target.name, user] = known
+        return known
+
+    def _token(self, target: TargetConfig, user: str) -> Credential:
+        """A fresh one for each connection, as AWS recommends; None while there are no keys to sign it with."""
+        keys = self._keys.get(target.name)
+        if keys is None:
+            return None
+        return PasswordCredential(
+            make_token(
+                target.host,
+                target.port,
+                user,
+                keys.region,
+                keys.access_key,
+                keys.secret_key,
+                keys.session_token or None,
+                self._wall_clock(),
+            )
+        )
+
+
+def _passwords_of(config: Config, target: TargetConfig, user: str) -> tuple[tuple[str, ...], str]:
+    """A user's passwords at a target, the likeliest first, and where they come from ("": the settings)."""
+    if user == OWN:
+        return tuple(dict.fromkeys(_given(target.password, target.other_passwords))), target.secret_arn
+    listed = config.users_at(user, target.name)
+    if any(one.database_iam for one in listed):
+        return (), IAM
+    passwords = dict.fromkeys(text for one in listed for text in _given(one.password, one.other_passwords))
+    return tuple(passwords), next((one.secret_arn for one in listed if one.secret_arn), "")
+
+
+def _given(password: str, others: Iterable[str]) -> list[str]:
+    return [text for text in (password, *others) if text]

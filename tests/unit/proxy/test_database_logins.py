@@ -1,0 +1,169 @@
+"""Which password a connection is tried with, and when a refusal is final."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tidegate.auth.backend import Credential, PasswordCredential
+from tidegate.config.model import Config, ProxyConfig, TargetConfig, UserConfig
+from tidegate.errors import LoginUnsettled, PgError
+from tidegate.proxy.boot import AwsKeys
+from tidegate.proxy.control import CredentialLooked, CredentialRefused
+from tidegate.proxy.database_logins import OWN, PATIENCE, DatabaseLogins
+
+ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:app-a1b2c3"
+WRONG = PgError('password authentication failed for user "app"', "28P01", "FATAL")
+
+
+class World:
+    """A worker's settings, clock and supervisor, and a database that takes some passwords."""
+
+    def __init__(self, *users: UserConfig, target: TargetConfig | None = None) -> None:
+        self.config = Config(
+            proxies=(ProxyConfig(name="main", listen=("127.0.0.1:0",), target="main"),),
+            targets=(target or TargetConfig(name="main", host="db.example", user="postgres"),),
+            users=users,
+        )
+        self.now = 100.0
+        self.told: list[Any] = []
+        self.logins = DatabaseLogins(lambda: self.config, lambda: self.now, lambda: 1.7e9, self.told.append)
+        self.logins.configure({})
+
+    @property
+    def target(self) -> Any:
+        return SimpleNamespace(config=self.config.targets[0], credentials={"shown": PasswordCredential("by a client")})
+
+    def credential(self, user: str = "app") -> Credential:
+        return self.logins.own(self.target) if user == OWN else self.logins.credential(self.target, user)
+
+    def password(self, user: str = "app") -> str | None:
+        credential = self.credential(user)
+        return credential.password if isinstance(credential, PasswordCredential) else None
+
+    def connect(self, *valid: str, user: str = "app") -> bool | None:
+        """Try once: True let in, None refused but others may be right, False refused for good."""
+        credential = self.credential(user)
+        assert isinstance(credential, PasswordCredential)
+        if credential.password in valid:
+            self.logins.succeeded(self.target, user)
+            return True
+        error = self.logins.refused(self.target, user, credential, WRONG)
+        assert str(error) == str(WRONG)
+        return None if isinstance(error, LoginUnsettled) else False
+
+    def change(self, **settings: Any) -> None:
+        (user,) = self.config.users
+        self.config = replace(self.config, users=(replace(user, **settings),))
+        self.logins.configure({})
+
+
+def test_what_clients_have_shown_serves_where_the_settings_have_one_password_or_none() -> None:
+    world = World(UserConfig(name="app", password="one"))
+    assert world.password("shown") == "by a client"
+    assert world.password("app") is None
+    assert world.logins.refused(world.target, "app", None, WRONG) is WRONG
+
+
+@pytest.mark.parametrize("valid", ["one", "two", "three"])
+def test_all_are_tried_and_the_right_one_stays(valid: str) -> None:
+    world = World(UserConfig(name="app", password="one", other_passwords=("two", "three")))
+    outcomes = []
+    while not outcomes or outcomes[-1] is None:
+        outcomes.append(world.connect(valid))
+    assert outcomes == [None] * ("one", "two", "three").index(valid) + [True]
+    assert [world.connect(valid) for _ in range(3)] == [True] * 3
+
+
+def test_none_is_right() -> None:
+    world = World(UserConfig(name="app", password="one", other_passwords=("two",)))
+    assert [world.connect() for _ in range(4)] == [None, False, None, False]
+    assert world.told == []
+
+
+def test_back_and_forth() -> None:
+    """The database may take back what it had taken: nothing is crossed out for ever."""
+    world = World(UserConfig(name="app", password="one", other_passwords=("two",)))
+    assert [world.connect("two") for _ in range(2)] == [None, True]
+    assert [world.connect("one") for _ in range(2)] == [None, True]
+    assert [world.connect("two") for _ in range(2)] == [None, True]
+
+
+def test_several_at_a_time() -> None:
+    """Those that began with the old password are refused after another was chosen: that one is not to blame."""
+    world = World(UserConfig(name="app", password="one", other_passwords=("two",)))
+    began = world.credential()
+    for _ in range(3):
+        assert isinstance(world.logins.refused(world.target, "app", began, WRONG), LoginUnsettled)
+        assert world.password() == "two"
+
+
+def test_a_secret_is_looked_at_before_a_refusal_is_final() -> None:
+    world = World(UserConfig(name="app", password="old", secret_arn=ARN))
+    assert world.connect("new") is None
+    assert world.told == [CredentialRefused(source=ARN)]
+    assert world.connect("new") is None
+    assert len(world.told) == 1
+    world.change(password="new", other_passwords=("old",))
+    world.logins.looked(CredentialLooked(source=ARN))
+    assert world.connect("new") is True
+
+
+def test_a_secret_that_has_not_changed_makes_it_final() -> None:
+    world = World(UserConfig(name="app", password="old", secret_arn=ARN))
+    assert world.connect("new") is None
+    world.logins.looked(CredentialLooked(source=ARN))
+    assert world.connect("new") is False
+    assert world.connect("new") is None
+    assert len(world.told) == 2
+
+
+def test_a_supervisor_that_does_not_answer() -> None:
+    world = World(UserConfig(name="app", password="old", secret_arn=ARN))
+    assert world.connect("new") is None
+    world.now += PATIENCE
+    assert world.connect("new") is False
+
+
+def test_other_errors_are_what_they_are() -> None:
+    world = World(UserConfig(name="app", password="one", other_passwords=("two",)))
+    world.password()
+    error = PgError("sorry, too many clients already", "53300", "FATAL")
+    assert world.logins.refused(world.target, "app", world.credential(), error) is error
+    assert world.password() == "one"
+
+
+def test_the_proxys_own_login() -> None:
+    target = TargetConfig(
+        name="main", host="db", user="postgres", password="one", other_passwords=("two",), secret_arn=ARN
+    )
+    world = World(target=target)
+    assert world.connect("two", user=OWN) is None
+    assert world.connect("two", user=OWN) is True
+    plain = World(target=TargetConfig(name="main", host="db", user="postgres", password="one"))
+    assert plain.password(OWN) == "one"
+    assert plain.logins.refused(plain.target, OWN, None, WRONG) is WRONG
+
+
+def test_a_fresh_token_for_each_connection() -> None:
+    world = World(UserConfig(name="app", database_iam=True))
+    assert world.password() is None
+    keys = AwsKeys(region="eu-west-1", access_key="AKIAEXAMPLE", secret_key="s3cr3t", session_token="session")
+    world.logins.configure({"main": keys})
+    token = world.password()
+    assert token is not None
+    assert token.startswith("db.example:5432/?Action=connect&DBUser=app&X-Amz-Algorithm=AWS4-HMAC-SHA256")
+    assert "X-Amz-Security-Token=session" in token
+    assert "s3cr3t" not in repr(keys) + token
+
+
+def test_users_of_several_proxies() -> None:
+    """Who comes by proxies of other targets says nothing of this one's passwords."""
+    world = World(
+        UserConfig(name="app", password="elsewhere", other_passwords=("x",), via=("other",)),
+        UserConfig(name="app", password="here", other_passwords=("y",), via=("main",)),
+    )
+    assert world.password() == "here"
