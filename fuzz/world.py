@@ -40,8 +40,10 @@ from tidegate.errors import CloseReason
 from tidegate.pool.budget import LocalBudget
 from tidegate.pool.client_limit import ClientLimit, clients_size, format_clients
 from tidegate.proxy.cancel import Cancels
+from tidegate.proxy.certificates import Certificates
 from tidegate.proxy.context import Context
 from tidegate.proxy.control import Message
+from tidegate.proxy.database_logins import DatabaseLogins
 from tidegate.proxy.gate import Gate
 from tidegate.proxy.keys import CancelKeys
 from tidegate.proxy.login import ClientLogin
@@ -91,6 +93,10 @@ class FuzzedWorker(Worker):
         self.set_outcomes: dict[bytes, tuple[str, bytes]] = {}
         self.lingering: set[Relay] = set()
         self._secrets: dict[str, Secret] = {}
+        self.certificates = Certificates()
+        self.database_logins = DatabaseLogins(
+            lambda: self.config, lambda: self.loop.now, self.wall_clock, self.tell_supervisor
+        )
         target = config.targets[0]
         self.exchange_keys = {target.name: ExchangeKeys(bytes(32))}
         self.targets = {target.name: Target(self.context, self, target, Budget(SERVERS), network, 0)}

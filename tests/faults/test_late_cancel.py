@@ -37,8 +37,9 @@ def stopped(pid: int) -> Iterator[None]:
 
 @pytest.fixture
 def side(postgres: Postgres, wire_role: str) -> Iterator[Side]:
-    """One server connection, for which clients queue."""
-    with Proxy(postgres, target={"max_connections": 1, "server_login_timeout": PATIENCE}) as proxy:
+    """One server connection, for which clients queue; without an SSLRequest, whose answer a cancel would wait for."""
+    target = {"max_connections": 1, "server_login_timeout": PATIENCE, "sslmode": "disable"}
+    with Proxy(postgres, target=target) as proxy:
         yield proxied_side(proxy, 1)
 
 

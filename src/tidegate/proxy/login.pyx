@@ -295,7 +295,8 @@ cdef class ClientLogin:
     cdef int password(self, bytes body) except -1:
         if self.method is IAM:
             self.step = READING_ROLE
-            return self.gate.judge_token(self, self.question.text(body))
+            self.gate.judge_token(self, self.question.text(body))
+            return 0
         right, self.credential = self.question.check(body, self.secret)
         return self.authenticated() if right else self.wrong_password(body)
 
