@@ -61,6 +61,8 @@ class Configure:
     removed: tuple[str, ...]
     """Addresses of listeners."""
     added: tuple[Listener, ...]
+    ended: tuple[str, ...]
+    """Names of proxies that are gone, and whose clients are told so. Others that are gone keep theirs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

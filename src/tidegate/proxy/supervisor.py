@@ -15,11 +15,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import secrets
 import signal
 import sys
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,10 +28,12 @@ from tidegate.auth.mock_key import mock_key
 from tidegate.config.load import load
 from tidegate.config.model import Config, LogFormat, TargetConfig
 from tidegate.errors import ConfigError
-from tidegate.proxy.admin import AdminSocket, Answer
+from tidegate.proxy.admin import AdminSocket
 from tidegate.proxy.boot import Boot
 from tidegate.proxy.certificates import check_certificates
-from tidegate.proxy.child import DEFAULT_COMMAND, Command
+from tidegate.proxy.child import DEFAULT_COMMAND
+from tidegate.proxy.child import Command as WorkerCommand
+from tidegate.proxy.commands import Command, Commands
 from tidegate.proxy.control import (
     CatalogueChanged,
     Configure,
@@ -41,8 +43,6 @@ from tidegate.proxy.control import (
     Message,
     OrphanSlot,
     Reclaimed,
-    Stats,
-    StatsReply,
     StopMode,
     TokenVerdict,
     Told,
@@ -54,10 +54,11 @@ from tidegate.proxy.descriptors import raise_limit, shortage
 from tidegate.proxy.learnt import Knowledge, Learnt
 from tidegate.proxy.listening import Change, Listening, describe
 from tidegate.proxy.logs import LOG, set_up
-from tidegate.proxy.merged import merge
 from tidegate.proxy.recovery import Recovery
 from tidegate.proxy.shared import Shared
 from tidegate.proxy.totals import Totals
+
+Beside = Callable[[], AbstractAsyncContextManager[object]]
 
 INTERRUPT_LIMIT = 5.0
 """Seconds that transactions may go on after SIGINT."""
@@ -69,14 +70,13 @@ DROP_LIMIT = 3.0
 """Seconds that dropping them may take, before the worker is killed."""
 
 CONFIGURE_LIMIT = 10.0
-STATS_LIMIT = 5.0
 """Seconds that workers have to answer."""
 
 NEEDS_RESTART = ("workers", "control_socket")
 """Settings that a reload leaves as they are."""
 
 
-def run(config: Config, config_path: Path | None, command: Command = DEFAULT_COMMAND) -> int:
+def run(config: Config, config_path: Path | None, command: WorkerCommand = DEFAULT_COMMAND) -> int:
     """Serve until told to stop; the exit status: 0 stopped as asked, 1 the workers could not be started.
 
     config_path: what a reload reads; None if the settings came from the command line. ConfigError if an address or
@@ -89,25 +89,32 @@ def run(config: Config, config_path: Path | None, command: Command = DEFAULT_COM
 class Supervisor:
     """One run. Its methods for CrewEvents and commands are called from the event loop, one at a time."""
 
-    def __init__(self, config: Config, config_path: Path | None, command: Command = DEFAULT_COMMAND) -> None:
+    def __init__(
+        self,
+        config: Config,
+        config_path: Path | None,
+        command: WorkerCommand = DEFAULT_COMMAND,
+        credentials: Credentials | None = None,
+    ) -> None:
+        """credentials: None for those that the settings mean."""
         self._config = config
-        self._credentials = Credentials()
+        self._credentials = credentials or Credentials()
         self._config_path = config_path
         self._command = command
         self._reloading = asyncio.Lock()
         self._stopping = False
+        self._asked = asyncio.Event()
         self._random_key = secrets.token_bytes(32)
         self._hasten: asyncio.TimerHandle | None = None
         self._recover_timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def run(self) -> int:
-        """See run()."""
+    async def run(self, beside: Beside = nullcontext) -> int:
+        """See run(). `beside`: entered once all workers are ready, left when they have been told to stop."""
         check_certificates(self._config)
         self._loop = asyncio.get_running_loop()
         self._descriptors = raise_limit()
         self._warn_of_shortage()
-        self._started_at = self._loop.time()
         self._listening = Listening(self._config.workers)
         self._shared = Shared(self._config.workers)
         self._proxies = self._shared.number_proxies([proxy.name for proxy in self._config.proxies])
@@ -119,7 +126,7 @@ class Supervisor:
         await self._credentials.take(self._config)
         try:
             self._listening.commit(self._listening.plan(self._config))
-            admin = AdminSocket(self._config.control_socket, self.commands())
+            admin = AdminSocket(self._config.control_socket, self._commands())
         except ConfigError:
             self._listening.close()
             self._shared.close()
@@ -127,14 +134,14 @@ class Supervisor:
         self._catch_signals()
         try:
             await admin.start()
-            return await self._serve()
+            return await self._serve(beside)
         finally:
             self._credentials.close()
             admin.close()
             self._listening.close()
             self._shared.close()
 
-    async def _serve(self) -> int:
+    async def _serve(self, beside: Beside) -> int:
         self._crew.start()
         gone = asyncio.create_task(self._crew.gone.wait())
         ready = asyncio.create_task(self._crew.all_ready.wait())
@@ -146,14 +153,29 @@ class Supervisor:
         elif not self._stopping:
             self._announce()
             self._credentials.keep_fresh(self._renew_credentials)
+            await self._run_beside(beside, gone)
         await gone
         for handle in (self._hasten, self._recover_timer):
             if handle is not None:
                 handle.cancel()
         return 1 if self._crew.hopeless else 0
 
+    async def _run_beside(self, beside: Beside, gone: asyncio.Task[bool]) -> None:
+        """Until it is asked to stop, or all workers are gone. What can't begin stops the rest."""
+        try:
+            async with beside():
+                asked = asyncio.create_task(self._asked.wait())
+                await asyncio.wait((gone, asked), return_when=asyncio.FIRST_COMPLETED)
+                asked.cancel()
+        except BaseException:
+            self._stop(StopMode.IMMEDIATE, 0.0)
+            await gone
+            raise
+
     def _announce(self) -> None:
         """The one line that says where clients connect, whatever the log level."""
+        if not self._config.proxies:
+            return
         line = describe_service(self._config, self._listening.addresses())
         if self._config.log_format is LogFormat.JSON:
             LOG.handle(LOG.makeRecord(LOG.name, logging.INFO, __file__, 0, line, (), None))
@@ -185,6 +207,7 @@ class Supervisor:
         if mode is StopMode.GRACEFUL:
             LOG.info("stopping; transactions may finish for %g s", seconds)
         self._stopping = True
+        self._asked.set()
         self._crew.stop(mode, seconds)
         self._listening.close()
         if self._hasten is not None:
@@ -193,6 +216,18 @@ class Supervisor:
             self._hasten = self._loop.call_later(seconds + STOP_MARGIN, self._stop, StopMode.IMMEDIATE, 0.0)
         else:
             self._hasten = self._loop.call_later(DROP_LIMIT, self._crew.kill)
+
+    def _commands(self) -> dict[str, Command]:
+        return Commands(
+            self._crew, self._shared, self._totals, reload=self._reload, stop=self._told_to_stop, clock=self._loop.time
+        ).table()
+
+    def _told_to_stop(self, mode: StopMode) -> None:
+        """By the control socket: as by SIGTERM, or by a second one."""
+        if mode is StopMode.IMMEDIATE:
+            self._loop.call_soon(self._stop, StopMode.IMMEDIATE, 0.0)
+        else:
+            self._loop.call_soon(self._asked_to_stop, None)
 
     # Reload
 
@@ -214,28 +249,41 @@ class Supervisor:
     async def _reload(self) -> str:
         """Read the file again and have it used; what to tell. ConfigError: nothing changed, or a worker failed."""
         if self._config_path is None:
-            raise ConfigError("there is no file to read again: the settings came from the command line")
+            raise ConfigError("there is no file to read again: the settings came from elsewhere")
         async with self._reloading:
-            if self._stopping:
-                raise ConfigError("the proxy is stopping")
             new, kept = keep_fixed(self._config, load(self._config_path))
-            check_certificates(new)
-            change = self._listening.plan(new)
-            try:
-                proxies = self._shared.number_proxies([proxy.name for proxy in new.proxies])
-                targets, unused = self._shared.number_targets(new.targets)
-            except ConfigError:
-                self._listening.undo(change)
-                raise
-            await self._credentials.take(new)
-            self._config, self._targets, self._proxies = new, targets, proxies
-            set_up(new.log_level, new.log_format, "supervisor")
-            self._warn_of_shortage()
-            await self._configure_workers(change)
-            for number in unused:
-                self._recovery.drop_target(number)
-                self._knowledge.forget(number)
+            await self._use(new)
             return "; ".join(["reloaded", *kept])
+
+    async def apply(self, config: Config) -> None:
+        """Have these settings used in place of all before; clients of proxies that are gone are told so.
+
+        ConfigError: nothing changed, or a worker failed.
+        """
+        async with self._reloading:
+            staying = {proxy.name for proxy in config.proxies}
+            ended = tuple(proxy.name for proxy in self._config.proxies if proxy.name not in staying)
+            await self._use(keep_fixed(self._config, config)[0], ended)
+
+    async def _use(self, new: Config, ended: tuple[str, ...] = ()) -> None:
+        if self._stopping:
+            raise ConfigError("the proxy is stopping")
+        check_certificates(new)
+        change = self._listening.plan(new)
+        try:
+            proxies = self._shared.number_proxies([proxy.name for proxy in new.proxies])
+            targets, unused = self._shared.number_targets(new.targets)
+        except ConfigError:
+            self._listening.undo(change)
+            raise
+        await self._credentials.take(new)
+        self._config, self._targets, self._proxies = new, targets, proxies
+        set_up(new.log_level, new.log_format, "supervisor")
+        self._warn_of_shortage()
+        await self._configure_workers(change, ended)
+        for number in unused:
+            self._recovery.drop_target(number)
+            self._knowledge.forget(number)
 
     async def _renew_credentials(self) -> None:
         """Passwords or keys have changed, and nothing else."""
@@ -243,7 +291,7 @@ class Supervisor:
             if not self._stopping:
                 await self._configure_workers(self._listening.plan(self._config))
 
-    async def _configure_workers(self, change: Change) -> None:
+    async def _configure_workers(self, change: Change, ended: tuple[str, ...] = ()) -> None:
         """Tell the workers. The change is committed first: a worker that starts meanwhile is given the new sockets."""
 
         def message(worker: int, number: int) -> Configure:
@@ -256,6 +304,7 @@ class Supervisor:
                 aws_keys=self._credentials.keys(self._config),
                 removed=tuple(listener.address for listener in describe(change.removed, worker)),
                 added=describe(change.added, worker),
+                ended=ended,
             )
 
         removed = replace(change, removed=())  # their sockets are closed once no worker accepts on them
@@ -375,72 +424,6 @@ class Supervisor:
 
     def _wake_all(self) -> None:
         self._shared.wake(range(self._config.workers))
-
-    # Commands of the control socket
-
-    def commands(self) -> dict[str, Any]:
-        """Name -> what answers it (docs/operations.md)."""
-        return {
-            "ping": self._command_ping,
-            "pins": self._command_pins,
-            "reload": self._command_reload,
-            "stats": self._command_stats,
-            "stop": self._command_stop,
-        }
-
-    async def _command_ping(self, _: Mapping[str, Any]) -> Answer:
-        return {"message": "pong", "pid": os.getpid(), "ready": self._crew.all_ready.is_set()}
-
-    async def _command_reload(self, _: Mapping[str, Any]) -> Answer:
-        try:
-            return {"message": await self._reload()}
-        except ConfigError as error:
-            LOG.error("reload: %s", error)
-            raise
-
-    async def _command_stats(self, _: Mapping[str, Any]) -> Answer:
-        """{"workers": [a worker's statistics, its number and pid, ...], sums, budgets, proxies, supervisor}.
-
-        The sums are over all workers, the ended ones (whose part is "former_workers") and silent ones included.
-        """
-        pids = {child.worker: child.pid for child in self._crew.ready()}
-        replies = await self._crew.ask(lambda _, number: Stats(round=number), STATS_LIMIT)
-        stats = {worker: one.stats for worker, one in sorted(replies.items()) if isinstance(one, StatsReply)}
-        return {
-            **merge([*stats.values(), *self._totals.silent(stats), self._totals.former]),
-            "workers": [{**one, "worker": worker, "pid": pids[worker]} for worker, one in stats.items()],
-            "former_workers": self._totals.former,
-            "budgets": self._shared.budgets(),
-            "proxies": {name: {"clients": count} for name, count in self._shared.clients().items()},
-            "supervisor": {
-                "pid": os.getpid(),
-                "uptime_seconds": round(self._loop.time() - self._started_at, 3),
-                "worker_restarts": self._crew.restarts,
-            },
-        }
-
-    async def _command_pins(self, _: Mapping[str, Any]) -> Answer:
-        """{"sessions": [a pinned session and its worker, ...]}; see `pinned`."""
-        replies = await self._crew.ask(lambda _, number: Stats(round=number, pinned=True), STATS_LIMIT)
-        return {
-            "sessions": [
-                {"worker": worker, **row}
-                for worker, one in sorted(replies.items())
-                if isinstance(one, StatsReply)
-                for row in one.stats["pinned"]
-            ]
-        }
-
-    async def _command_stop(self, request: Mapping[str, Any]) -> Answer:
-        """{"command": "stop", "mode": "graceful" | "immediate"}; as SIGTERM, or as a second one."""
-        mode = request.get("mode", StopMode.GRACEFUL.value)
-        if mode not in list(StopMode):
-            raise ConfigError(f'mode must be "graceful" or "immediate", not {mode!r:.60}')
-        if mode == StopMode.IMMEDIATE:
-            self._loop.call_soon(self._stop, StopMode.IMMEDIATE, 0.0)
-        else:
-            self._loop.call_soon(self._asked_to_stop, None)
-        return {"message": "stopping"}
 
 
 def keep_fixed(old: Config, new: Config) -> tuple[Config, list[str]]:

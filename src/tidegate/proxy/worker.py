@@ -182,9 +182,19 @@ class Worker:
                     self._stop_listening(address)
             self._take_config(message)
             self._listen(message.added)
+            for name in message.ended:
+                self._end_proxy(name)
         except (ValueError, KeyError, TypeError, OSError) as problem:
             error = f"{type(problem).__name__}: {problem}"
         self._channel.send(Configured(round=message.round, error=error))
+
+    def _end_proxy(self, name: str) -> None:
+        gate = self.gates.pop(name, None)
+        for client in list(gate.clients) if gate is not None else ():
+            client.refuse(
+                PgError("terminating connection due to administrator command", Sqlstate.ADMIN_SHUTDOWN, "FATAL"),
+                CloseReason.SHUTDOWN,
+            )
 
     def _stop_listening(self, address: str) -> None:
         """Give up this worker's copy of a socket: while any is open, the kernel lets clients connect to nobody."""

@@ -71,6 +71,7 @@ CONFIGURE = Configure(
     aws_keys={"main": AwsKeys(region="us-east-1", access_key="AKIA", secret_key="key", session_token="")},
     removed=("127.0.0.1:1",),
     added=(LISTENER,),
+    ended=("gone",),
 )
 MESSAGES: list[Message] = [
     BOOT,
