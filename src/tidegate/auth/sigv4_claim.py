@@ -225,7 +225,7 @@ def _claim(
 
 def _parse_credential(text: str, timestamp: str) -> Credential:
     parts = text.split("/")
-    if len(parts) != 5 or not all(parts):
+    if len(parts) != 5 or not all(parts) or not (text.isascii() and text.isprintable()):
         raise IncompleteSignature(
             "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term."
         )
