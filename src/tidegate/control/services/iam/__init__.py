@@ -1,0 +1,1 @@
+"""AWS Identity and Access Management: who there is, which policies they have, and who may do what."""

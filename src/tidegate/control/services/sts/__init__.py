@@ -1,0 +1,1 @@
+"""AWS Security Token Service: temporary keys, and who one is."""

@@ -1,0 +1,118 @@
+"""Makes temporary keys, and forgets them when they have expired.
+
+Owns their form: ASIA..., a secret, and a session token, which is random and says nothing. Refuses to decide who gets
+any (`service`) and what they may do (`iam`).
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+from tidegate.control.account import new_access_key_id, new_secret_key
+from tidegate.control.call import Call
+from tidegate.control.policies.rules import size
+from tidegate.control.services.iam.errors import malformed_policy
+from tidegate.control.services.iam.managed import find_policy
+from tidegate.control.services.iam.records import TEMPORARY, Holder, Session
+from tidegate.control.services.iam.shapes import when
+from tidegate.control.services.iam.texts import SESSION_SIZE, session_document
+from tidegate.control.services.sts.errors import invalid, packed_policy_too_large, too_many_sessions
+from tidegate.control.services.sts.records import Sweep
+
+TOKEN_BYTES = 192
+"""Of the session token; 256 characters when encoded."""
+SWEEP_INTERVAL = 600
+"""Seconds between two looks for expired sessions."""
+KEPT_EXPIRED = 3600
+"""Seconds for which an expired session is kept, so that its bearer is told ExpiredToken."""
+MAX_SESSIONS = 20_000
+"""At a time, in all. AWS bounds only how fast they are made."""
+MAX_POLICY_ARNS = 10
+
+
+def limits(call: Call) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The session policies of a request: documents, and ARNs of managed policies. Raises AwsError."""
+    text = call.parameters.get("Policy")
+    documents = (session_document(text),) if text is not None else ()
+    arns = tuple(descriptor.get("arn", "") for descriptor in call.parameters.get("PolicyArns", []))
+    if len(arns) > MAX_POLICY_ARNS:
+        raise invalid(
+            f"1 validation error detected: Value at 'policyArns' failed to satisfy constraint: Member must have length "
+            f"less than or equal to {MAX_POLICY_ARNS}"
+        )
+    for arn in arns:
+        if find_policy(call.transaction, arn) is None:
+            raise malformed_policy(f"Policy {arn} does not exist or is not attachable.")
+    return documents, arns
+
+
+def packed(documents: Sequence[str], arns: Sequence[str], tags: dict[str, str]) -> int:
+    """What policies and tags take of a session's space, in percent. AwsError (PackedPolicyTooLarge) beyond it.
+
+    AWS packs them in a way of its own; here policies and ARNs are counted as its documents say they are limited: 2,048
+    characters. Tags have their own limits.
+    """
+    used = sum(size(document) for document in documents) + sum(len(arn) for arn in arns)
+    percent = -(-used * 100 // SESSION_SIZE)
+    if percent > 100:
+        raise packed_policy_too_large(percent)
+    in_tags = sum(len(key) + len(value) for key, value in tags.items())
+    return min(100, max(percent, -(-in_tags * 100 // (50 * (128 + 256)))))
+
+
+def make_session(
+    call: Call, *, holder: Holder, name: str, holder_id: str, arn: str, user_id: str, duration: int, **more: Any
+) -> Session:
+    """Make keys that last `duration` seconds, and put them down. more: other members of Session."""
+    sweep(call)
+    _require_room(call)
+    session = Session(
+        id=new_access_key_id(TEMPORARY),
+        secret=new_secret_key(),
+        token=base64.b64encode(secrets.token_bytes(TOKEN_BYTES)).decode(),
+        created=call.at,
+        expires=float(int(call.at) + duration),
+        holder=holder,
+        name=name,
+        holder_id=holder_id,
+        arn=arn,
+        user_id=user_id,
+        **more,
+    )
+    call.transaction.table(Session).put(session)
+    return session
+
+
+def credentials(session: Session) -> dict[str, Any]:
+    """The keys as answers have them: the only time that anybody is told."""
+    return {
+        "AccessKeyId": session.id,
+        "SecretAccessKey": session.secret,
+        "SessionToken": session.token,
+        "Expiration": when(session.expires),
+    }
+
+
+def sweep(call: Call) -> None:
+    """Drop sessions that have expired a while ago, if nobody has done so lately."""
+    marks = call.transaction.table(Sweep)
+    last = marks.get("sweep")
+    if last is not None and 0 <= call.at - last.at < SWEEP_INTERVAL:
+        return
+    marks.put(Sweep(at=call.at))
+    # Thousands of them, of which most are left alone: SQLite finds those few without making any a Session.
+    call.transaction.write(
+        Session.kind,
+        "DELETE FROM records WHERE kind = ? AND json_extract(body, '$.expires') <= ?",
+        Session.kind,
+        call.at - KEPT_EXPIRED,
+    )
+
+
+def _require_room(call: Call) -> None:
+    (count,) = call.transaction.execute("SELECT count(*) FROM records WHERE kind = ?", Session.kind).fetchone()
+    if count >= MAX_SESSIONS:
+        raise too_many_sessions()
