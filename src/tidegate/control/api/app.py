@@ -1,0 +1,72 @@
+"""The HTTP service: an ASGI application that hands requests to the dispatcher.
+
+Owns methods, paths, headers, and the one page that needs no signature. Refuses connections (`connection`, `server`)
+and what requests mean (`dispatch`).
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from tidegate.control.api import refusals
+from tidegate.control.api.arrival import Answer, arrival_of, with_body
+from tidegate.control.api.dispatch import Dispatcher
+from tidegate.control.errors import AwsError
+
+METHODS = ("GET", "POST")
+CUT_OFF = (408, 413)
+"""Statuses after which the rest of a request is not read: the connection ends with the answer."""
+
+
+def make_app(dispatcher: Dispatcher, clock: Callable[[], float]) -> Starlette:
+    """The application. clock: seconds since 1970, which each request is stamped with once."""
+    return Starlette(
+        routes=[
+            Route("/health", _health, methods=["GET", "HEAD"]),
+            Route("/{path:path}", _Front(dispatcher, clock)),
+        ]
+    )
+
+
+async def _health(request: Request) -> Response:
+    """Whether anybody is there; what a load balancer asks."""
+    return JSONResponse({"status": "ok"})
+
+
+class _Front:
+    """Everything else."""
+
+    def __init__(self, dispatcher: Dispatcher, clock: Callable[[], float]) -> None:
+        self._dispatcher = dispatcher
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        arrival = arrival_of(request, at=self._clock(), request_id=str(uuid.uuid4()))
+        try:
+            if request.method not in METHODS:
+                raise refusals.method_not_allowed(request.method)
+            if arrival.signed.path != "/":
+                raise refusals.not_found(arrival.signed.path)
+            answer = await self._dispatcher.serve(await with_body(arrival, request))
+        except AwsError as error:
+            answer = self._dispatcher.refuse(arrival, error)
+        except ClientDisconnect:
+            return
+        await _response(answer, arrival.request_id)(scope, receive, send)
+
+
+def _response(answer: Answer, request_id: str) -> Response:
+    headers = {**answer.headers, "content-type": answer.content_type, "x-amzn-RequestId": request_id}
+    if answer.status in CUT_OFF:
+        headers["connection"] = "close"
+    if answer.status == 405:
+        headers["allow"] = ", ".join(METHODS)
+    return Response(answer.body, answer.status, headers)

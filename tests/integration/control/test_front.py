@@ -1,0 +1,341 @@
+"""The front of the control plane over real sockets: boto3 and the aws CLI as they are, and clients that misbehave."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from tests.support.control import ACCOUNT, REGION, ROOT
+from tests.support.control_server import RunningFront
+from tidegate.control.account import Account
+from tidegate.control.api.arrival import MAX_BODY
+from tidegate.control.api.connection import MAX_HEAD
+from tidegate.control.errors import AwsError
+from tidegate.control.profile import write_profile
+
+AWS = Path(sys.executable).parent / "aws"
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningFront]:
+    with RunningFront(tmp_path_factory.mktemp("front")) as front:
+        yield front
+
+
+@pytest.fixture(autouse=True)
+def _fresh(running: RunningFront) -> None:
+    running.rds.outcome = running.secrets.outcome = running.ec2.outcome = running.iam.outcome = {}
+
+
+def client(running: RunningFront, service: str, secret: str = ROOT.secret, **config: Any) -> Any:
+    return boto3.client(
+        service,
+        endpoint_url=running.url,
+        region_name=REGION,
+        aws_access_key_id=ROOT.access_key,
+        aws_secret_access_key=secret,
+        config=Config(retries={"total_max_attempts": 1}, **config),
+    )
+
+
+def raw(running: RunningFront, *pieces: bytes, wait: float = 0.0) -> bytes:
+    """What comes back until the end of the connection, for bytes as they are."""
+    with running.connect() as stream:
+        for piece in pieces:
+            try:
+                stream.sendall(piece)
+            except OSError:  # it has ended the connection already, which is what is looked for
+                break
+            time.sleep(wait)
+        answer = b""
+        try:
+            while chunk := stream.recv(65536):
+                answer += chunk
+        except ConnectionResetError:
+            pass
+        return answer
+
+
+# Clients as they are.
+
+
+def test_boto3_in_each_protocol(running: RunningFront) -> None:
+    identity = client(running, "sts").get_caller_identity()
+    assert (identity["Account"], identity["Arn"]) == (ACCOUNT, f"arn:aws:iam::{ACCOUNT}:root")
+    metadata = identity["ResponseMetadata"]
+    assert metadata["RequestId"] == metadata["HTTPHeaders"]["x-amzn-requestid"]
+    running.rds.outcome = {"DBProxies": [{"DBProxyName": "a", "CreatedDate": 1.5}], "Marker": "m"}
+    proxies = client(running, "rds").describe_db_proxies(DBProxyName="a")
+    assert proxies["DBProxies"][0]["CreatedDate"].timestamp() == 1.5
+    assert (proxies["DBProxies"][0]["DBProxyName"], proxies["Marker"]) == ("a", "m")
+    running.ec2.outcome = {"Vpcs": [{"VpcId": "vpc-1", "Tags": [{"Key": "k", "Value": "ü"}]}]}
+    vpcs = client(running, "ec2").describe_vpcs(VpcIds=["vpc-1"])
+    assert vpcs["Vpcs"] == [{"VpcId": "vpc-1", "Tags": [{"Key": "k", "Value": "ü"}]}]
+    running.secrets.outcome = {"SecretBinary": b"\x00", "SecretString": "ü", "CreatedDate": 1.5}
+    secret = client(running, "secretsmanager").get_secret_value(SecretId="a")
+    assert (secret["SecretBinary"], secret["SecretString"]) == (b"\x00", "ü")
+    assert secret["CreatedDate"].timestamp() == 1.5
+    running.iam.outcome = {"User": {"Path": "/", "UserName": "u", "UserId": "A", "Arn": "a", "CreateDate": 1}}
+    assert client(running, "iam").create_user(UserName="u")["User"]["UserName"] == "u"
+    client(running, "iam").delete_user(UserName="u")
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "arguments", "status", "code"),
+    [
+        ("rds", "describe_db_proxies", {}, 404, "DBProxyNotFoundFault"),
+        ("secretsmanager", "describe_secret", {"SecretId": "a"}, 404, "DBProxyNotFoundFault"),
+        ("ec2", "describe_vpcs", {}, 404, "DBProxyNotFoundFault"),
+    ],
+)
+def test_boto3_reads_errors(
+    running: RunningFront, service: str, operation: str, arguments: dict[str, Any], status: int, code: str
+) -> None:
+    error = AwsError(code, "none <here>", status)
+    running.rds.outcome = running.secrets.outcome = running.ec2.outcome = error  # type: ignore[assignment]
+    with pytest.raises(ClientError) as caught:
+        getattr(client(running, service), operation)(**arguments)
+    assert caught.value.response["Error"]["Code"] == code
+    assert caught.value.response["Error"]["Message"] == "none <here>"
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == status
+    assert caught.value.response["ResponseMetadata"]["RequestId"]
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "code"),
+    [
+        ("rds", "describe_db_proxies", "SignatureDoesNotMatch"),
+        ("secretsmanager", "list_secrets", "InvalidSignatureException"),
+        ("ec2", "describe_vpcs", "AuthFailure"),
+        ("sts", "get_caller_identity", "SignatureDoesNotMatch"),
+    ],
+)
+def test_boto3_with_a_wrong_secret(running: RunningFront, service: str, operation: str, code: str) -> None:
+    with pytest.raises(ClientError) as caught:
+        getattr(client(running, service, secret="wrong"), operation)()
+    assert caught.value.response["Error"]["Code"] == code
+
+
+def test_bounds_that_boto3_does_not_check_itself(running: RunningFront) -> None:
+    with pytest.raises(ClientError) as caught:
+        client(running, "secretsmanager", parameter_validation=False).get_secret_value()
+    assert caught.value.response["Error"] == {
+        "Code": "ValidationException",
+        "Message": "1 validation error detected: Value null at 'secretId' failed to satisfy constraint: "
+        "Member must not be null",
+    }
+    with pytest.raises(ClientError) as caught:
+        client(running, "rds", parameter_validation=False).create_db_proxy(DBProxyName="a")
+    assert caught.value.response["Error"]["Code"] == "MissingParameter"
+
+
+def test_a_presigned_identity_is_read_by_anybody_who_has_it(running: RunningFront) -> None:
+    url = client(running, "sts").generate_presigned_url("get_caller_identity", ExpiresIn=60, HttpMethod="GET")
+    request = urllib.request.Request(url, headers={"Accept": "application/json"})
+    with urllib.request.urlopen(request) as answer:
+        told = json.load(answer)
+    result = told["GetCallerIdentityResponse"]["GetCallerIdentityResult"]
+    assert result["Arn"] == f"arn:aws:iam::{ACCOUNT}:root"
+
+
+def test_the_aws_cli_with_the_profile(running: RunningFront, tmp_path: Path) -> None:
+    account = Account(
+        number=ACCOUNT, region=REGION, root_access_key=ROOT.access_key, root_secret=ROOT.secret, created=0.0
+    )
+    write_profile(tmp_path, account, running.url)
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    env = kept | {
+        "AWS_CONFIG_FILE": str(tmp_path / "aws" / "config"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "aws" / "credentials"),
+        "AWS_PROFILE": "tidegate",
+        "AWS_MAX_ATTEMPTS": "1",
+    }
+
+    def aws(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([AWS, *arguments], env=env, capture_output=True, text=True, check=False, timeout=60)
+
+    identity = aws("sts", "get-caller-identity")
+    assert json.loads(identity.stdout)["Account"] == ACCOUNT, identity.stderr
+    running.secrets.outcome = {"SecretString": "s"}
+    secret = aws("secretsmanager", "get-secret-value", "--secret-id", "a")
+    assert json.loads(secret.stdout) == {"SecretString": "s"}, secret.stderr
+    running.rds.outcome = {"DBProxies": [{"DBProxyName": "a"}]}
+    proxies = aws("rds", "describe-db-proxies", "--endpoint-url", running.url)
+    assert json.loads(proxies.stdout) == {"DBProxies": [{"DBProxyName": "a"}]}, proxies.stderr
+    missing = aws("rds", "describe-db-clusters")
+    assert "(NotImplemented)" in missing.stderr
+    assert "The operation DescribeDBClusters of rds is not implemented by Tidegate." in missing.stderr
+
+
+def test_many_clients_at_once(running: RunningFront) -> None:
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            sts = client(running, "sts")
+            for _ in range(20):
+                assert sts.get_caller_identity()["Account"] == ACCOUNT
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
+# HTTP.
+
+
+def test_health_needs_no_signature(running: RunningFront) -> None:
+    with urllib.request.urlopen(f"{running.url}/health") as answer:
+        assert (answer.status, json.load(answer)) == (200, {"status": "ok"})
+    head = raw(running, b"HEAD /health HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert head.endswith(b"\r\n\r\n")
+
+
+@pytest.mark.parametrize("method", [b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"PATCH", b"TRACE"])
+def test_other_methods_are_not_allowed(running: RunningFront, method: bytes) -> None:
+    answer = raw(running, method + b" / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 405 ")
+    assert b"\r\nallow: GET, POST\r\n" in answer
+    assert b"\r\nx-amzn-requestid: " in answer.lower()
+    assert answer.endswith(b"\r\n\r\n") == (method == b"HEAD")
+
+
+def test_other_paths_are_not_there(running: RunningFront) -> None:
+    for path in (b"/x", b"//", b"/health/", b"/%2e", b"/%ff"):
+        answer = raw(running, b"GET " + path + b" HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 404 "), path
+        assert b"<Code>UnknownOperationException</Code>" in answer
+
+
+def test_an_unsigned_request_is_told_so(running: RunningFront) -> None:
+    answer = raw(running, b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 403 Forbidden\r\n")
+    assert b"content-type: text/xml\r\n" in answer
+    assert b"<Code>MissingAuthenticationToken</Code>" in answer
+    assert b"server:" not in answer.lower()
+
+
+TOO_LARGE = b"POST / HTTP/1.1\r\nHost: h\r\n"
+
+
+def test_a_body_that_says_that_it_is_too_large_is_not_read(running: RunningFront) -> None:
+    answer = raw(running, TOO_LARGE + b"Content-Length: %d\r\n\r\n" % (MAX_BODY + 1))
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"<Code>RequestEntityTooLarge</Code>" in answer
+    assert b"connection: close\r\n" in answer
+    target = b"X-Amz-Target: secretsmanager.CreateSecret\r\n"
+    answer = raw(running, TOO_LARGE + target + b"Content-Length: " + b"9" * 18 + b"\r\n\r\n")
+    assert b'"__type": "RequestEntityTooLargeException"' in answer
+
+
+def test_a_body_that_grows_too_large_is_cut_off(running: RunningFront) -> None:
+    chunk = b"10000\r\n" + b"a" * 0x10000 + b"\r\n"
+    answer = raw(running, TOO_LARGE + b"Transfer-Encoding: chunked\r\n\r\n", *[chunk] * (MAX_BODY // 0x10000 + 2))
+    # The end of the connection may overtake the answer, as it has not read what was sent.
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 413 ")
+    assert client(running, "sts").get_caller_identity()["Account"] == ACCOUNT
+
+
+def test_a_head_that_is_too_long_is_refused_in_one_piece_and_in_many(running: RunningFront) -> None:
+    long = b"X-Long: " + b"a" * MAX_HEAD
+    assert raw(running, b"GET / HTTP/1.1\r\nHost: h\r\n" + long + b"\r\n\r\n").startswith(b"HTTP/1.1 4")
+    pieces = [b"a" * 16384] * (MAX_HEAD // 16384 + 2)
+    answer = raw(running, b"GET / HTTP/1.1\r\nX-Long: ", *pieces, wait=0.01)
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 431 ")
+    lines = b"".join(b"X-%d: a\r\n" % number for number in range(20000))
+    assert raw(running, b"GET / HTTP/1.1\r\n" + lines).startswith((b"HTTP/1.1 4", b""))
+    assert client(running, "sts").get_caller_identity()["Account"] == ACCOUNT
+
+
+def test_a_head_that_never_ends_is_given_up(running: RunningFront, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tidegate.control.api.connection.HEAD_TIMEOUT", 0.2)
+    assert raw(running, b"") == b""
+    assert raw(running, b"GET / HTTP/1.1\r\n") == b""
+    whole = b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n"
+    assert raw(running, whole + b"GET /heal").count(b"HTTP/1.1 200 OK") == 1
+    assert raw(running, whole, b"\r\n", wait=0.1).count(b"HTTP/1.1 200 OK") == 1
+    assert raw(running, b"\r\n", b"\r\n", wait=0.1) == b""
+
+
+def test_an_answer_does_not_wait_for_an_acknowledgement(running: RunningFront) -> None:
+    """With Nagle's algorithm on, each takes 40 ms; the fastest of many tells, however busy the machine is."""
+    connection = http.client.HTTPConnection("127.0.0.1", running.port)
+    took = []
+    for _ in range(30):
+        begun = time.perf_counter()
+        connection.request("GET", "/health")
+        connection.getresponse().read()
+        took.append(time.perf_counter() - begun)
+    connection.close()
+    assert min(took[5:]) < 0.03
+
+
+def test_requests_of_one_connection_are_answered_in_their_order(running: RunningFront) -> None:
+    health = b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n"
+    last = b"GET /nothing HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+    answers = raw(running, health * 3 + last)
+    assert [part[:3] for part in answers.split(b"HTTP/1.1 ")[1:]] == [b"200", b"200", b"200", b"404"]
+
+
+def test_a_body_that_never_comes_is_given_up(running: RunningFront, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tidegate.control.api.arrival.BODY_TIMEOUT", 0.2)
+    answer = raw(running, TOO_LARGE + b"Content-Length: 10\r\n\r\nAction=")
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"<Code>RequestTimeout</Code>" in answer
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03" + b"\x00" * 32,
+        b"GET\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET /\xff\xfe HTTP/1.1\r\nHost: h\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: h\r\nContent-Length: x\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
+        b"GET / HTTP/1.1\r\nBad Header\r\n\r\n",
+        bytes(range(256)) * 4,
+    ],
+)
+def test_what_is_no_http_is_refused(running: RunningFront, junk: bytes) -> None:
+    assert raw(running, junk).startswith(b"HTTP/1.1 4")
+    assert client(running, "sts").get_caller_identity()["Account"] == ACCOUNT
+
+
+def test_an_address_in_use_is_told(running: RunningFront) -> None:
+    assert running.error_of_another() == f"--api 127.0.0.1:{running.port}: cannot listen there: Address already in use"
+
+
+def test_tls(tmp_path: Path) -> None:
+    with RunningFront(tmp_path, tls=True) as front:
+        assert front.url.startswith("https://127.0.0.1:")
+        answer = boto3.client(
+            "rds",
+            endpoint_url=front.url,
+            region_name=REGION,
+            aws_access_key_id=ROOT.access_key,
+            aws_secret_access_key=ROOT.secret,
+            verify=str(front.certificate),
+        ).describe_db_proxies()
+        assert answer["ResponseMetadata"]["HTTPStatusCode"] == 200
+        assert front.rds.calls[-1].secure
