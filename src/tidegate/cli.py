@@ -8,6 +8,7 @@ Refuses all work: each command imports what does it, so that `tidegate --help` s
 from __future__ import annotations
 
 import json
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,12 @@ DEFAULT_LISTEN = "127.0.0.1:6432"
 CONTROL_TIMEOUT = 30.0
 """Seconds that a reload may take: the supervisor reads files and tells every worker."""
 
+DEFAULT_API_PORT = 4566
+"""That of other emulators of AWS, which tools expect."""
+
+PASSPHRASE_VARIABLE = "TIDEGATE_PASSPHRASE"
+"""Seals secrets at rest, in place of the data folder's key file."""
+
 MAX_ANSWER = 1024 * 1024
 """Bytes of one answer from the control socket; more is not our supervisor."""
 
@@ -42,6 +49,8 @@ app = typer.Typer(
 )
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", "-c", help="Configuration file (TOML).", metavar="FILE")]
+
+DataOption = Annotated[Path | None, typer.Option("--data", help="With --api: the folder of its state.", metavar="DIR")]
 
 ControlOption = Annotated[
     Path | None, typer.Option("--control", help="Control socket of the running proxy.", metavar="PATH")
@@ -88,8 +97,22 @@ def serve(
     workers: Annotated[int | None, typer.Option(help="Relay processes. [1]", metavar="N")] = None,
     auth_method: Annotated[AuthMethod | None, typer.Option(help="How clients log in. [scram-sha-256]")] = None,
     config: ConfigOption = None,
+    api: Annotated[
+        str | None,
+        typer.Option(help="Serve the AWS API there, and the proxies that are made by it. host:port", metavar="ADDRESS"),
+    ] = None,
+    data: DataOption = None,
+    account: Annotated[
+        str | None,
+        typer.Option(help="With --api, at the first start: the account's number. [random]", metavar="ID"),
+    ] = None,
+    region: Annotated[
+        str | None, typer.Option(help="With --api, at the first start: its region. [us-east-1]", metavar="NAME")
+    ] = None,
 ) -> None:
-    """Run the proxy, from --target and its options or from --config."""
+    """Run the proxy: from --target and its options, from --config, or driven by the AWS API with --api."""
+    if api is not None:
+        _serve_api(api, data, account, region, workers, config or target or listen or max_connections or auth_method)
     options = {
         "--target": target,
         "--listen": listen or None,
@@ -120,6 +143,42 @@ def serve(
         for warning in warnings(settings):
             typer.echo(f"tidegate: warning: {warning}", err=True)
         raise typer.Exit(_run(settings, config))
+
+
+def _serve_api(
+    api: str, data: Path | None, account: str | None, region: str | None, workers: int | None, misplaced: object
+) -> NoReturn:
+    if misplaced:
+        _usage("with --api, proxies are made by its calls; leave out --config, --target and what belongs to them")
+    if data is None:
+        _usage("--api needs --data DIR, where its state is kept")
+    with _plain_errors():
+        try:
+            from tidegate.control.plane import Options
+            from tidegate.launch.run import base_config, run
+        except ImportError as error:
+            _fail(f'the AWS API needs {error.name}, which is missing: pip install "tidegate[aws]"')
+        from tidegate.config.addresses import split_host_port
+
+        host, port = split_host_port(api)
+        options = Options(
+            host=host or "127.0.0.1",
+            port=int(port or DEFAULT_API_PORT),
+            data=data.absolute(),
+            account=account,
+            region=region,
+            passphrase=os.environ.get(PASSPHRASE_VARIABLE),
+        )
+        raise typer.Exit(run(options, base_config(data, workers)))
+
+
+@app.command()
+def env(data: Annotated[Path, typer.Option("--data", help="Data folder of the AWS API.", metavar="DIR")]) -> None:
+    """Print what has the aws CLI and SDKs use the AWS API of a data folder: eval "$(tidegate env --data DIR)"."""
+    with _plain_errors():
+        from tidegate.control.profile import environment, export_lines
+
+        typer.echo("\n".join(export_lines(environment(data))))
 
 
 def _run(settings: Config, config_path: Path | None) -> int:
