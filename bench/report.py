@@ -18,8 +18,7 @@ _VERDICT = {"yes": "met", "no": "**missed**", "within noise": "within noise of t
 
 def report(results: Results) -> str:
     """All tables of a run, in the order of the workloads, then the verdicts and what didn't run."""
-    parts = (_head, _transactions, _against, _throughput, _connect, _latency, _memory, _crowd, _orm, _verdicts, _notes)
-    return "\n\n".join(text for part in parts if (text := part(results)))
+    return "\n\n".join(text for part in PARTS if (text := part(results)))
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -192,6 +191,27 @@ def _orm(results: Results) -> str:
     return _section(title, table(("", "transactions/s", "ms for all of it", "sessions pinned"), rows))
 
 
+def _encrypted(results: Results) -> str:
+    rows = []
+    for case in results.cases("tls"):
+        ours, theirs = (_values(results, "tls", case, name, "cpu_us") for name in ("tidegate", "pgbouncer"))
+        ratios = with_spread(targets.cpu_ratios(results, "tls", case))
+        rows.append([case.replace(" ", ", "), with_spread(ours, ".1f"), with_spread(theirs, ".1f"), ratios])
+    work = table(("protocol, clients", "Tidegate, us", "PgBouncer, us", "ratio"), rows)
+    shakes = []
+    for name in ("tidegate", "pgbouncer"):
+        for case in results.cases("handshakes"):
+            found = [_values(results, "handshakes", case, name, value) for value in ("per_second", "cpu_us", "p99_us")]
+            amid = [_values(results, "storm", case, name, value) for value in ("p99_quiet_us", "p99_us", "p99_times")]
+            if found[0]:
+                forms = (*[",.0f"] * 5, ".2f")
+                shown = (with_spread(one, form) for one, form in zip([*found, *amid], forms, strict=True))
+                shakes.append([name, *shown])
+    head = ("", "handshakes/s", "CPU us each", "p99, us", "query p99 quiet, us", "amid the storm, us", "times")
+    parts = [one for one in (work, table(head, shakes)) if one]
+    return _section("Over TLS (1.3, P-256): CPU per transaction; full handshakes", "\n\n".join(parts))
+
+
 def _crowd(results: Results) -> str:
     case = f"simple {CROWD}"
     rows = []
@@ -232,3 +252,20 @@ def _sides(results: Results) -> list[str]:
 
 def _values(results: Results, workload: str, case: str, contender: str, value: str) -> list[float]:
     return list(results.series(workload, case, contender, value).values())
+
+
+PARTS = (
+    _head,
+    _transactions,
+    _against,
+    _throughput,
+    _connect,
+    _latency,
+    _memory,
+    _crowd,
+    _orm,
+    _encrypted,
+    _verdicts,
+    _notes,
+)
+"""What a report is made of, in its order."""

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from bench import machine, native
+from bench import certificate, machine, native
 from bench.contenders import Contender, Direct, EarlierTidegate, PgBouncer, SessionPgBouncer, Setup, Tidegate
 from bench.contenders.pgbouncer import find
 from bench.cpu import LostThread
@@ -110,6 +110,7 @@ def contenders(plan: Plan, folder: Path, database: Database) -> tuple[list[Conte
         missing.append(Note("all", "all", "pgbouncer", NO_PEER))
     if not names:
         raise BenchError("nobody to measure")
+    shown, key = certificate.make(folder)
     setup = Setup(
         folder=folder,
         database_port=database.port,
@@ -118,6 +119,8 @@ def contenders(plan: Plan, folder: Path, database: Database) -> tuple[list[Conte
         superuser_password=database.superuser_password,
         pool_size=POOL_SIZE,
         max_clients=MAX_CLIENTS,
+        certificate=shown,
+        key=key,
     )
     makers: dict[str, Callable[[], Contender]] = {
         "direct": lambda: Direct(database, DIRECT_CLIENTS),

@@ -19,6 +19,7 @@ CONNECT_TIMES_DIRECT = 10.0
 LATENCY_RATIO = 1.0
 BYTES_PER_CLIENT = 600
 ORM_TIMES_SESSION = 2.0
+STORM_TIMES = 2.0
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,24 @@ def verdicts(results: Results) -> Iterator[Verdict]:
             yield Verdict(what, spread(times), f">= {ORM_TIMES_SESSION:g}", met)
         if pins := list(results.series("orm", case, "tidegate", "pins").values()):
             yield _verdict("sessions pinned by an ORM's work", pins, 0.0)
+    yield from _encrypted(results)
     if sizes := list(results.series("memory", "0 statements", "tidegate", "bytes_per_client").values()):
         yield _verdict("bytes of memory per idle client", sizes, BYTES_PER_CLIENT)
+
+
+def _encrypted(results: Results) -> Iterator[Verdict]:
+    for case in results.cases("tls"):
+        if ratios := cpu_ratios(results, "tls", case):
+            what = f"CPU per transaction over TLS, {case.replace(' ', ', ')} clients, to PgBouncer's"
+            yield _verdict(what, ratios, CPU_RATIO)
+    for case in results.cases("handshakes"):
+        ours, theirs = (results.series("handshakes", case, one, "per_second") for one in ("tidegate", "pgbouncer"))
+        if times := paired_ratios(ours, theirs):
+            met = meets([1 / one for one in times], 1.0)
+            yield Verdict("full TLS handshakes a second, to PgBouncer's", spread(times), ">= 1", met)
+    for case in results.cases("storm"):
+        if times := list(results.series("storm", case, "tidegate", "p99_times").values()):
+            yield _verdict("p99 of an open connection amid a storm of handshakes, to that without", times, STORM_TIMES)
 
 
 def _verdict(what: str, values: list[float], limit: float) -> Verdict:

@@ -37,6 +37,9 @@ class Setup:
     superuser_password: str
     pool_size: int
     max_clients: int
+    certificate: Path
+    key: Path
+    """What clients are shown that ask for TLS."""
 
 
 class Contender(ABC):

@@ -31,6 +31,9 @@ max_client_conn = {max_clients}
 log_connections = 0
 log_disconnections = 0
 log_stats = 0
+client_tls_sslmode = allow
+client_tls_cert_file = {certificate}
+client_tls_key_file = {key}
 {prepared}"""
 
 
@@ -84,12 +87,21 @@ class PgBouncer(ProxyContender):
                 pool_size=self.setup.pool_size,
                 max_clients=self.setup.max_clients,
                 pool_mode=self.pool_mode,
+                certificate=self.setup.certificate,
+                key=self._own_key(),
                 prepared="max_prepared_statements = 500\n" if self.runs_prepared else "",
             )
         )
         for path in (users, configuration):
             path.chmod(0o644)
         return Daemon([self.binary, configuration], self.folder / "log", unprivileged=True)
+
+    def _own_key(self) -> Path:
+        """A copy that the user may read that it runs as."""
+        key = self.folder / "server.key"
+        key.write_bytes(self.setup.key.read_bytes())
+        key.chmod(0o644)
+        return key
 
 
 class SessionPgBouncer(PgBouncer):

@@ -21,6 +21,8 @@ name = "bench"
 listen = ["127.0.0.1:{port}"]
 target = "database"
 max_client_connections = {max_clients}
+tls_certificate = "{certificate}"
+tls_key = "{key}"
 
 [[target]]
 name = "database"
@@ -58,6 +60,8 @@ class Tidegate(ProxyContender):
                 folder=self.folder,
                 port=self.port,
                 max_clients=setup.max_clients,
+                certificate=setup.certificate,
+                key=setup.key,
                 database_port=setup.database_port,
                 superuser=setup.superuser,
                 superuser_password=setup.superuser_password,

@@ -35,7 +35,9 @@ class Bench:
         address = ["127.0.0.1", str(contender.port), login.user, login.password, login.database]
         return [str(self.generators / name), *address, *map(str, more)]
 
-    def pgbench_command(self, contender: Contender, protocol: str, clients: int, *amount: str) -> list[str]:
+    def pgbench_command(
+        self, contender: Contender, protocol: str, clients: int, *amount: str, sslmode: str = "disable"
+    ) -> list[str]:
         """Command line of `pgbench -S` (one SELECT by primary key a transaction), with a progress line a second.
 
         `amount` is pgbench's own option for how long: -T seconds or -t transactions of each client.
@@ -44,7 +46,7 @@ class Bench:
         address = f"host=127.0.0.1 port={contender.port} user={login.user} password={login.password}"
         command = [str(self.pgbench), "-n", "-S", "-M", protocol, "-c", str(clients), "-j", str(min(2, clients))]
         command += ["-P", "1", *amount]
-        return [*command, f"{address} dbname={login.database} sslmode=disable gssencmode=disable"]
+        return [*command, f"{address} dbname={login.database} sslmode={sslmode} gssencmode=disable"]
 
     def warm_up(self, contender: Contender, protocol: str = "simple") -> None:
         """A second of load that fills a proxy's pool and the code paths of this protocol."""

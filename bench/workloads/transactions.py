@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import ClassVar
 
 from bench import cpu
 from bench.contenders import Contender
@@ -97,7 +98,8 @@ class Transactions(Workload):
     """One case per protocol and number of clients, such as "simple 100"."""
 
     name = "transactions"
-    contenders = ("direct", "tidegate", "earlier", "pgbouncer")
+    contenders: ClassVar[tuple[str, ...]] = ("direct", "tidegate", "earlier", "pgbouncer")
+    sslmode: ClassVar[str] = "disable"
 
     def cases(self) -> list[str]:
         """Protocols by numbers of clients."""
@@ -119,7 +121,7 @@ class Transactions(Workload):
         seconds = bench.seconds(full=5 if is_proxy else 3, quick=3)
         # pgbench's own limit counts from before it connects.
         limit = f"{seconds + int(clients) * _LOGIN_SECONDS:.0f}"
-        command = bench.pgbench_command(contender, protocol, int(clients), "-T", limit)
+        command = bench.pgbench_command(contender, protocol, int(clients), "-T", limit, sslmode=self.sslmode)
         pids = contender.pids() if is_proxy else []
         ticks, _ = follow(command, pids, seconds + _PATIENCE)
         return summarize(ticks)

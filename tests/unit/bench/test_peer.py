@@ -78,7 +78,9 @@ def test_another_checkout_is_measured_beside_this_one(tmp_path: Path) -> None:
 
 
 def test_an_old_one_is_named_so_and_runs_no_prepared_statements(tmp_path: Path) -> None:
-    setup = Setup(tmp_path, 5432, LOGIN, "postgres", "secret", 20, 100)
+    setup = Setup(
+        tmp_path, 5432, LOGIN, "postgres", "secret", 20, 100, tmp_path / "server.pem", tmp_path / "server.key"
+    )
     old = PgBouncer(setup, program(tmp_path / "bin" / "pgbouncer", "echo PgBouncer 1.18.0"))
     assert old.label == "PgBouncer 1.18.0 (older than the 1.25 that this comparison wants)"
     assert not old.runs_prepared
