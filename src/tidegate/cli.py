@@ -1,4 +1,4 @@
-"""The commands: `tidegate serve | validate | reload | pins | demo`.
+"""The commands: `tidegate serve | validate | reload | pins | env | token | demo`.
 
 Owns options, exit codes and the words that users see: 0 done, 1 it could not be done (why is on stderr, a line a
 problem), 2 the command line itself is wrong. No traceback reaches a user for anything that a user can cause.
@@ -179,6 +179,24 @@ def env(data: Annotated[Path, typer.Option("--data", help="Data folder of the AW
         from tidegate.control.profile import environment, export_lines
 
         typer.echo("\n".join(export_lines(environment(data))))
+
+
+@app.command()
+def token(
+    server_id: Annotated[str, typer.Option("--server-id", help="The proxy's iam_server_id.", metavar="ID")],
+    endpoint_url: Annotated[str, typer.Option(help="STS, if not AWS's own. [$AWS_ENDPOINT_URL]", metavar="URL")] = "",
+) -> None:
+    """Print a password for a proxy that lets in by AWS identity: good for 15 minutes, to be sent over TLS."""
+    with _plain_errors():
+        try:
+            from tidegate.auth.providers.sessions import AwsSession, AwsUnavailable
+            from tidegate.auth.providers.sts_token import make_sts_token
+        except ImportError as error:
+            _fail(f'AWS tokens need {error.name}, which is missing: pip install "tidegate[aws]"')
+        try:
+            typer.echo(make_sts_token(AwsSession(), server_id, endpoint_url or os.environ.get("AWS_ENDPOINT_URL", "")))
+        except AwsUnavailable as error:
+            _fail(str(error))
 
 
 def _run(settings: Config, config_path: Path | None) -> int:

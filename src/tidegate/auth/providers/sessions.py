@@ -5,6 +5,7 @@ Owns how clients of AWS's services are made. Refuses to call any: `secrets_manag
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import Any
 
@@ -41,7 +42,8 @@ class AwsSession:
     @property
     def region(self) -> str:
         """AwsUnavailable if none is to be found."""
-        found = self._region or self.session.get_config_variable("region")
+        # Lambda and the other SDKs set AWS_REGION, which botocore alone does not read.
+        found = self._region or os.environ.get("AWS_REGION") or self.session.get_config_variable("region")
         if not found:
             raise AwsUnavailable("no AWS region is known; set aws_region or AWS_REGION")
         return str(found)

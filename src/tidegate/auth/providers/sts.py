@@ -20,7 +20,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Collection
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 from xml.etree import ElementTree
 
 from botocore.awsrequest import AWSRequest
@@ -88,14 +88,17 @@ class StsTokens:
 
     def _check(self, url: str, now: float) -> float:
         """Until when the token is good, if it is what it should be."""
-        parts = urlsplit(url)
+        parts = _parts_of(url)
         if self._endpoint is not None:
             allowed = (parts.scheme, parts.netloc) == (self._endpoint.scheme, self._endpoint.netloc)
         else:
             allowed = parts.scheme == "https" and _HOST.fullmatch(parts.netloc) is not None
         if not allowed or parts.path not in ("", "/") or parts.fragment:
             raise TokenRefused("the token's URL is not STS's")
-        pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=True, max_num_fields=20)
+        try:
+            pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=True, max_num_fields=20)
+        except ValueError:  # its text repeats what was there
+            raise TokenRefused("the token's URL has no readable parameters") from None
         query = dict(pairs)
         if len(query) != len(pairs) or not query.keys() <= _PARAMETERS:
             raise TokenRefused("the token's URL has parameters that do not belong there")
@@ -134,6 +137,17 @@ def _decoded(token: str) -> str:
         return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode("ascii")
     except (binascii.Error, ValueError):
         raise TokenRefused("the token is not in base64url") from None
+
+
+def _parts_of(url: str) -> SplitResult:
+    """Its parts. What urlsplit would leave out (tabs, newlines) is refused: the request would be made with it."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise TokenRefused("the token's URL is not STS's") from None
+    if not url.isprintable():
+        raise TokenRefused("the token's URL is not STS's")
+    return parts
 
 
 def _arn_in(content: bytes) -> str:
