@@ -37,7 +37,8 @@ class Proxy:
 
     `proxy`, `target`, `users`, `databases` and `top` are settings of these tables of the configuration file, over
     what is written anyway: where to listen, the target's address, and the superuser as the proxy's own login.
-    With no `users`, logins pass through. `proxies` and `targets` are whole tables that follow.
+    With no `users`, logins pass through. `proxies` and `targets` are whole tables that follow. `environment` is
+    added to this process's.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Proxy:
         top: Table | None = None,
         proxies: Sequence[Table] = (),
         targets: Sequence[Table] = (),
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.postgres = postgres
         self.folder = Path(tempfile.mkdtemp(prefix="tidegate-proxy-", dir="/tmp"))
@@ -64,7 +66,9 @@ class Proxy:
         self.targets = list(targets)
         self.top = {"control_socket": str(self.control_socket), **(top or {})}
         self._program = ProxyProgram(
-            ["--config", str(self.config_file)], self.folder / "stderr.log", sanitized_environment(self.folder)
+            ["--config", str(self.config_file)],
+            self.folder / "stderr.log",
+            {**sanitized_environment(self.folder), **(environment or {})},
         )
 
     def __enter__(self) -> Self:

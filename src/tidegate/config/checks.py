@@ -165,7 +165,7 @@ def _identity(raw: Raw) -> Iterator[Problem]:
     for where, proxy in tables(raw, "proxy"):
         yield from identity.proxy_problems(where, proxy, users)
     for where, target in tables(raw, "target"):
-        yield from identity.target_problems(where, target, users)
+        yield from identity.target_problems(where, target, users, proxies)
     for where, user in tables(raw, "user"):
         yield from identity.user_problems(where, user, proxies)
     for where, table in (*tables(raw, "user"), *tables(raw, "target")):

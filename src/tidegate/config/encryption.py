@@ -46,7 +46,7 @@ def user_problems(where: Label, user: Table, proxies: list[Table]) -> Iterator[P
         yield Problem(
             where, "auth_method", "needs a [[proxy]] with tls_client_ca, which says whose certificates count", "cert"
         )
-    methods = {method} if method else {proxy.get("auth_method") for proxy in proxies}
+    methods = [method] if method else [proxy.get("auth_method") for proxy in proxies]
     if user.get("certificate_names") and AuthMethod.CERT not in methods:
         yield Problem(where, "certificate_names", 'does nothing without auth_method = "cert"')
 

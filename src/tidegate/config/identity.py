@@ -40,17 +40,19 @@ def secret_problems(where: Label, table: Table) -> Iterator[Problem]:
             yield Problem(where, "other_passwords", "must be plain passwords")
 
 
-def target_problems(where: Label, target: Table, users: Sequence[Table]) -> Iterator[Problem]:
-    """What is wrong with IAM at one [[target]]: tokens are sent in clear, within TLS."""
+def target_problems(where: Label, target: Table, users: Sequence[Table], proxies: Sequence[Table]) -> Iterator[Problem]:
+    """What is wrong with IAM at one [[target]], which these proxies may have: tokens are sent in clear, within TLS."""
     mode = target.get("sslmode", SslMode.PREFER)
-    if mode in _CLEAR and any(one.get("database_iam") is True for one in (target, *users)):
+    before = [proxy for proxy in proxies if proxy.get("target") == target.get("name")]
+    served = [user for user in users if any(may_come_by(user, proxy) for proxy in before)]
+    if mode in _CLEAR and any(one.get("database_iam") is True for one in (target, *served)):
         yield Problem(where, "sslmode", f'must be require or stricter for database_iam, not "{mode}"')
 
 
 def proxy_problems(where: Label, proxy: Table, users: Sequence[Table]) -> Iterator[Problem]:
     """What is wrong with IAM at one [[proxy]]."""
-    by_iam = [user for user in users if user.get("auth_method", proxy.get("auth_method")) == AuthMethod.IAM]
-    if proxy.get("auth_method") == AuthMethod.IAM or by_iam:
+    methods = [user.get("auth_method") for user in users if may_come_by(user, proxy)]
+    if AuthMethod.IAM in (proxy.get("auth_method"), *methods):
         if not proxy.get("tls_certificate"):
             yield Problem(where, "tls_certificate", "is missing: IAM tokens are taken over TLS only")
         if not proxy.get("iam_server_id"):
@@ -66,11 +68,17 @@ def user_problems(where: Label, user: Table, proxies: Sequence[Table]) -> Iterat
     for name in named if isinstance(named, list) else ():
         if isinstance(name, str) and name not in names:
             yield Problem(where, "via", f"no [[proxy]] has this name{did_you_mean(name, names)}", name)
-    methods = {user["auth_method"]} if user.get("auth_method") else {proxy.get("auth_method") for proxy in proxies}
+    methods = [user["auth_method"]] if user.get("auth_method") else [proxy.get("auth_method") for proxy in proxies]
     if user.get("auth_method") == AuthMethod.IAM and not user.get("iam_arns"):
         yield Problem(where, "iam_arns", "is missing: which AWS roles may log in as this user?")
     if user.get("iam_arns") and AuthMethod.IAM not in methods:
         yield Problem(where, "iam_arns", 'does nothing without auth_method = "iam"')
+
+
+def may_come_by(user: Table, proxy: Table) -> bool:
+    """Whether clients of a proxy may log in as a [[user]]."""
+    named = user.get("via")
+    return not named or (isinstance(named, list) and proxy.get("name") in named)
 
 
 def needs_password(user: Table, methods: set[str]) -> bool:

@@ -38,8 +38,12 @@ class DataFolder:
             raise ConfigError(
                 f"--data {path}: is in use by process {holder}; a data folder has one at a time"
             ) from None
-        os.ftruncate(self._lock, 0)
-        os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
+        try:
+            os.ftruncate(self._lock, 0)
+            os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:
+            os.close(self._lock)
+            raise ConfigError(f"--data {path}: {error.strerror}") from None
 
     def close(self) -> None:
         """Let others have it. The lock's file stays: removing it would let two processes lock two files."""

@@ -41,7 +41,10 @@ class LocalCertificates:
         self.ca = str(self._folder / "ca.pem")
         self.certificate = str(self._folder / "server.pem")
         self.key = str(self._folder / "server.key")
-        self._folder.mkdir(mode=0o700, exist_ok=True)
+        try:
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"certificates in {self._folder}: {error.strerror}") from None
 
     def cover(self, names: Collection[str], now: dt.datetime) -> bool:
         """See to it that the certificate is for all these names and addresses; whether it was made anew."""
@@ -49,7 +52,7 @@ class LocalCertificates:
             if self._covers(names, now):
                 return False
             self._make(sorted({"localhost", "127.0.0.1", *names}), now)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, TypeError, x509.ExtensionNotFound) as error:  # TypeError: a key with a passphrase
             raise ConfigError(f"certificates in {self._folder}: {error}") from None
         return True
 
@@ -71,6 +74,7 @@ class LocalCertificates:
             _begin("Tidegate", authority.subject, key, now, LIFE)
             .add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_usage(signs_certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False
@@ -95,6 +99,7 @@ class LocalCertificates:
         certificate = (
             _begin("", name, key, now, AUTHORITY_LIFE, subject=name)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_usage(signs_certificates=True), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .sign(key, hashes.SHA256())
         )
@@ -115,6 +120,21 @@ def _begin(
     own = subject or x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
     return x509.CertificateBuilder(
         issuer, own, key.public_key(), x509.random_serial_number(), now - BACKDATED, now + life
+    )
+
+
+def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    """Clients that verify strictly (Python 3.13 and later) ask an authority for it."""
+    return x509.KeyUsage(
+        digital_signature=not signs_certificates,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_certificates,
+        encipher_only=False,
+        decipher_only=False,
     )
 
 

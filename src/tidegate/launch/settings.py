@@ -76,7 +76,7 @@ def _users(proxy: DesiredProxy) -> list[UserConfig]:
 def _user(proxy: DesiredProxy, user: DesiredUser) -> UserConfig:
     return UserConfig(
         name=user.name,
-        password=user.passwords[0],
+        password=user.passwords[0] if user.passwords else "",
         other_passwords=user.passwords[1:],
         auth_method=AuthMethod.IAM if user.iam else AuthMethod(user.auth_method),
         database_iam=user.database_iam,

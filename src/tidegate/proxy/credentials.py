@@ -10,8 +10,8 @@ the login. Workers get passwords as part of their settings, so there is one way 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
@@ -76,6 +76,7 @@ class Credentials:
         self._wanted: set[str] = set()
         self._looks: dict[str, asyncio.Task[bool]] = {}
         self._refresher: asyncio.Task[None] | None = None
+        self._came_late = asyncio.Event()
 
     # Reading
 
@@ -88,7 +89,14 @@ class Credentials:
         unknown = [name for name in self._wanted if name not in self._secrets]
         if unknown:
             looks = [asyncio.ensure_future(self.look(name)) for name in unknown]
-            await asyncio.wait(looks, timeout=LOAD_LIMIT)
+            _, late = await asyncio.wait(looks, timeout=LOAD_LIMIT)
+            for look in late:
+                look.add_done_callback(self._late)
+
+    def _late(self, look: asyncio.Future[bool]) -> None:
+        """What nobody waits for any more is here, and no later look will find it new."""
+        if not look.cancelled() and look.result():
+            self._came_late.set()
 
     def _choose(self, config: Config) -> None:
         """Make what the settings mean. botocore is imported only where something of AWS is named."""
@@ -124,6 +132,9 @@ class Credentials:
         except CredentialError as error:
             LOG.warning("credentials stay as they are: %s", error)
             return False
+        except Exception as error:  # of a library; its text may hold what it was given
+            LOG.error("credentials stay as they are: %s: internal error: %s", name, type(error).__name__)
+            return False
         changed = value != self._secrets.get(name)
         self._secrets[name] = value
         return changed
@@ -133,14 +144,18 @@ class Credentials:
         self._refresher = asyncio.create_task(self._refresh(changed))
 
     async def _refresh(self, changed: Callable[[], Awaitable[None]]) -> None:
-        read_at = time.monotonic()
+        clock = asyncio.get_running_loop().time
+        read_at = clock()
         while True:
-            await asyncio.sleep(KEYS_REFRESH)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._came_late.wait(), KEYS_REFRESH)
+            news = self._came_late.is_set()
+            self._came_late.clear()
             due = {IAM} & self._wanted
-            if time.monotonic() - read_at >= REFRESH:
-                read_at = time.monotonic()
+            if clock() - read_at >= REFRESH:
+                read_at = clock()
                 due = set(self._wanted)
-            if any([await self.look(name) for name in due]):
+            if any([await self.look(name) for name in due]) or news:
                 try:
                     await changed()
                 except ConfigError as error:

@@ -70,6 +70,8 @@ class DatabaseLogins:
         self._wall_clock = wall_clock
         self._tell = tell
         self._logins: dict[tuple[str, str], _Login] = {}
+        self.refusals = 0
+        """Rounds that ended in a refusal for good."""
         self._keys: dict[str, AwsKeys] = {}
 
     def configure(self, keys: dict[str, AwsKeys]) -> None:
@@ -123,6 +125,7 @@ class DatabaseLogins:
             return unsettled
         login.tried.clear()
         login.at, login.asked_at = 0, None
+        self.refusals += 1
         return error
 
     def succeeded(self, target: Target, user: str) -> None:

@@ -35,6 +35,7 @@ POOL_TOTALS = frozenset(("borrowed_at_once", "served_from_queue", "abandoned", "
 def totals(worker: Worker) -> dict[str, int | float]:
     """Name -> number, those that never fall: they are kept when the worker ends (see `totals.Totals`)."""
     found: dict[str, int | float] = dict(worker.counters.as_dict())
+    found["credentials_refused"] = worker.database_logins.refusals
     _add_reasons(found, "pins", worker.pins_by_reason)
     _add_reasons(found, "unpins", worker.unpins_by_reason)
     _add_reasons(found, "clients_closed", worker.closed_by_reason)

@@ -273,10 +273,10 @@ class Supervisor:
         try:
             proxies = self._shared.number_proxies([proxy.name for proxy in new.proxies])
             targets, unused = self._shared.number_targets(new.targets)
+            await self._credentials.take(new)
         except ConfigError:
             self._listening.undo(change)
             raise
-        await self._credentials.take(new)
         self._config, self._targets, self._proxies = new, targets, proxies
         set_up(new.log_level, new.log_format, "supervisor")
         self._warn_of_shortage()

@@ -81,6 +81,7 @@ def test_all_are_tried_and_the_right_one_stays(valid: str) -> None:
 def test_none_is_right() -> None:
     world = World(UserConfig(name="app", password="one", other_passwords=("two",)))
     assert [world.connect() for _ in range(4)] == [None, False, None, False]
+    assert world.logins.refusals == 2
     assert world.told == []
 
 

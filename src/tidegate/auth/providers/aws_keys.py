@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from tidegate.auth.providers.sessions import AwsSession, AwsUnavailable
 
@@ -27,7 +27,7 @@ def signing_keys(session: AwsSession) -> SigningKeys:
     try:
         found = session.session.get_credentials()
         frozen = None if found is None else found.get_frozen_credentials()
-    except BotoCoreError as error:
+    except (BotoCoreError, ClientError, RuntimeError) as error:  # RuntimeError: fresh ones that are old
         raise AwsUnavailable(f"AWS credentials: {error}") from None
     if frozen is None:
         raise AwsUnavailable("no AWS credentials are to be found; see aws_profile")

@@ -19,6 +19,9 @@ GRACE = 900.0
 
 CURRENT, PENDING, PREVIOUS = "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"
 
+_ABSENT = ("ResourceNotFoundException", "AccessDeniedException", "InvalidRequestException")
+"""What is answered for a stage that no version has, or that the role may not read."""
+
 
 @dataclass(frozen=True, slots=True)
 class SecretValue:
@@ -50,7 +53,10 @@ class SecretsManager:
                 continue
             if stage == PREVIOUS and now - current["CreatedDate"].timestamp() > GRACE:
                 continue
-            other_name, other_password = _read(arn, other)
+            try:
+                other_name, other_password = _read(arn, other)
+            except AwsUnavailable:
+                continue  # whoever mends a secret has what was wrong for its previous version
             if other_name == username:  # alternating users: the other version is another user's
                 passwords.append(other_password)
         return SecretValue(username, tuple(dict.fromkeys(passwords)))
@@ -62,8 +68,8 @@ class SecretsManager:
             )
         except ClientError as error:
             said = error.response["Error"]
-            if stage != CURRENT:
-                return None  # there is none, or the role may read the current one only
+            if stage != CURRENT and said["Code"] in _ABSENT:
+                return None
             raise AwsUnavailable(f"secret {arn}: {said['Code']}: {said.get('Message', '')}") from None
         except BotoCoreError as error:
             raise AwsUnavailable(f"secret {arn}: {error}") from None
@@ -75,7 +81,7 @@ def _read(arn: str, version: dict[str, Any]) -> tuple[str, str]:
     try:
         value = json.loads(version.get("SecretString") or "")
         username, password = value["username"], value["password"]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         raise AwsUnavailable(f'secret {arn} must be JSON with "username" and "password"') from None
     if not isinstance(username, str) or not isinstance(password, str) or not password or "\0" in username + password:
         raise AwsUnavailable(f'secret {arn}: "username" and "password" must be texts')

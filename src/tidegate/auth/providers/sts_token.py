@@ -9,9 +9,10 @@ import base64
 
 from botocore.auth import SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
-from botocore.exceptions import BotoCoreError
+from botocore.credentials import Credentials
 
-from tidegate.auth.providers.sessions import AwsSession, AwsUnavailable
+from tidegate.auth.providers.aws_keys import signing_keys
+from tidegate.auth.providers.sessions import AwsSession
 from tidegate.auth.providers.sts import LONGEST_LIFE, PREFIX, SERVER_ID_HEADER
 
 QUERY = "Action=GetCallerIdentity&Version=2011-06-15"
@@ -22,14 +23,14 @@ def make_sts_token(session: AwsSession, server_id: str, endpoint_url: str = "") 
 
     endpoint_url: of an STS that is not AWS's own. AwsUnavailable if there are no credentials, or no region.
     """
-    try:
-        found = session.session.get_credentials()
-        keys = None if found is None else found.get_frozen_credentials()
-    except BotoCoreError as error:
-        raise AwsUnavailable(f"AWS credentials: {error}") from None
-    if keys is None:
-        raise AwsUnavailable("no AWS credentials are to be found")
-    address = endpoint_url.rstrip("/") or f"https://sts.{session.region}.amazonaws.com"
+    keys = signing_keys(session)
+    address = endpoint_url.rstrip("/") or f"https://sts.{keys.region}.{_domain(keys.region)}"
     request = AWSRequest(method="GET", url=f"{address}/?{QUERY}", headers={SERVER_ID_HEADER: server_id})
-    SigV4QueryAuth(keys, "sts", session.region, expires=LONGEST_LIFE).add_auth(request)
+    credentials = Credentials(keys.access_key, keys.secret_key, keys.session_token or None)
+    SigV4QueryAuth(credentials, "sts", keys.region, expires=LONGEST_LIFE).add_auth(request)
     return PREFIX + base64.urlsafe_b64encode(str(request.url).encode()).decode().rstrip("=")
+
+
+def _domain(region: str) -> str:
+    """Where AWS's hosts of a region are."""
+    return "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"

@@ -1,7 +1,7 @@
 """A client's connection: uvicorn's, with bounds on what comes before a request is known.
 
-Owns the limits of a request's head in bytes and seconds, which uvicorn with httptools has not. Refuses bodies, whose
-limits are `arrival`'s.
+Owns the limits of a request's head in bytes and seconds, of requests ahead of their answers, and of answers that nobody
+reads; uvicorn with httptools has none of them. Refuses bodies, whose limits are `arrival`'s.
 """
 
 from __future__ import annotations
@@ -15,6 +15,10 @@ MAX_HEAD = 64 * 1024
 """Bytes of a request's first line and headers. A presigned URL with a session token has some 4 KB."""
 HEAD_TIMEOUT = 15.0
 """Seconds from a connection's start, or a request's first byte, until its headers must have come."""
+MAX_AHEAD = 32
+"""Requests that a connection may have sent beyond the one that is served. SDKs wait for each answer."""
+READ_TIMEOUT = 20.0
+"""Seconds for which a client may leave its answers unread once the system's buffers are full, or its time is over."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -24,6 +28,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _head_bytes = 0
     _requests = 0
     _deadline: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
@@ -33,6 +38,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no more."""
         self._end_deadline()
+        self._end_unread()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -47,8 +53,28 @@ class BoundedProtocol(HttpToolsProtocol):
                 # Empty lines before a request begin none, but have ended uvicorn's own wait for one.
                 self._start_deadline()
 
+    def pause_writing(self) -> None:
+        """The client leaves its answers where they are."""
+        super().pause_writing()
+        self._end_unread()
+        self._unread = self.loop.call_later(READ_TIMEOUT, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """It has read some."""
+        super().resume_writing()
+        self._end_unread()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """No other request has come: end, and don't wait for ever until what is left of an answer is read."""
+        super().timeout_keep_alive_handler()
+        self._end_unread()
+        self._unread = self.loop.call_later(READ_TIMEOUT, self.transport.abort)
+
     def on_message_begin(self) -> None:
         """A request's first byte is there."""
+        if len(self.pipeline) >= MAX_AHEAD:
+            self.transport.abort()  # a close would wait until the client has read what is before it
+            raise ValueError("too many requests ahead of their answers")
         super().on_message_begin()
         self._await_head()
 
@@ -81,6 +107,11 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+    def _end_unread(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
     def _too_slow(self) -> None:
         if self.cycle is not None and not self.cycle.response_complete:

@@ -32,7 +32,19 @@ from tidegate.control.store.thread import StoreAccess
 MAX_WAITING = 256
 """Requests that may wait for their turn. A call takes a millisecond or two; whoever is behind these is sent away."""
 
+READS = ("BatchGet", "Describe", "Get", "List")
+"""What operations that only read begin with: all that these write are notes, of when something was last used."""
+MAKES = frozenset({"GetFederationToken", "GetSessionToken"})
+"""And those that don't only read, all the same."""
+
 log = logging.getLogger(__name__)
+
+
+class _Unwritten(Exception):
+    """Takes an answer out of a transaction that is not to be committed."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
 
 
 @dataclass(slots=True)
@@ -76,7 +88,7 @@ class Dispatcher:
             return self._refuse(arrival, progress, refusals.unavailable("Too many requests are waiting already."))
         self._waiting += 1
         try:
-            return await self._store.run(lambda transaction: self._serve(transaction, arrival, progress))
+            return await self._written_or_read(arrival, progress)
         except AwsError as error:
             return self._refuse(arrival, progress, error)
         except sqlite3.OperationalError as error:
@@ -88,6 +100,22 @@ class Dispatcher:
             return self._refuse(arrival, progress, refusals.internal_failure())
         finally:
             self._waiting -= 1
+
+    async def _written_or_read(self, arrival: Arrival, progress: Progress) -> Answer:
+        """The answer of a transaction that is committed; of one that is not, where a read's notes can't be written."""
+        try:
+            return await self._store.run(lambda transaction: self._serve(transaction, arrival, progress))
+        except sqlite3.OperationalError:
+            if not _only_reads(progress):
+                raise
+
+        def read(transaction: Transaction) -> Answer:
+            raise _Unwritten(self._serve(transaction, arrival, progress))
+
+        try:
+            return await self._store.run(read)
+        except _Unwritten as found:
+            return found.answer
 
     def refuse(self, arrival: Arrival, error: AwsError) -> Answer:
         """The answer to a request that is not served at all."""
@@ -147,3 +175,8 @@ class Dispatcher:
         if not call.required and operation.name not in service.unguarded:
             raise RuntimeError("the operation has required nothing: it may not answer")
         return answers.answer(operation, result, arrival.request_id, in_json=arrival.wants_json)
+
+
+def _only_reads(progress: Progress) -> bool:
+    operation = progress.operation
+    return operation is not None and operation.name.startswith(READS) and operation.name not in MAKES

@@ -81,7 +81,7 @@ class Instances(Base):
             instance_class=class_of(given),
             master_username=bounded(text(given, "MasterUsername"), "MasterUsername", 63),
             sealed_password=self._sealed(resource_id, text(given, "MasterUserPassword")),
-            db_name=None if given.get("DBName") is None else bounded(str(given["DBName"]), "DBName", 63),
+            db_name=bounded(str(given["DBName"]), "DBName", 63) if given.get("DBName") else None,
             host=host,
             port=port,
             subnet_group=group,

@@ -1,0 +1,138 @@
+"""The desired state as a configuration: what each part of it becomes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tidegate.config.model import ANY_USER, AuthMethod, Config, LogLevel
+from tidegate.control.ports import Desired, DesiredEndpoint, DesiredProxy, DesiredTarget, DesiredUser
+from tidegate.launch.certificates import LocalCertificates
+from tidegate.launch.settings import NOWHERE, configuration
+
+BASE = Config(proxies=(), targets=(), workers=3, control_socket="/run/t.sock")
+TARGET = DesiredTarget(name="db-1", host="db.example", port=5433, user="master", password="m", database="shop")
+USER = DesiredUser(name="app", passwords=("now", "next", "before"), iam=False)
+PROXY = DesiredProxy(
+    resource_id="prx-1",
+    name="orders",
+    endpoints=(
+        DesiredEndpoint(name="orders", host="127.1.2.3", port=5432, names=("127.1.2.3",)),
+        DesiredEndpoint(name="ro", host="::1", port=5433, names=("::1",), read_only=True),
+    ),
+    target=TARGET,
+    users=(USER,),
+    require_tls=True,
+    idle_client_timeout=60,
+    connection_borrow_timeout=7,
+    max_connections_percent=40,
+    max_idle_connections_percent=20,
+    init_query="SET x.y = 1",
+)
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> LocalCertificates:
+    return LocalCertificates(tmp_path)
+
+
+def translated(certificates: LocalCertificates, *proxies: DesiredProxy) -> Config:
+    return configuration(Desired(proxies=proxies), BASE, certificates)
+
+
+def test_nothing_is_the_base(certificates: LocalCertificates) -> None:
+    assert translated(certificates) == BASE
+
+
+def test_a_proxy(certificates: LocalCertificates) -> None:
+    made = translated(certificates, PROXY)
+    (proxy,) = made.proxies
+    assert (proxy.name, proxy.target) == ("prx-1", "prx-1")
+    assert proxy.listen == ("127.1.2.3:5432", "[::1]:5433")
+    assert (proxy.tls_certificate, proxy.tls_key) == (certificates.certificate, certificates.key)
+    assert (proxy.require_tls, proxy.idle_client_timeout, proxy.connection_borrow_timeout) == (True, 60.0, 7.0)
+    assert (proxy.init_query, proxy.pass_through) == ("SET x.y = 1", False)
+    assert (made.workers, made.control_socket, made.log_level) == (3, "/run/t.sock", BASE.log_level)
+
+
+def test_its_target(certificates: LocalCertificates) -> None:
+    (target,) = translated(certificates, PROXY).targets
+    assert (target.name, target.host, target.port, target.database) == ("prx-1", "db.example", 5433, "shop")
+    assert (target.user, target.password) == ("master", "m")
+    assert (target.max_connections_percent, target.max_idle_connections_percent) == (40, 20)
+
+
+def test_its_users(certificates: LocalCertificates) -> None:
+    (user,) = translated(certificates, PROXY).users
+    assert (user.name, user.password, user.other_passwords, user.via) == ("app", "now", ("next", "before"), ("prx-1",))
+    assert (user.auth_method, user.database_iam) == (AuthMethod.SCRAM_SHA_256, False)
+
+
+@pytest.mark.parametrize(
+    ("change", "method"),
+    [
+        ({"iam": True}, AuthMethod.IAM),
+        ({"iam": True, "auth_method": "md5"}, AuthMethod.IAM),
+        ({"auth_method": "md5"}, AuthMethod.MD5),
+    ],
+)
+def test_how_clients_prove_themselves(
+    certificates: LocalCertificates, change: dict[str, Any], method: AuthMethod
+) -> None:
+    (user,) = translated(certificates, replace(PROXY, users=(replace(USER, **change),))).users
+    assert user.auth_method is method
+    assert user.password == "now"
+
+
+def test_a_user_of_iam_at_both_sides_has_no_password(certificates: LocalCertificates) -> None:
+    """DesiredUser.database_iam: tokens take the place of passwords, so there may be none."""
+    user = DesiredUser(name="app", passwords=(), iam=True, database_iam=True)
+    (made,) = translated(certificates, replace(PROXY, users=(user,))).users
+    assert (made.auth_method, made.database_iam, made.other_passwords) == (AuthMethod.IAM, True, ())
+    assert not made.password
+
+
+def test_iam_for_all(certificates: LocalCertificates) -> None:
+    """Whoever is not listed logs in by a token, and so does the proxy; who is listed stays as listed."""
+    made = translated(certificates, replace(PROXY, iam_for_all=True))
+    listed, anybody = made.users
+    assert (anybody.name, anybody.auth_method, anybody.database_iam) == (ANY_USER, AuthMethod.IAM, True)
+    assert made.user("somebody", "prx-1") is anybody
+    assert made.user("app", "prx-1") is listed
+    assert made.user("somebody", "prx-2") is None
+
+
+def test_users_of_one_proxy_are_nobody_at_another(certificates: LocalCertificates) -> None:
+    second = replace(PROXY, resource_id="prx-2", users=(replace(USER, passwords=("other",)),))
+    made = translated(certificates, PROXY, second)
+    for proxy, password in (("prx-1", "now"), ("prx-2", "other")):
+        user = made.user("app", proxy)
+        assert user is not None and user.password == password
+    assert made.user("app", "prx-3") is None
+
+
+def test_without_a_target_clients_wait(certificates: LocalCertificates) -> None:
+    (target,) = translated(certificates, replace(PROXY, target=None)).targets
+    assert (target.host, target.password) == (NOWHERE, "")
+    assert not Path(NOWHERE).exists()
+    assert target.max_connections_percent == 40
+
+
+def test_a_new_name_changes_nothing(certificates: LocalCertificates) -> None:
+    """So that no client is touched."""
+    assert translated(certificates, replace(PROXY, name="renamed")) == translated(certificates, PROXY)
+
+
+def test_debug_logging(certificates: LocalCertificates) -> None:
+    second = replace(PROXY, resource_id="prx-2", debug_logging=True)
+    assert translated(certificates, PROXY, second).log_level is LogLevel.DEBUG
+    assert translated(certificates, PROXY).log_level is BASE.log_level
+
+
+def test_it_reaches_workers_whole(certificates: LocalCertificates) -> None:
+    made = translated(certificates, replace(PROXY, iam_for_all=True))
+    assert Config.from_dict(json.loads(json.dumps(made.to_dict()))) == made
