@@ -167,7 +167,7 @@ def _serve_api(
             data=data.absolute(),
             account=account,
             region=region,
-            passphrase=os.environ.get(PASSPHRASE_VARIABLE),
+            passphrase=os.environ.pop(PASSPHRASE_VARIABLE, None),  # workers need not inherit it
         )
         raise typer.Exit(run(options, base_config(data, workers)))
 

@@ -173,7 +173,6 @@ def test_a_rotation_while_no_server_is_there(
                 assert client.execute("SELECT 1").fetchone() == (1,)
 
 
-@pytest.mark.xfail(strict=True, reason="a client's wrong password does not make the proxy look at the secret")
 def test_clients_with_the_new_password_after_a_rotation(
     postgres: Postgres, stack: Stack, roles: Callable[[str, str], str]
 ) -> None:

@@ -133,6 +133,7 @@ def test_messages_larger_than_the_sockets_buffer_arrive_in_order_with_their_desc
             aws_keys={},
             removed=(),
             added=(listener,),
+            ended=(),
         )
 
     def receive(end: socket.socket) -> list[Message]:

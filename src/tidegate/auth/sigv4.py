@@ -31,6 +31,8 @@ UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 CONTENT_HASH = "x-amz-content-sha256"
 MUST_BE_SIGNED = ("x-amz-content-sha256", "x-amz-date", "x-amz-security-token", "x-amz-target")
 """Headers that say what is asked, when and by whom: where they are, they are under the signature."""
+MUST_BE_SIGNED_ALWAYS = ("x-amz-target",)
+"""Of a presigned request, too: it says which operation is meant."""
 UNRESERVED = "-_.~"
 
 
@@ -40,10 +42,10 @@ def check(request: Request, claim: Claim, secret: str) -> None:
     missing = [name for name in claim.signed_headers if not request.values(name)]
     if missing:
         raise SignatureRefused(f"The request lacks headers that it claims to have signed: {', '.join(missing)[:200]}.")
-    if not claim.presigned:
-        unsigned = [name for name in MUST_BE_SIGNED if request.values(name) and name not in signed]
-        if unsigned:
-            raise SignatureRefused(f"There were headers that must be signed and are not: {', '.join(unsigned)}.")
+    must = MUST_BE_SIGNED_ALWAYS if claim.presigned else MUST_BE_SIGNED
+    unsigned = [name for name in must if request.values(name) and name not in signed]
+    if unsigned:
+        raise SignatureRefused(f"There were headers that must be signed and are not: {', '.join(unsigned)}.")
     expected = _signature(canonical_request(request, claim.signed_headers), claim.credential, claim.timestamp, secret)
     if not hmac.compare_digest(expected, claim.signature) or not _body_matches(request, signed):
         raise SignatureRefused(

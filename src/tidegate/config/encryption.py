@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tidegate.config.identity import may_come_by
 from tidegate.config.model import AuthMethod, SslMode, SslNegotiation
 from tidegate.config.problems import Problem
 
@@ -42,6 +43,7 @@ def proxy_problems(where: Label, proxy: Table) -> Iterator[Problem]:
 def user_problems(where: Label, user: Table, proxies: list[Table]) -> Iterator[Problem]:
     """What is wrong with one [[user]], in front of whom these proxies are."""
     method = user.get("auth_method")
+    proxies = [proxy for proxy in proxies if may_come_by(user, proxy)]
     if method == AuthMethod.CERT and not any(proxy.get("tls_client_ca") for proxy in proxies):
         yield Problem(
             where, "auth_method", "needs a [[proxy]] with tls_client_ca, which says whose certificates count", "cert"

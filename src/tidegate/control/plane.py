@@ -39,12 +39,10 @@ from tidegate.control.services.rds.usage import user_of
 from tidegate.control.services.secretsmanager import chores
 from tidegate.control.services.secretsmanager.service import SecretsManager
 from tidegate.control.services.sts.service import StsService
-from tidegate.control.store.sealed import open_sealer
+from tidegate.control.store.sealed import STATE_FILE, open_sealer
 from tidegate.control.store.store import Store, Transaction
 from tidegate.control.store.thread import StoreThread
 from tidegate.control.tasks import TaskRunner
-
-STATE = "state.db"
 
 PUBLISH_LIMIT = 30.0
 """Seconds that a rotation waits until the data plane knows a pending password."""
@@ -74,7 +72,7 @@ class ControlPlane:
         self._options = options
         self._folder = DataFolder(options.data)
         self._sealer = open_sealer(options.data, passphrase=options.passphrase)
-        self._store = StoreThread(Store(options.data / STATE))
+        self._store = StoreThread(Store(options.data / STATE_FILE))
         try:
             self.account: Account = self._store.run_sync(self._first_start)
         except BaseException:
@@ -138,8 +136,8 @@ class ControlPlane:
         )
 
     def _publish(self) -> None:
-        """From a task's thread: return once the data plane knows what has been committed."""
-        asyncio.run_coroutine_threadsafe(self._reconciler.step(), self._loop).result(PUBLISH_LIMIT)
+        """From a task's thread: return once the data plane knows what has been committed; raises if it can't."""
+        asyncio.run_coroutine_threadsafe(self._reconciler.publish(), self._loop).result(PUBLISH_LIMIT)
 
     async def stop(self) -> None:
         """Take no more requests, begin no more tasks; what has begun may finish."""
@@ -166,7 +164,7 @@ class ControlPlane:
         proxy = next((one for one in transaction.table(Proxy).all() if one.resource_id == resource_id), None)
         if proxy is None:
             return f"there is no proxy {resource_id}"
-        reason = "the proxy has no endpoint"
+        reasons: list[str] = []
         for endpoint in (one for one in transaction.table(ProxyEndpoint).all() if one.proxy_id == resource_id):
             try:
                 TokenVerifier().verify(
@@ -183,8 +181,9 @@ class ControlPlane:
                 )
                 return ""
             except TokenRefused as refusal:
-                reason = str(refusal)
-        return reason
+                reasons.append(str(refusal))
+        # Of several endpoints most are not meant: what says something else than that is why.
+        return min(reasons, key=lambda reason: "another host" in reason, default="the proxy has no endpoint")
 
 
 def _furnish(transaction: Transaction, account: Account) -> None:

@@ -63,5 +63,6 @@ def _section(path: Path, name: str) -> Mapping[str, str]:
 
 
 def export_lines(variables: Mapping[str, str]) -> list[str]:
-    """For a POSIX shell: `export NAME=value`."""
-    return [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+    """For a POSIX shell: `export NAME=value`; what would go before it is unset."""
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+    return [*lines, "unset AWS_SESSION_TOKEN AWS_PROFILE"]

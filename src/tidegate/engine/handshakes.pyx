@@ -8,6 +8,7 @@ pipe; the thread has OpenSSL read it and write its answer; the loop is told by a
 takes the GIL, and runs at a lower priority than the loop: what is busy is served before who is coming.
 """
 
+import logging
 import os
 import threading
 
@@ -27,6 +28,8 @@ cdef extern from "<pthread.h>" nogil:
 
 cdef extern from "<sys/eventfd.h>" nogil:
     int eventfd_write(int fd, unsigned long long number)
+
+logger = logging.getLogger(__name__)
 
 LOWER = 5  # niceness of the thread, beyond the process's
 
@@ -124,7 +127,10 @@ cdef class Handshakes:
         for each in reversed(done):
             self.steps += 1
             shaker = <Shaker>each
-            shaker.worked()
+            try:
+                shaker.worked()
+            except Exception as error:
+                logger.error("internal error after a step of a handshake", exc_info=error)
 
     def stop(self):
         """End the thread; what waits is not computed any more."""

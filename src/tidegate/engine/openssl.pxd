@@ -79,6 +79,7 @@ cdef extern from "openssl/ssl.h" nogil:
     int SSL_session_reused(const SSL *ssl)
     int SSL_set_tlsext_host_name(SSL *ssl, const char *name)
     int SSL_set1_host(SSL *ssl, const char *name)
+    void SSL_set_hostflags(SSL *ssl, unsigned int flags)
     X509_VERIFY_PARAM *SSL_get0_param(SSL *ssl)
     int X509_VERIFY_PARAM_set1_ip_asc(X509_VERIFY_PARAM *param, const char *address)
     long SSL_get_verify_result(const SSL *ssl)
@@ -150,6 +151,7 @@ cdef extern from "openssl/x509v3.h" nogil:
     void GENERAL_NAMES_free(GENERAL_NAMES *names)
     void OPENSSL_free(void *memory)
     enum:
+        X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS
         NID_commonName
         NID_subject_alt_name
         GEN_EMAIL

@@ -15,6 +15,8 @@ cdef struct Pipe:
     bint at_end  # the other end has closed
     bint broken  # reading failed
     bint watchful  # the end was announced: read until it is seen
+    int left  # calls of recv that this read may still make
+    bint exhausted  # it would have liked to make more
 
 
 cdef BIO* new_bio(Pipe* pipe) noexcept nogil

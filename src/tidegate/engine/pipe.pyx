@@ -41,9 +41,12 @@ cdef int pipe_read(BIO* bio, char* into, int size) noexcept nogil:
         return <int>got
     if pipe.at_end or pipe.broken:
         return 0
-    if pipe.fd < 0 or pipe.emptied:
+    if pipe.left <= 0:
+        pipe.exhausted = True
+    if pipe.fd < 0 or pipe.emptied or pipe.left <= 0:
         BIO_set_retry_read(bio)
         return -1
+    pipe.left -= 1
     got = recv(pipe.fd, into, size, 0)
     while got < 0 and errno == EINTR:
         got = recv(pipe.fd, into, size, 0)

@@ -10,6 +10,8 @@ bytes, and nothing else of a stream's rules changes.
 An open stream becomes an encrypted one in place (`secure`): same descriptor, same owner, no call of epoll.
 """
 
+import ipaddress
+
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdlib cimport free
 
@@ -21,7 +23,7 @@ from tidegate.engine.openssl cimport (
     BIO, ERR_clear_error, SSL_ERROR_NONE, SSL_ERROR_WANT_READ, SSL_ERROR_ZERO_RETURN, SSL_free, SSL_get0_alpn_selected,
     SSL_get0_param, SSL_get1_peer_certificate, SSL_get_cipher_name, SSL_get_error, SSL_get_verify_result,
     SSL_get_version, SSL_new, SSL_read, SSL_session_reused, SSL_set1_host, SSL_set_accept_state, SSL_set_bio,
-    SSL_set_connect_state, SSL_set_tlsext_host_name, SSL_shutdown, SSL_write, X509, X509_V_OK,
+    SSL_set_connect_state, SSL_set_hostflags, SSL_set_tlsext_host_name, SSL_shutdown, SSL_write, X509, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, X509_V_OK,
     X509_VERIFY_PARAM_set1_ip_asc, X509_free, X509_verify_cert_error_string,
 )
 from tidegate.engine.pipe cimport free_pipe, new_bio, put_early
@@ -33,7 +35,8 @@ cdef extern from "sys/socket.h" nogil:
 
 cdef enum:
     MOST_EARLY = 131072  # bytes of a handshake; certificate chains are the longest part
-    LARGEST_KEPT = 65536  # bytes of the pipe's buffer that stay for the next write
+    RECEIVES = 8  # calls of recv for one read: records without data (key updates) could keep it for ever
+    MOST_UNASKED = 65536  # bytes that wait for one who makes OpenSSL answer, and reads nothing
 
 
 cdef class Turn(Shaker):
@@ -99,6 +102,7 @@ cdef class TlsStream(Stream):
         if self.job.result != SSL_ERROR_NONE:
             return self.refuse(self.why_failed())
         self.shaking = False
+        self.turn = None  # else the two would keep each other
         self.pipe.fd = self.fd
         self.owner.secured()
         if self.fd >= 0:
@@ -119,7 +123,12 @@ cdef class TlsStream(Stream):
     cdef int refuse(self, str words) except -1:
         self.shaking = False
         self.broken = True
+        self.turn = None
         return self.owner.insecure(words)
+
+    cdef int close(self) except -1:
+        self.turn = None  # a job under way holds its own reference
+        return Stream.close(self)
 
     # --- reading and writing --------------------------------------------------------------------------------------
 
@@ -128,9 +137,13 @@ cdef class TlsStream(Stream):
         cdef int got = 0, why
         if self.fd < 0 or self.broken:
             return BROKEN
+        if self.shaking:
+            self.may_read = False
+            return WOULD_BLOCK  # the SSL is the thread's
         ERR_clear_error()
-        self.pipe.emptied = False
+        self.pipe.emptied = self.pipe.exhausted = False
         self.pipe.watchful = self.peer_closed
+        self.pipe.left = RECEIVES
         while total < size:
             got = SSL_read(self.ssl, into + total, <int>(size - total))
             if got <= 0:
@@ -138,11 +151,17 @@ cdef class TlsStream(Stream):
             total += got
         if self.pipe.out_size:
             self.push(True)  # alerts, key updates
+            if total == 0 and self.out_len > MOST_UNASKED:
+                return BROKEN
         if got > 0:
             return total
         why = SSL_get_error(self.ssl, got)
         if why == SSL_ERROR_WANT_READ:
-            self.may_read = False
+            if not self.pipe.exhausted:
+                self.may_read = False
+            elif total == 0:
+                self.may_read = False
+                self.loop.again(self, EPOLLIN)  # others have their turn first
             return total if total else WOULD_BLOCK
         if total:
             return total  # the next call tells
@@ -158,8 +177,8 @@ cdef class TlsStream(Stream):
         return self.push(True)
 
     cdef int encrypt(self, const char* data, size_t size) except -1:
-        if self.fd < 0 or self.broken or size == 0:
-            return 0
+        if self.fd < 0 or self.broken or self.shaking or size == 0:
+            return 0  # what is said amid a handshake can't be: its other end is told nothing, and the connection ends
         ERR_clear_error()
         if SSL_write(self.ssl, data, <int>size) != <int>size:
             self.broken = True
@@ -169,16 +188,17 @@ cdef class TlsStream(Stream):
     cdef int push(self, bint soon) except -1:
         """Send what OpenSSL has written."""
         cdef size_t size = self.pipe.out_size
+        if self.at_work:
+            return 0  # the pipe is the thread's
         if size:
             self.pipe.out_size = 0
             if soon:
                 self.put_soon(<char*>self.pipe.out, size)
             else:
                 self.put(<char*>self.pipe.out, size)
-        if self.pipe.out_capacity > LARGEST_KEPT or self.shaking:
-            free(self.pipe.out)
-            self.pipe.out = NULL
-            self.pipe.out_capacity = 0
+        free(self.pipe.out)  # an idle connection has no buffer
+        self.pipe.out = NULL
+        self.pipe.out_capacity = 0
         return 0
 
     cdef int end_writing(self) except -1:
@@ -263,14 +283,34 @@ cdef TlsStream secure(Stream plain, TlsContext tls, Handshakes handshakes, str h
 
 
 cdef int name_host(TlsStream stream, str host) except -1:
-    """Whose certificate is expected; a name is told to the other end, too (SNI), an address is not (RFC 6066)."""
-    cdef bytes name = host.encode("ascii", "ignore")
-    cdef bint is_address = ":" in host or host.replace(".", "").isdigit()
-    if not is_address and not host.startswith("/"):
+    """Whose certificate is expected; a name is told to the other end, too (SNI), an address is not (RFC 6066).
+
+    ValueError for a host that no certificate could be checked against: rather no connection than an unchecked one.
+    """
+    cdef bytes name = b""
+    cdef bint is_address = True
+    try:
+        name = str(ipaddress.ip_address(host.strip("[]").partition("%")[0])).encode()
+    except ValueError:
+        is_address = False
+    if not is_address and host and not host.startswith("/"):
+        name = as_dns_name(host)
         SSL_set_tlsext_host_name(stream.ssl, name)
     if stream.tls.checks_host:
         if is_address:
-            X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(stream.ssl), name)
-        else:
-            SSL_set1_host(stream.ssl, name)
+            if X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(stream.ssl), name) != 1:
+                raise ValueError(f"no certificate can be checked for the address {host}")
+        elif not name or SSL_set1_host(stream.ssl, name) != 1:
+            raise ValueError(f"no certificate can be checked for the host {host!r}")
+        SSL_set_hostflags(stream.ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS)
     return 0
+
+
+cdef bytes as_dns_name(str host):
+    """As name resolution has it. ValueError for what is none."""
+    if all([label.isdigit() or not label for label in host.split(".")]):
+        raise ValueError(f"host {host!r} is an address that is not written in full")
+    try:
+        return host.encode("ascii") if host.isascii() else host.encode("idna")
+    except UnicodeError:
+        raise ValueError(f"host {host!r} is no name") from None

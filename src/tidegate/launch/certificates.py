@@ -65,7 +65,11 @@ class LocalCertificates:
             *found.get_values_for_type(x509.DNSName),
             *(str(address) for address in found.get_values_for_type(x509.IPAddress)),
         }
-        return set(names) <= covered and now < made.not_valid_after_utc - RENEW_BEFORE
+        if not set(names) <= covered or now >= made.not_valid_after_utc - RENEW_BEFORE:
+            return False
+        key = serialization.load_pem_private_key(Path(self.key).read_bytes(), None)
+        # They differ where a kill or a full disk has cut off the making of the two.
+        return key.public_key() == made.public_key()
 
     def _make(self, names: Collection[str], now: dt.datetime) -> None:
         authority, authority_key = self._authority(now)

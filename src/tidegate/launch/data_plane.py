@@ -35,15 +35,14 @@ class SupervisedProxy:
 
     async def apply(self, desired: Desired) -> dict[str, Failure]:
         """See DataPlane. If it can't be had as a whole, each proxy is tried on top of those that run."""
-        self._certificates.cover(
-            {name for proxy in desired.proxies for end in proxy.endpoints for name in end.names},
-            dt.datetime.now(dt.UTC),
-        )
+        self._cover(desired)
         try:
             await self._use(desired)
             return {}
         except ConfigError as error:
             LOG.warning("not all proxies can run as they should: %s", error)
+        except Exception as error:  # of one proxy's settings, which must not keep the others from running
+            LOG.error("not all proxies can run as they should: %s", type(error).__name__)
         return await self._one_by_one(desired)
 
     async def _one_by_one(self, desired: Desired) -> dict[str, Failure]:
@@ -56,6 +55,9 @@ class SupervisedProxy:
                 await self._use(Desired(proxies=tuple({**working, name: proxy}.values())))
             except ConfigError as error:
                 failures[name] = _failure(str(error))
+            except Exception as error:
+                LOG.error("proxy %s cannot be run: %s", name, type(error).__name__)
+                failures[name] = _failure(f"internal error: {type(error).__name__}")
             else:
                 working[name] = proxy
         return failures
@@ -64,6 +66,16 @@ class SupervisedProxy:
         await self._apply(configuration(desired, self._base, self._certificates))
         self._running = {proxy.resource_id: proxy for proxy in desired.proxies}
         self._checks.watch(self._running)
+
+    async def renew(self) -> None:
+        """To be called now and then: a certificate that ends soon is made anew, and shown from then on."""
+        running = Desired(proxies=tuple(self._running.values()))
+        if self._cover(running):
+            await self._use(running)
+
+    def _cover(self, desired: Desired) -> bool:
+        names = {name for proxy in desired.proxies for end in proxy.endpoints for name in end.names}
+        return self._certificates.cover(names, dt.datetime.now(dt.UTC))
 
     async def health(self) -> dict[str, TargetHealth]:
         """See DataPlane."""

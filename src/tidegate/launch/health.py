@@ -71,7 +71,7 @@ class HealthChecks:
                         connection = connection or await _connect(target)
                         await connection.execute("SELECT 1")
                     self._latest[name] = GOOD
-                except (psycopg.Error, OSError, TimeoutError) as error:
+                except Exception as error:  # whatever it is, it is asked again
                     self._latest[name] = unhealthy(error)
                     await _close(connection)
                     connection = None
@@ -88,6 +88,8 @@ async def _connect(target: DesiredTarget) -> psycopg.AsyncConnection[tuple[objec
         password=target.password,
         dbname=target.database,
         connect_timeout=LIMIT,
+        require_auth="scram-sha-256,md5,none",
+        gssencmode="disable",
         application_name="tidegate health",
         autocommit=True,
     )

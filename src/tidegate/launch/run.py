@@ -22,10 +22,12 @@ from tidegate.launch.certificates import LocalCertificates
 from tidegate.launch.data_plane import SupervisedProxy
 from tidegate.launch.health import HealthChecks
 from tidegate.proxy.credentials import Credentials
-from tidegate.proxy.logs import set_up
+from tidegate.proxy.logs import LOG, set_up
 from tidegate.proxy.supervisor import Supervisor
 
 MOST_WORKERS = 128
+RENEW_EVERY = 6 * 3600.0
+"""Seconds between two looks at the endpoints' certificate, which is renewed a month before its end."""
 
 
 def base_config(data: Path, workers: int | None) -> Config:
@@ -68,12 +70,24 @@ async def _run(plane: ControlPlane, base: Config, certificates: LocalCertificate
     @asynccontextmanager
     async def beside() -> AsyncIterator[None]:
         checks = HealthChecks()
-        await plane.start(SupervisedProxy(base, certificates, supervisor.apply, checks))
+        proxy = SupervisedProxy(base, certificates, supervisor.apply, checks)
+        await plane.start(proxy)
+        renewing = asyncio.create_task(_renew(proxy))
         print(f"tidegate: the AWS API is at {plane.url} (account {plane.account.number})", file=sys.stderr, flush=True)
         try:
             yield
         finally:
+            renewing.cancel()
             await plane.stop()
             await checks.stop()
 
     return await supervisor.run(beside)
+
+
+async def _renew(proxy: SupervisedProxy) -> None:
+    while True:
+        await asyncio.sleep(RENEW_EVERY)
+        try:
+            await proxy.renew()
+        except ConfigError as error:
+            LOG.error("the endpoints' certificate could not be renewed: %s", error)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tidegate.config.model import TargetConfig
     from tidegate.proxy.server import Server
 
+FIRST_WAIT = 0.5  # seconds that a new target's name may hold up the loop; later ones are connected to when found
 FRESH_FOR = 30.0  # seconds a resolved name is used before it is looked up again (in another thread)
 # For idle connections; those with data under way have `proxy.unreachable` (`engine.reach`: why not TCP_USER_TIMEOUT).
 KEEPALIVE = ((socket.TCP_KEEPIDLE, 30), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 3))
@@ -39,7 +40,9 @@ class Address:
         self._next = 0
         self._looked_up_at = 0.0
         self._busy = threading.Lock()
-        self._resolve()
+        first = threading.Thread(target=self._resolve, daemon=True)
+        first.start()
+        first.join(FIRST_WAIT)
 
     def connect(self, stream_owner: Opened) -> None:
         """Begin to connect; `stream_owner.open(fd)` gets the socket."""
@@ -82,7 +85,7 @@ class Address:
         with self._busy:
             try:
                 answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            except OSError:
+            except (OSError, UnicodeError):
                 return  # the last known addresses stay; without any, opening fails and is retried
             finally:
                 self._looked_up_at = self._clock()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from tidegate.auth.providers.aws_keys import signing_keys
 from tidegate.auth.providers.secrets_manager import SecretsManager
@@ -17,6 +18,11 @@ from tidegate.auth.rds_token import TokenRefused
 from tidegate.config.model import Config
 from tidegate.proxy.boot import AwsKeys
 from tidegate.proxy.credentials import CredentialError, Source, Verifier
+from tidegate.proxy.iam_logins import PATIENCE
+
+STS_THREADS = 8
+MOST_ASKED = 256
+"""Tokens that wait for STS: anybody may send some, and each costs a call."""
 
 
 class AwsSource:
@@ -54,6 +60,8 @@ class StsVerifier:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._tokens = StsTokens(config.aws_endpoint_url)
+        self._threads = ThreadPoolExecutor(STS_THREADS, thread_name_prefix="tidegate-sts")
+        self._asked = 0
 
     async def verify(self, proxy: str, user: str, token: str, source: str) -> str:
         """Part of Verifier."""
@@ -63,11 +71,22 @@ class StsVerifier:
             return f"proxy {proxy} has no iam_server_id"
         if listed is None or not listed.iam_arns:
             return f"no AWS role may log in as user {user}"
+        if self._asked >= MOST_ASKED:
+            return f"{MOST_ASKED} tokens are being judged already"
+        self._asked += 1
         try:
-            arn = await asyncio.to_thread(self._tokens.arn, token, server_id, time.time())
+            loop = asyncio.get_running_loop()
+            arn = await loop.run_in_executor(self._threads, self._ask, token, server_id, time.time())
         except TokenRefused as refusal:
             return str(refusal)
+        finally:
+            self._asked -= 1
         return "" if matches(arn, listed.iam_arns) else f"{arn} is none of the iam_arns of user {user}"
+
+    def _ask(self, token: str, server_id: str, came: float) -> str:
+        if time.time() - came > PATIENCE:
+            raise TokenRefused("STS was too slow with others before it")
+        return self._tokens.arn(token, server_id, came)
 
 
 def aws_of(config: Config) -> tuple[Source, Verifier]:

@@ -60,7 +60,7 @@ cdef class CancelConnection(Outgoing):
             got = self.stream.read(byte, sizeof(byte))
             if got > 0 and self.asking:
                 self.answered(byte, got)
-                continue
+                break  # what follows is the handshake's, or the end's
             if got == 0:
                 self.end()
                 break

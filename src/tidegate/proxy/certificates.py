@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from pathlib import Path
 
 from tidegate.config.model import Config, ProxyConfig, TargetConfig
 from tidegate.engine.tls_context import TICKET_SECRET_SIZE, TlsContext
@@ -24,13 +25,26 @@ logger = logging.getLogger(__name__)
 def make_context(proxy: ProxyConfig, secret: bytes) -> TlsContext | None:
     """What the proxy's clients meet; None if it has no certificate. ValueError says which file is wrong, and how.
 
-    `secret` is the same for all workers, so that a session that one has begun can be resumed at another.
+    `secret` is the same for all workers, so that a session that one has begun can be resumed at another: at this proxy,
+    and for as long as its certificate is the same. Where clients show certificates nothing is resumed: a ticket would
+    stand for one that is not believed any more.
     """
     if not proxy.tls_certificate:
         return None
     check_key_file(proxy.tls_key)
-    tickets = hashlib.shake_256(b"tidegate tls tickets" + secret).digest(TICKET_SECRET_SIZE)
+    tickets = b"" if proxy.tls_client_ca else _ticket_secret(proxy, secret)
     return TlsContext.for_clients(proxy.tls_certificate, proxy.tls_key, proxy.tls_client_ca, False, tickets)
+
+
+def _ticket_secret(proxy: ProxyConfig, secret: bytes) -> bytes:
+    try:
+        certificate = Path(proxy.tls_certificate).read_bytes()
+    except OSError as error:
+        raise ValueError(f"no certificate can be read from {proxy.tls_certificate}: {error.strerror}") from None
+    made = hashlib.shake_256(b"tidegate tls tickets")
+    for part in (secret, proxy.name.encode(), certificate):
+        made.update(len(part).to_bytes(8, "big") + part)
+    return made.digest(TICKET_SECRET_SIZE)
 
 
 def check_certificates(config: Config) -> None:

@@ -207,8 +207,9 @@ cdef class Client(Borrower):
         return 0
 
     cdef int insecure(self, str words) except -1:
-        error = PgError(f"TLS handshake failed: {words}", Sqlstate.PROTOCOL_VIOLATION)
-        self.gate.login_failed(self, error, CloseReason.TLS_FAILED)
+        if self.login is not None:
+            error = PgError(f"TLS handshake failed: {words}", Sqlstate.PROTOCOL_VIOLATION)
+            self.gate.login_failed(self, error, CloseReason.TLS_FAILED)
         return self.leave(CloseReason.TLS_FAILED)
 
     # --- stream and server events -------------------------------------------------------------------------------

@@ -15,18 +15,20 @@ moment that is known. So what was refused once may be right the next time, and n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tidegate.auth.backend import Credential, PasswordCredential
 from tidegate.auth.rds_token import make_token
+from tidegate.auth.verifiers import Plain, parse_secret
 from tidegate.errors import LoginUnsettled, PgError, Sqlstate
 from tidegate.proxy.boot import AwsKeys
 from tidegate.proxy.control import CredentialLooked, CredentialRefused, Message
 
 if TYPE_CHECKING:
     from tidegate.config.model import Config, TargetConfig
+    from tidegate.proxy.login import ClientLogin
     from tidegate.proxy.target import Target
 
 OWN = ""
@@ -38,7 +40,15 @@ IAM = "iam"
 PATIENCE = 10.0
 """Seconds that clients wait for the supervisor's look at a secret."""
 
-REFUSALS = (Sqlstate.INVALID_PASSWORD, Sqlstate.INVALID_AUTHORIZATION)
+LOOK_PERIOD = 5.0
+"""Seconds between two reads of a secret that clients' wrong passwords are reason for."""
+
+MOST_WAITING = 1000
+"""Clients that wait for one."""
+
+REFUSALS = (Sqlstate.INVALID_PASSWORD,)
+REFUSALS_OF_TOKENS = (Sqlstate.INVALID_PASSWORD, Sqlstate.INVALID_AUTHORIZATION)
+"""What another password, or other keys, may mend. 28000 also says that a role may not come to a database at all."""
 
 
 @dataclass(slots=True)
@@ -73,6 +83,9 @@ class DatabaseLogins:
         self.refusals = 0
         """Rounds that ended in a refusal for good."""
         self._keys: dict[str, AwsKeys] = {}
+        self._clients: dict[str, list[ClientLogin]] = {}
+        """By secret: whose proof fits nothing that is known of it, while it is read once more."""
+        self._looked_at: dict[str, float] = {}
 
     def configure(self, keys: dict[str, AwsKeys]) -> None:
         """There are new settings; `keys`: by target, of those who sign tokens."""
@@ -96,9 +109,9 @@ class DatabaseLogins:
     def own(self, target: Target) -> Credential:
         """The same for the proxy's own login."""
         config = target.config
-        if config.database_iam:
-            return self._token(config, config.user)
         login = self._login(config, OWN)
+        if login is not None and login.source == IAM:
+            return self._token(config, config.user)
         if login is not None:
             return login.credentials[login.at] if login.credentials else None
         return PasswordCredential(config.password) if config.password else None
@@ -109,10 +122,10 @@ class DatabaseLogins:
         `user`: OWN for the proxy's own; `shown`: what it was made with, since others may have been under way beside it.
         """
         login = self._logins.get((target.config.name, user))
-        if login is None or error.sqlstate not in REFUSALS:
+        if login is None or error.sqlstate not in (REFUSALS_OF_TOKENS if login.source == IAM else REFUSALS):
             return error
         unsettled = LoginUnsettled(error.message, error.sqlstate, error.severity)
-        if login.source != IAM:
+        if login.source != IAM and login.credentials:
             refused = next((at for at, known in enumerate(login.credentials) if known is shown), None)
             if refused is None:
                 return unsettled  # it was of the settings before
@@ -140,6 +153,30 @@ class DatabaseLogins:
         for login in self._logins.values():
             if login.source == message.source:
                 login.looked = True
+        for client in self._clients.pop(message.source, ()):
+            client.client.resume_login(client.secret_looked)
+
+    def wait(self, source: str, client: ClientLogin) -> bool:
+        """Have a secret read that a client's proof does not fit: it may be ahead of us. False if that was just done.
+
+        One read serves all who wait for it, and there is one in LOOK_PERIOD at most: anybody may send wrong passwords.
+        """
+        now = self._clock()
+        if source not in self._clients:
+            if now - self._looked_at.get(source, -LOOK_PERIOD) < LOOK_PERIOD:
+                return False
+            self._looked_at[source] = now
+            self._clients[source] = []
+            self._tell(CredentialRefused(source=source))
+        if len(self._clients[source]) >= MOST_WAITING:
+            return False
+        self._clients[source].append(client)
+        return True
+
+    def check(self, now: float) -> None:
+        """Called every second or so: who has waited too long for the supervisor is judged by what is known."""
+        for source in [one for one in self._clients if now - self._looked_at[one] > PATIENCE]:
+            self.looked(CredentialLooked(source=source))
 
     def _may_change(self, login: _Login) -> bool:
         """Whether the secret is still to be looked at; has that begun."""
@@ -155,8 +192,8 @@ class DatabaseLogins:
         known = self._logins.get((target.name, user))
         if known is None:
             passwords, source = _passwords_of(self._config(), target, user)
-            if not source and len(passwords) < 2:
-                return None
+            if not source and not passwords:
+                return None  # what clients have shown is all there is
             known = _Login(passwords, source, [PasswordCredential(password) for password in passwords])
             self._logins[target.name, user] = known
         return known
@@ -181,15 +218,23 @@ class DatabaseLogins:
 
 
 def _passwords_of(config: Config, target: TargetConfig, user: str) -> tuple[tuple[str, ...], str]:
-    """A user's passwords at a target, the likeliest first, and where they come from ("": the settings)."""
+    """A user's plain passwords at a target, the likeliest first, and where they come from ("": the settings).
+
+    Verifiers and hashes are none: with these the database lets in by what a client has shown.
+    """
     if user == OWN:
-        return tuple(dict.fromkeys(_given(target.password, target.other_passwords))), target.secret_arn
+        source = IAM if target.database_iam else target.secret_arn
+        return _plain(target.password, *target.other_passwords), source
+    entries = [entry for proxy in config.proxies if proxy.target == target.name for entry in proxy.databases.values()]
+    own = [entry.password for entry in entries if entry.user == user and entry.password is not None]
+    if own:
+        return (), ""  # a forced user's own password goes before all others, and differs from entry to entry
     listed = config.users_at(user, target.name)
     if any(one.database_iam for one in listed):
         return (), IAM
-    passwords = dict.fromkeys(text for one in listed for text in _given(one.password, one.other_passwords))
-    return tuple(passwords), next((one.secret_arn for one in listed if one.secret_arn), "")
+    passwords = _plain(*(text for one in listed for text in (one.password, *one.other_passwords)))
+    return passwords, next((one.secret_arn for one in listed if one.secret_arn), "")
 
 
-def _given(password: str, others: Iterable[str]) -> list[str]:
-    return [text for text in (password, *others) if text]
+def _plain(*texts: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(text for text in texts if text and isinstance(parse_secret(text), Plain)))

@@ -49,6 +49,7 @@ cdef class Gate(Entrance):
     cdef int find_role(self, ClientLogin login) except -1
     cdef bint read_again(self, ClientLogin login, double since) except -1
     cdef Listed listed_user(self, str user)
+    cdef bint look_again(self, ClientLogin login) except -1
     cdef int enter(self, ClientLogin login) except -1
     cdef Route route(self, str user, str database)
     cdef int keep_credential(self, Route route, ClientLogin login) except -1

@@ -118,7 +118,9 @@ cdef class Gate(Entrance):
         cdef Listed found
         listed = self.worker.config.user(user, self.proxy.name)
         if listed is None:
-            if self.stranger.method is TRUST:
+            if self.proxy.pass_through is False:
+                raise no_credentials(user)  # as RDS Proxy, which does not make a secret of whom it serves
+            if self.stranger.method in NEEDS_NO_SECRET:
                 raise PgError(f'no such user: "{user}"', Sqlstate.INVALID_AUTHORIZATION, "FATAL",
                               hint="Add a [[user]] to the proxy's configuration.")
             return self.stranger  # names that anyone makes up leave nothing behind
@@ -131,6 +133,20 @@ cdef class Gate(Entrance):
         if listed.name == user:
             self.listed[user] = found  # of names that anyone makes up nothing is kept
         return found
+
+    cdef bint look_again(self, ClientLogin login) except -1:
+        """Have the secret of a listed user read once more, if it may have changed; `secret_looked` is called then."""
+        listed = None if self.passes_through else self.worker.config.user(login.user, self.proxy.name)
+        if listed is None or not listed.secret_arn or not self.worker.database_logins.wait(listed.secret_arn, login):
+            return False
+        login.asked_at = self.context.loop.now
+        login.client.wait_for_role()
+        return True
+
+    def fresh(self, str user):
+        """What the settings have of a listed user now: a secret, and the spare ones. Raises PgError."""
+        cdef Listed found = self.listed_user(user)
+        return found.secret, found.spare
 
     def judge_token(self, ClientLogin login, str token):
         """Have an IAM token judged; `token_judged` is called."""

@@ -30,6 +30,7 @@ cdef class ClientLogin:
     cdef public double asked_at  # likewise: when it began to wait for the role
     cdef object read_at  # seconds, loop clock: when the read of the role began, if it was read
     cdef bytes refuted  # the proof that did not fit what was known of the role, or None
+    cdef bint looked  # at its user's secret once more
     cdef Step step
     cdef tuple encryption_asked
     cdef bint encrypted

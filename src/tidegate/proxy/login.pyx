@@ -320,8 +320,20 @@ cdef class ClientLogin:
             self.refuted = proof
             self.step = READING_ROLE
             return 0
+        if not self.looked:
+            self.looked = True
+            if gate.look_again(self):
+                self.refuted = proof
+                self.step = READING_ROLE
+                return 0
         gate.context.counters.logins_failed += 1
         raise wrong_password(self.user)
+
+    def secret_looked(self):
+        """The user's secret was read once more. Raises PgError if the client's proof fits nothing of it."""
+        self.secret, spare = self.gate.fresh(self.user)
+        self.spare = list(spare)
+        self.judge_again(self.refuted)
 
     def token_judged(self, bint good):
         """The verdict on the client's IAM token. Raises PgError if it is not let in."""

@@ -9,6 +9,7 @@ cdef class Outgoing(StreamOwner):
     cdef readonly Context context
     cdef public object encryption  # encryption.Encryption, or None: in clear
     cdef bint asking  # an SSLRequest was sent, and its answer is awaited
+    cdef bint securing  # a handshake is under way
 
     cdef int established(self, bytes end_point) except -1
     cdef int unreached(self, str words) except -1

@@ -60,15 +60,22 @@ cdef class Outgoing(StreamOwner):
         return size
 
     cdef int begin_tls(self) except -1:
-        self.stream = secure(self.stream, self.encryption.tls, self.context.handshakes, self.encryption.host, NULL, 0)
+        try:
+            self.stream = secure(
+                self.stream, self.encryption.tls, self.context.handshakes, self.encryption.host, NULL, 0)
+        except ValueError as error:
+            return self.unreached(str(error))
+        self.securing = True
         return 0
 
     cdef int secured(self) except -1:
         cdef TlsStream stream = <TlsStream>self.stream
+        self.securing = False
         if self.encryption.direct and stream.protocol != PROTOCOL:
             return self.unreached("the database took TLS without a request, but not ALPN")
         self.context.counters.servers_encrypted += 1
         return self.established(stream.peer_end_point())
 
     cdef int insecure(self, str words) except -1:
+        self.securing = False
         return self.unreached(f"TLS handshake failed: {words}")

@@ -322,6 +322,8 @@ cdef class RoleReader(Lender):
         cdef list asked = [one for one in self.under_way if not isinstance(one, tuple)]
         cdef bint blamed = opened and isinstance(self.under_way[0] if self.under_way else None, tuple)
         asked += [done for _, done in self.questions]
+        if not opened and error is not None:
+            error = self.worker.database_logins.refused(self.target, OWN, server.login.credential, error)
         self.server = None
         self.cancelled_at = 0
         self.under_way.clear()
@@ -329,8 +331,6 @@ cdef class RoleReader(Lender):
         if not opened:
             self.address.failed()
             keys = self.cache.next_batch(now)
-            if error is not None:
-                error = self.worker.database_logins.refused(self.target, OWN, server.login.credential, error)
         if not passing(error) and not isinstance(error, LoginUnsettled):
             self.resume(self.cache.failed(keys, self.explain(error), now))
         elif keys or not opened:

@@ -351,8 +351,8 @@ cdef class Server(Outgoing):
         """Say goodbye and wait for the server's own end of the connection: until then its backend may live."""
         if self.phase == LEAVING or self.phase == GONE:
             return 0
-        if self.stream is None or self.stream.connecting:
-            return self.lose(None)
+        if self.stream is None or self.stream.connecting or self.asking or self.securing:
+            return self.lose(None)  # nothing was said yet
         self.phase = LEAVING
         self.queue.clear()
         self.detach()
@@ -366,9 +366,10 @@ cdef class Server(Outgoing):
     cdef int lose(self, object error) except -1:
         """The connection has ended."""
         cdef Borrower borrower = self.borrower
+        cdef Server alive = self  # the last reference to it may be one of those that are given up here
         if self.phase == GONE:
             return 0
-        self.phase = GONE
+        alive.phase = GONE
         if self.dying is not None:
             error = self.dying
         self.queue.clear()

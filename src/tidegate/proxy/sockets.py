@@ -72,6 +72,8 @@ def open_bound(configured: Address, workers: int, setting: str, leaving: Collect
         if isinstance(configured, UnixAddress):
             return [_open_unix(configured)]
         return _open_tcp(configured, workers, configured.port in leaving)
+    except UnicodeError:
+        raise ConfigError(f'{setting}: cannot listen on "{configured}": that is no name of a host') from None
     except OSError as error:
         raise ConfigError(f'{setting}: cannot listen on "{configured}": {_reason(error)}') from None
 

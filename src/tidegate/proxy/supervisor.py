@@ -103,6 +103,7 @@ class Supervisor:
         self._command = command
         self._reloading = asyncio.Lock()
         self._stopping = False
+        self._lack = ""
         self._asked = asyncio.Event()
         self._random_key = secrets.token_bytes(32)
         self._hasten: asyncio.TimerHandle | None = None
@@ -183,8 +184,10 @@ class Supervisor:
             print(f"tidegate: {line}", file=sys.stderr, flush=True)
 
     def _warn_of_shortage(self) -> None:
-        if lack := shortage(self._config, self._descriptors):
+        lack = shortage(self._config, self._descriptors)
+        if lack and lack != self._lack:
             LOG.warning("%s", lack)
+        self._lack = lack
 
     # Stopping
 
@@ -311,13 +314,15 @@ class Supervisor:
         self._listening.commit(removed)
         replies = await self._crew.ask(message, CONFIGURE_LIMIT, starting=True)
         self._listening.commit(change)
+        ready = [one.worker for one in self._crew.ready()]
+        silent = [f"worker {worker} did not answer in time" for worker in ready if worker not in replies]
         failed = [
             f"worker {worker} could not use it: {reply.error}"
             for worker, reply in sorted(replies.items())
             if isinstance(reply, Configured) and reply.error
         ]
-        if failed:
-            raise ConfigError("\n".join(failed))
+        if silent or failed:
+            raise ConfigError("\n".join([*failed, *silent]))
 
     def _mock_keys(self) -> dict[str, str]:
         """What workers make salts up with, by target."""

@@ -110,7 +110,8 @@ class Targets:
         reader = self._readers.pop(name, None)
         if reader is not None:
             patience = max(
-                max(proxy.login_timeout, proxy.connection_borrow_timeout) for proxy in self._worker.config.proxies
+                (max(proxy.login_timeout, proxy.connection_borrow_timeout) for proxy in self._worker.config.proxies),
+                default=0.0,
             )
             self._replaced.append((reader, self._worker.loop.now + patience + READER_GRACE))
 

@@ -180,10 +180,10 @@ class Worker:
             for address in message.removed:
                 if address in self.listeners:
                     self._stop_listening(address)
-            self._take_config(message)
-            self._listen(message.added)
             for name in message.ended:
                 self._end_proxy(name)
+            self._take_config(message)
+            self._listen(message.added)
         except (ValueError, KeyError, TypeError, OSError) as problem:
             error = f"{type(problem).__name__}: {problem}"
         self._channel.send(Configured(round=message.round, error=error))
@@ -310,6 +310,7 @@ class Worker:
                 self._check(client, now)
             self.targets.check(now)
             self.vacancies.check()
+            self.database_logins.check(now)
             self._tell_totals()
             self._say()
         if self._stopping_at is not None:

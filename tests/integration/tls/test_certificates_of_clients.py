@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 from collections.abc import Iterator
 
 import psycopg
 import pytest
 
+from tests.support import messages as m
 from tests.support.certificates import Files
 from tests.support.churn import Churn
 from tests.support.postgres import Postgres
@@ -78,7 +81,8 @@ def test_nobody_elses(
     certified: Proxy, files: Files, names: tuple[str, ...], common_name: str | None, user: str
 ) -> None:
     shown = files.certificate(*names, common_name=common_name)
-    with pytest.raises(psycopg.OperationalError, match=f'certificate authentication failed for user "{user}"'):
+    said = f'(certificate authentication failed for|no such) user:? "{user}"'
+    with pytest.raises(psycopg.OperationalError, match=said):
         connect(certified, shown, user)
 
 
@@ -96,3 +100,27 @@ def test_another_authoritys(certified: Proxy, tmp_path_factory: pytest.TempPathF
 def test_without_tls(certified: Proxy) -> None:
     with pytest.raises(psycopg.OperationalError, match="connection requires a valid client certificate"):
         psycopg.connect(f"{certified.dsn('app')}?sslmode=disable")
+
+
+def test_a_user_who_is_not_listed(certified: Proxy, files: Files) -> None:
+    """A certificate says who somebody is; whether that is a user here, the settings say."""
+    shown = files.certificate("stranger.example", common_name="stranger")
+    with pytest.raises(psycopg.OperationalError, match='no such user: "stranger"'):
+        connect(certified, shown, "stranger")
+
+
+def test_no_session_is_resumed(certified: Proxy, files: Files) -> None:
+    """A ticket would stand for a certificate after its authority is not believed any more."""
+    context = ssl._create_unverified_context()
+    context.set_alpn_protocols(["postgresql"])
+    context.load_cert_chain(*files.certificate("resumes.example", common_name="app"))
+    session = None
+    for _ in range(2):
+        with (
+            socket.create_connection((certified.host, certified.port), 15) as plain,
+            context.wrap_socket(plain, session=session) as client,
+        ):
+            client.sendall(m.startup({"user": "app", "database": "postgres"}, m.PROTOCOL_3_0))
+            assert client.recv(1) == b"R"
+            assert not client.session_reused
+            session = client.session

@@ -230,3 +230,41 @@ def test_a_reload_encrypts_what_is_opened_next(encrypted: Postgres) -> None:
     finally:
         encrypted.hba = ("local all all trust", "hostssl all all 0.0.0.0/0 scram-sha-256")
         encrypted.reload()
+
+
+@pytest.mark.parametrize("host", ["127.1", "2130706433", "exämple.invalid"])
+def test_a_host_that_no_certificate_can_be_checked_for(encrypted: Postgres, files: Files, host: str) -> None:
+    """Name resolution takes what certificates can't name: then there is no connection, rather than an unchecked one."""
+    target = {"host": host, "sslmode": "verify-full", "tls_ca": files.ca}
+    with (
+        Proxy(encrypted, proxy=HASTY, target=target) as proxy,
+        pytest.raises(psycopg.OperationalError, match=r"not written in full|could not connect"),
+    ):
+        psycopg.connect(proxy.dsn("app"))
+
+
+def test_a_stop_amid_handshakes(encrypted: Postgres, certificate: tuple[str, str]) -> None:
+    """Clients and servers whose handshake is being computed are let go, and nothing is written into it."""
+    for _ in range(5):
+        proxy = Proxy(
+            encrypted,
+            proxy={"tls_certificate": certificate[0], "tls_key": certificate[1]},
+            target={"sslmode": "require", "max_connections": 8, "open_burst": 8},
+        )
+        with proxy:
+            sockets = [socket.create_connection((proxy.host, proxy.port)) for _ in range(60)]
+            threads = [threading.Thread(target=_begin_handshake, args=(one,)) for one in sockets]
+            for thread in threads:
+                thread.start()
+            assert proxy.stop() == 0
+            for thread in threads:
+                thread.join()
+            assert "internal error" not in proxy.stderr()
+            assert "died" not in proxy.stderr()
+
+
+def _begin_handshake(client: socket.socket) -> None:
+    context = ssl._create_unverified_context()
+    context.set_alpn_protocols(["postgresql"])
+    with contextlib.suppress(OSError), context.wrap_socket(client):
+        pass

@@ -182,3 +182,16 @@ def test_a_folder_that_cant_be_made(tmp_path: Path) -> None:
     (tmp_path / "tls").write_text("in the way")
     with pytest.raises(ConfigError, match=rf"^certificates in {tmp_path}/tls: "):
         LocalCertificates(tmp_path)
+
+
+def test_a_key_that_does_not_belong_to_the_certificate(made: LocalCertificates, tmp_path: Path) -> None:
+    """The key was written, and then the disk was full: the next look makes both anew."""
+    made.cover({"127.1.2.3"}, NOW)
+    key = Path(made.key).read_bytes()
+    (tmp_path / "other").mkdir()
+    other = LocalCertificates(tmp_path / "other")
+    other.cover({"127.1.2.3"}, NOW)
+    Path(made.key).write_bytes(Path(other.key).read_bytes())
+    assert made.cover({"127.1.2.3"}, NOW)
+    assert Path(made.key).read_bytes() != key
+    assert not made.cover({"127.1.2.3"}, NOW)

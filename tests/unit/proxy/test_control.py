@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -109,11 +110,10 @@ def test_what_goes_in_comes_out(message: Message) -> None:
 @given(st.lists(st.sampled_from(MESSAGES), max_size=6), st.data())
 def test_pieces_of_any_size(messages: list[Message], data: st.DataObject) -> None:
     stream = b"".join(encode(message)[0] for message in messages)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=20)))
     decoder, found = Decoder(), []
-    while stream:
-        size = data.draw(st.integers(1, len(stream)))
-        found += decoder.feed(stream[:size])
-        stream = stream[size:]
+    for start, end in pairwise([0, *cuts, len(stream)]):
+        found += decoder.feed(stream[start:end])
     assert found == messages
 
 

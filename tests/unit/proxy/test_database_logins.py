@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tidegate.auth.backend import Credential, PasswordCredential
-from tidegate.config.model import Config, ProxyConfig, TargetConfig, UserConfig
+from tidegate.config.model import AuthMethod, Config, DatabaseConfig, ProxyConfig, TargetConfig, UserConfig
 from tidegate.errors import LoginUnsettled, PgError
 from tidegate.proxy.boot import AwsKeys
 from tidegate.proxy.control import CredentialLooked, CredentialRefused
@@ -61,8 +61,8 @@ class World:
         self.logins.configure({})
 
 
-def test_what_clients_have_shown_serves_where_the_settings_have_one_password_or_none() -> None:
-    world = World(UserConfig(name="app", password="one"))
+def test_what_clients_have_shown_serves_where_the_settings_have_no_password() -> None:
+    world = World(UserConfig(name="app", auth_method=AuthMethod.TRUST))
     assert world.password("shown") == "by a client"
     assert world.password("app") is None
     assert world.logins.refused(world.target, "app", None, WRONG) is WRONG
@@ -146,7 +146,7 @@ def test_the_proxys_own_login() -> None:
     assert world.connect("two", user=OWN) is True
     plain = World(target=TargetConfig(name="main", host="db", user="postgres", password="one"))
     assert plain.password(OWN) == "one"
-    assert plain.logins.refused(plain.target, OWN, None, WRONG) is WRONG
+    assert plain.logins.refused(plain.target, OWN, plain.credential(OWN), WRONG) is WRONG
 
 
 def test_a_fresh_token_for_each_connection() -> None:
@@ -168,3 +168,47 @@ def test_users_of_several_proxies() -> None:
         UserConfig(name="app", password="here", other_passwords=("y",), via=("main",)),
     )
     assert world.password() == "here"
+
+
+def test_one_plain_password_goes_before_what_clients_have_shown() -> None:
+    """Who logged in with a former password, while that was good, has shown what is none any more."""
+    world = World(UserConfig(name="shown", password="now"))
+    assert world.password("shown") == "now"
+
+
+@pytest.mark.parametrize("stored", ["", "md5" + "0" * 32])
+def test_verifiers_log_in_by_what_clients_have_shown(stored: str) -> None:
+    assert World(UserConfig(name="shown", password=stored)).password("shown") == "by a client"
+
+
+def test_a_forced_users_own_password_goes_before_all() -> None:
+    world = World(UserConfig(name="shown", password="listed", other_passwords=("too",)))
+    entry = DatabaseConfig(user="shown", password="of the entry")
+    (proxy,) = world.config.proxies
+    world.config = replace(world.config, proxies=(replace(proxy, databases={"*": entry}),))
+    assert world.password("shown") == "by a client", "the gate has put the entry's there"
+
+
+def test_a_secret_that_was_never_read_is_asked_for() -> None:
+    world = World(UserConfig(name="app", auth_method=AuthMethod.TRUST, secret_arn=ARN))
+    assert isinstance(world.logins.refused(world.target, "app", world.credential(), WRONG), LoginUnsettled)
+    assert world.told == [CredentialRefused(source=ARN)]
+    world.logins.looked(CredentialLooked(source=ARN))
+    assert world.logins.refused(world.target, "app", None, WRONG) is WRONG
+
+
+def test_a_database_that_is_closed_to_a_role_says_nothing_of_its_password() -> None:
+    world = World(UserConfig(name="app", password="one", other_passwords=("two",)))
+    error = PgError("no pg_hba.conf entry", "28000", "FATAL")
+    assert world.logins.refused(world.target, "app", world.credential(), error) is error
+    assert world.password() == "one"
+
+
+def test_keys_that_sign_tokens_are_looked_at_again() -> None:
+    target = TargetConfig(name="main", host="db", user="postgres", database_iam=True)
+    world = World(target=target)
+    keys = AwsKeys(region="eu-west-1", access_key="AKIA", secret_key="k", session_token="")
+    world.logins.configure({"main": keys})
+    error = PgError("PAM authentication failed", "28000", "FATAL")
+    assert isinstance(world.logins.refused(world.target, OWN, world.credential(OWN), error), LoginUnsettled)
+    assert world.told == [CredentialRefused(source="iam")]

@@ -123,7 +123,8 @@ class StsTokens:
         try:
             answer: Any = self._http.send(request)
         except (BotoCoreError, HTTPClientError) as error:
-            raise TokenRefused(f"STS can't be asked: {error}") from None
+            # Its text has the URL, which is the token.
+            raise TokenRefused(f"STS can't be asked: {type(error).__name__}") from None
         if answer.status_code != 200:
             raise TokenRefused(f"STS refuses it with status {answer.status_code}")
         return _arn_in(answer.content[:MAX_ANSWER_SIZE])

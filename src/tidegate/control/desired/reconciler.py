@@ -28,7 +28,9 @@ HEALTH_EVERY = 2.0
 """Seconds between questions for targets' health."""
 PAUSES = (0.5, 1.0, 3.0, 8.0, 15.0, 30.0)
 """Seconds before the next attempt, after the first, second, ... failure in a row."""
-INDIFFERENT = frozenset({"rds-event", "rds-event-log", "rds-subnet-group", "task"})
+INDIFFERENT = frozenset(
+    {"iam.last_use", "iam.session", "rds-event", "rds-event-log", "rds-subnet-group", "sts.sweep", "task"}
+)
 """Kinds of records that change nothing here; those of ec2 begin with "ec2-"."""
 
 Wait = Callable[[asyncio.Event, float], Awaitable[None]]
@@ -105,6 +107,13 @@ class Reconciler:
             return self._pause()
         self._attempts = 0
         return REFRESH
+
+    async def publish(self) -> None:
+        """Plan, apply, settle now. RuntimeError unless all of it runs as planned: then nobody may build on it."""
+        async with self._one_at_a_time:
+            await self._reconcile()
+        if self._failures:
+            raise RuntimeError(f"not applied to {', '.join(sorted(self._failures))}")
 
     async def _reconcile(self) -> None:
         plan = await self._in_transaction(self._plan)

@@ -26,6 +26,7 @@ from tidegate.errors import ConfigError
 KEY_FILE = "secrets.key"
 """In the data folder, unless another path is given."""
 
+STATE_FILE = "state.db"
 CHECK_FILE = "secrets.check"
 """In the data folder: where the key comes from, scrypt's parameters, and a value that only the right key opens."""
 
@@ -86,6 +87,11 @@ def open_sealer(folder: Path, *, key_file: Path | None = None, passphrase: str |
     if passphrase == "":
         raise ConfigError("the passphrase for secrets is empty")
     check = _read_check(folder / CHECK_FILE)
+    if check is None and (folder / STATE_FILE).exists():
+        raise ConfigError(
+            f"data folder {folder}: it has a state, but no {CHECK_FILE}: restore that and {KEY_FILE} from a copy of the"
+            " folder; a new key would not open the secrets"
+        )
     source = "key-file" if passphrase is None else "passphrase"
     if check is not None and check["source"] != source:
         raise ConfigError(

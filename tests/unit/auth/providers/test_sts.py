@@ -230,10 +230,8 @@ def test_padding_does_not_matter(world: World) -> None:
         (Answer(content=b'{"Arn": "' + USER.encode() + b'"}'), "STS answered something else than XML"),
         (Answer(content=b"<a>" + b"x" * 70_000 + b"</a>"), "STS answered something else than XML"),
         (Answer(content=b"<a><Arn/></a>"), "STS did not say whose the token is"),
-        (
-            EndpointConnectionError(endpoint_url=HOST),
-            f'STS can\'t be asked: Could not connect to the endpoint URL: "{HOST}"',
-        ),
+        # Its text has the whole URL, which is the token.
+        (EndpointConnectionError(endpoint_url=HOST), "STS can't be asked: EndpointConnectionError"),
     ],
 )
 def test_answers_that_name_nobody(world: World, answer: Answer | Exception, said: str) -> None:

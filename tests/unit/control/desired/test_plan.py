@@ -63,12 +63,6 @@ def test_a_secret_of_another_user_than_the_entry_says(stage: Stage) -> None:
     assert plan.locked == {plan.desired.proxies[0].resource_id}
 
 
-def test_end_to_end_iam_lets_anybody_ask(stage: Stage) -> None:
-    stage.create_proxy(DefaultAuthScheme="IAM_AUTH", Auth=[])
-    plan = stage.plan()
-    assert (plan.desired.proxies[0].iam_for_all, plan.desired.proxies[0].users, plan.locked) == (True, (), frozenset())
-
-
 def test_a_password_that_does_not_open_costs_its_own_proxy_only(stage: Stage) -> None:
     stage.create_proxy()
     stage.create_proxy("other")

@@ -20,7 +20,8 @@ from tidegate.control.services.rds import errors
 
 TAG = "tidegate:address"
 
-_HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*")
 _STANDARD_PORT = 5432
 
 Address = tuple[str, int]

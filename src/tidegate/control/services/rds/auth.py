@@ -36,7 +36,15 @@ def entries_of(given: Sequence[Mapping[str, Any]], most: int) -> tuple[AuthEntry
 
 
 def check_scheme(scheme: str, entries: Sequence[AuthEntry]) -> None:
-    """Without end-to-end IAM there must be somebody who can log in. InvalidParameterCombination."""
+    """There must be somebody who can log in. InvalidParameterCombination, InvalidParameterValue.
+
+    End-to-end IAM (IAM_AUTH) takes a database that believes the account's tokens, and keys that sign them.
+    """
+    if scheme == IAM_AUTH:
+        raise errors.invalid_value(
+            "DefaultAuthScheme IAM_AUTH is not supported yet by Tidegate: databases that run elsewhere do not take this"
+            " account's IAM tokens. Use NONE, and Auth entries with secrets; IAMAuth REQUIRED lets clients in by IAM."
+        )
     if scheme == NONE and not entries:
         raise errors.invalid_combination(
             "If DefaultAuthScheme is NONE or not specified, you must specify the Auth parameter."

@@ -59,7 +59,7 @@ class Endpoints(Proxies):
         subnets = subnets_of(self.network, call.transaction, texts(given, "VpcSubnetIds"), ipv6=network_type != "IPV4")
         vpc = subnets[0].vpc_id
         endpoint_id = new_id("prx-endpoint")
-        host, port = self.listen_address(call.transaction, endpoint_id, tags)
+        host, port = self.listen_address(call, endpoint_id, tags)
         return ProxyEndpoint(
             name=name,
             endpoint_id=endpoint_id,

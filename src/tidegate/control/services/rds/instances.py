@@ -36,7 +36,7 @@ from tidegate.control.services.rds.instance_rules import (
 )
 from tidegate.control.services.rds.networks import security_groups_of
 from tidegate.control.services.rds.parameters import check_name, flag, name_of, page, text, texts
-from tidegate.control.services.rds.permission import arn_of, permit, permit_tagging
+from tidegate.control.services.rds.permission import arn_of, permit, permit_address, permit_tagging
 from tidegate.control.services.rds.records import Instance, Proxy, SubnetGroup, new_id
 from tidegate.control.services.rds.shapes import instance_shape, subnet_group_shape
 from tidegate.control.services.rds.tags import tags_of
@@ -69,7 +69,8 @@ class Instances(Base):
     def _new_instance(self, call: Call, identifier: str, tags: dict[str, str]) -> Instance:
         given = call.parameters
         check_engine(given)
-        host, port = address_of(given, tags)
+        host, port = address = address_of(given, tags)
+        permit_address(call, address)
         group, vpc, zone = self._place(call)
         resource_id = f"db-{new_id('x')[2:].upper()}"
         return Instance(

@@ -13,6 +13,7 @@ from typing import Any
 
 from tidegate.control.call import Call
 from tidegate.control.errors import AwsError
+from tidegate.control.services.rds.addresses import Address
 
 TAG_FAMILIES = {"db": "db-tag", "subgrp": "subgrp-tag"}
 """RDS's own condition key for tags, rds:FAMILY/KEY, by type of resource; proxies have aws:ResourceTag only."""
@@ -79,3 +80,12 @@ def _context(
         context |= {f"rds:req-tag/{key}": value for key, value in requested.items()}
         context["aws:TagKeys"] = list(requested)
     return context | dict(more)
+
+
+def permit_address(call: Call, address: Address | None) -> None:
+    """Leave to name an address by the tag `tidegate:address`, which AWS does not have: tidegate:UseAddress.
+
+    Who may use RDS may not, for that alone, have a proxy show its secrets' logins to a host of their own.
+    """
+    if address is not None:
+        call.require("tidegate:UseAddress", call.arn("tidegate", f"address/{address[0]}:{address[1]}"))

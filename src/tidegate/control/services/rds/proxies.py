@@ -35,11 +35,10 @@ from tidegate.control.services.rds.parameters import (
     text,
     texts,
 )
-from tidegate.control.services.rds.permission import arn_of, permit, permit_tagging
+from tidegate.control.services.rds.permission import arn_of, permit, permit_address, permit_tagging
 from tidegate.control.services.rds.records import Proxy, ProxyEndpoint, Status, TargetGroup, new_id
 from tidegate.control.services.rds.shapes import proxy_shape
 from tidegate.control.services.rds.tags import tags_of
-from tidegate.control.store.store import Transaction
 
 ENGINE_FAMILIES = ("MYSQL", "POSTGRESQL", "SQLSERVER")
 SERVED = "POSTGRESQL"
@@ -64,7 +63,7 @@ class Proxies(Base):
             raise errors.already_exists(name)
         if len(proxies.all()) >= self.settings.proxies:
             raise errors.proxy_quota()
-        endpoint = self._default_endpoint(call.transaction, proxy)
+        endpoint = self._default_endpoint(call, proxy)
         proxies.put(proxy)
         call.transaction.table(ProxyEndpoint).put(endpoint)
         return {"DBProxy": proxy_shape(proxy, arn_of(call, "db-proxy", proxy.resource_id), endpoint)}
@@ -105,9 +104,9 @@ class Proxies(Base):
             tags=tags,
         )
 
-    def _default_endpoint(self, transaction: Transaction, proxy: Proxy) -> ProxyEndpoint:
+    def _default_endpoint(self, call: Call, proxy: Proxy) -> ProxyEndpoint:
         endpoint_id = new_id("prx-endpoint")
-        host, port = self.listen_address(transaction, endpoint_id, proxy.tags)
+        host, port = self.listen_address(call, endpoint_id, proxy.tags)
         return ProxyEndpoint(
             name="",
             endpoint_id=endpoint_id,
@@ -122,10 +121,11 @@ class Proxies(Base):
             created=proxy.created,
         )
 
-    def listen_address(self, transaction: Transaction, endpoint_id: str, tags: Mapping[str, str]) -> Address:
+    def listen_address(self, call: Call, endpoint_id: str, tags: Mapping[str, str]) -> Address:
         """The tag's address, else one of the endpoint's own. InvalidParameterValue if another endpoint has it."""
-        taken = {(end.host, end.port) for end in transaction.table(ProxyEndpoint).all()}
+        taken = {(end.host, end.port) for end in call.transaction.table(ProxyEndpoint).all()}
         wanted = tagged_address(tags)
+        permit_address(call, wanted)
         if wanted is None:
             return own_address(self.settings.listen_network, self.settings.listen_port, endpoint_id, taken)
         if wanted in taken:

@@ -80,9 +80,10 @@ def test_leave_is_asked_for_the_proxy_its_tags_and_the_role(stage: Stage) -> Non
     stage.refused("CreateDBProxy", "AccessDenied", **stage.proxy_parameters("other"))
 
 
-def test_end_to_end_iam_needs_no_secrets(stage: Stage) -> None:
-    made = stage.create_proxy(DefaultAuthScheme="IAM_AUTH", Auth=[])
-    assert made["DefaultAuthScheme"] == "IAM_AUTH" and made["Auth"] == []
+def test_end_to_end_iam_is_refused(stage: Stage) -> None:
+    given = stage.proxy_parameters("main", DefaultAuthScheme="IAM_AUTH", Auth=[])
+    error = stage.refused("CreateDBProxy", "InvalidParameterValue", **given)
+    assert "IAM_AUTH is not supported yet" in error.message
 
 
 def test_the_tag_says_where_to_listen(stage: Stage) -> None:
