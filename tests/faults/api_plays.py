@@ -19,12 +19,12 @@ from botocore.exceptions import ClientError, EndpointConnectionError, HTTPClient
 from botocore.parsers import ResponseParserError
 
 from tests.support.stack import RDS_TRUST, policy
-from tidegate.control.plane import STATE
 from tidegate.control.services.iam.records import Role
 from tidegate.control.services.rds.records import Event, EventLog, Instance, Proxy, ProxyEndpoint, Status
 from tidegate.control.services.secretsmanager import works
 from tidegate.control.services.secretsmanager.records import CURRENT, PREVIOUS, Secret, SecretValue
 from tidegate.control.services.secretsmanager.vault import Vault
+from tidegate.control.store.sealed import STATE_FILE as STATE
 from tidegate.control.store.sealed import Sealer, open_sealer
 from tidegate.control.store.store import Store, Transaction
 from tidegate.control.tasks import Task

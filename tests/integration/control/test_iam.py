@@ -14,8 +14,8 @@ from botocore.exceptions import ClientError
 from tests.support.postgres import Postgres
 from tests.support.stack import Stack, policy
 from tests.support.tidegate import wait_until
-from tidegate.control.plane import STATE
 from tidegate.control.services.iam.records import Session
+from tidegate.control.store.sealed import STATE_FILE as STATE
 from tidegate.control.store.store import Store
 
 Key = dict[str, str]
