@@ -77,6 +77,8 @@ class Credentials:
         self._looks: dict[str, asyncio.Task[bool]] = {}
         self._refresher: asyncio.Task[None] | None = None
         self._came_late = asyncio.Event()
+        self.version = 0
+        """Grows with each change: who has given workers an older one has news for them."""
 
     # Reading
 
@@ -127,6 +129,7 @@ class Credentials:
                 keys = await source.keys()
                 changed = keys != self._keys
                 self._keys = keys
+                self.version += changed
                 return changed
             value = await source.secret(name)
         except CredentialError as error:
@@ -137,6 +140,7 @@ class Credentials:
             return False
         changed = value != self._secrets.get(name)
         self._secrets[name] = value
+        self.version += changed
         return changed
 
     def keep_fresh(self, changed: Callable[[], Awaitable[None]]) -> None:

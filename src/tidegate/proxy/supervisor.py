@@ -104,6 +104,8 @@ class Supervisor:
         self._reloading = asyncio.Lock()
         self._stopping = False
         self._lack = ""
+        self._given = 0
+        """Version of the credentials that all workers have."""
         self._asked = asyncio.Event()
         self._random_key = secrets.token_bytes(32)
         self._hasten: asyncio.TimerHandle | None = None
@@ -125,6 +127,7 @@ class Supervisor:
         self._knowledge = Knowledge()
         self._crew = Crew(self._config.workers, self, self._command)
         await self._credentials.take(self._config)
+        self._given = self._credentials.version
         try:
             self._listening.commit(self._listening.plan(self._config))
             admin = AdminSocket(self._config.control_socket, self._commands())
@@ -310,6 +313,7 @@ class Supervisor:
                 ended=ended,
             )
 
+        given = self._credentials.version
         removed = replace(change, removed=())  # their sockets are closed once no worker accepts on them
         self._listening.commit(removed)
         replies = await self._crew.ask(message, CONFIGURE_LIMIT, starting=True)
@@ -323,6 +327,7 @@ class Supervisor:
         ]
         if silent or failed:
             raise ConfigError("\n".join([*failed, *silent]))
+        self._given = given
 
     def _mock_keys(self) -> dict[str, str]:
         """What workers make salts up with, by target."""
@@ -388,10 +393,15 @@ class Supervisor:
     # Credentials
 
     async def _look_again(self, source: str) -> None:
-        """A database has refused what a secret says."""
-        if await self._credentials.look(source):
-            await self._renew_credentials()
-        self._crew.send_all(CredentialLooked(source=source))
+        """A database, or a client's proof, does not fit what a secret says."""
+        try:
+            await self._credentials.look(source)
+            if self._credentials.version != self._given:  # another look may have seen the change, and not told it yet
+                await self._renew_credentials()
+        except ConfigError as error:
+            LOG.error("new credentials: %s", error)
+        finally:
+            self._crew.send_all(CredentialLooked(source=source))
 
     async def _verify(self, worker: int, question: VerifyToken) -> None:
         refusal = await self._credentials.verify(question.proxy, question.user, question.token, question.source)
