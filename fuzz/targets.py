@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from fuzz import dialogue, parsers, world
+from fuzz import dialogue, parsers, tokens, world
 from fuzz.mutation import mutated, mutated_steps
 from fuzz.steps import Step, decode, encode
 
@@ -42,5 +42,6 @@ TARGETS = {
     "opening": _world("a database that does not from its first byte", dialogue.opening_steps, False),
     "sql": Target("the scanner of SQL", parsers.made_sql, mutated, parsers.try_sql),
     "scram": Target("SCRAM messages of both sides", parsers.made_scram, mutated, parsers.try_scram),
+    "tokens": Target("tokens in a password's place", tokens.made_token, mutated, tokens.try_token),
     "messages": Target("readers of single messages", parsers.made_message, mutated, parsers.try_message),
 }
