@@ -258,6 +258,7 @@ class Supervisor:
             raise ConfigError("there is no file to read again: the settings came from elsewhere")
         async with self._reloading:
             new, kept = keep_fixed(self._config, load(self._config_path))
+            self._lack = ""  # who reloads is told again; calls of an API would repeat it without end
             await self._use(new)
             return "; ".join(["reloaded", *kept])
 
