@@ -9,10 +9,11 @@ from random import Random
 
 from fuzz.world import Finding
 from tidegate.auth.providers.sts import PREFIX, StsTokens
-from tidegate.auth.rds_token import TokenRefused, check_token, make_token, parse_token
+from tidegate.auth.rds_token import SigningKeys, TokenRefused, check_token, make_token, parse_token
 
 NOW = 1_790_000_000.0
 SECRET = "wJalrXUtnFEMI"
+KEYS = SigningKeys(region="eu-west-1", access_key="AKIA", secret_key=SECRET, session_token="")
 PARTS = (
     "db.example:5432/?", "Action=connect", "&DBUser=app", "&X-Amz-Algorithm=AWS4-HMAC-SHA256",
     "&X-Amz-Credential=AKIA%2F20260921%2Feu-west-1%2Frds-db%2Faws4_request", "&X-Amz-Date=20260921T000000Z",
@@ -24,7 +25,7 @@ PARTS = (
 def made_token(random: Random) -> bytes:
     """A good one half of the time, which mutations then spoil."""
     if random.random() < 0.5:
-        return make_token("db.example", 5432, "app", "eu-west-1", "AKIA", SECRET, None, NOW).encode()
+        return make_token("db.example", 5432, "app", KEYS, NOW).encode()
     return "".join(random.choices(PARTS, k=random.randrange(1, 14))).encode()
 
 
@@ -40,7 +41,7 @@ def try_token(data: bytes) -> set[object]:
         check_token(token, SECRET, hosts=["db.example"], port=5432, user="app", region="eu-west-1", now=NOW)
     except TokenRefused as refusal:
         return seen | {str(refusal)[:20]}
-    good = parse_token(make_token("db.example", 5432, "app", "eu-west-1", "AKIA", SECRET, None, NOW))
+    good = parse_token(make_token("db.example", 5432, "app", KEYS, NOW))
     if (token.host, token.user, token.claim) != (good.host, good.user, good.claim):
         raise Finding(f"{text!r} passes")
     return seen | {"good"}

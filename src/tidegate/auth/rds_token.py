@@ -39,6 +39,17 @@ class TokenRefused(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SigningKeys:
+    """What signs tokens: a key pair, and the region that the tokens are for."""
+
+    region: str
+    access_key: str
+    secret_key: str = field(repr=False)
+    session_token: str = field(repr=False)
+    """"" for a long-term key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RdsToken:
     """A token as it came, not checked yet."""
 
@@ -173,16 +184,14 @@ def check_token(
         raise TokenRefused("the token's signature does not match") from None
 
 
-def make_token(
-    host: str, port: int, user: str, region: str, access_key: str, secret: str, session_token: str | None, now: float
-) -> str:
+def make_token(host: str, port: int, user: str, keys: SigningKeys, now: float) -> str:
     """A token for `user`, good for 15 minutes from `now` on (seconds since 1970)."""
     timestamp = format_timestamp(now)
     query = f"Action={ACTION}&DBUser={quote(user, safe=sigv4.UNRESERVED)}"
-    credential = Credential(access_key, timestamp[:8], region, SERVICE)
+    credential = Credential(keys.access_key, timestamp[:8], keys.region, SERVICE)
     request = Request(method="GET", path="/", query=query, headers=[_host_header(host.lower(), port)])
     signed = sigv4.presign(
-        request, credential, secret, timestamp=timestamp, expires=LIFETIME, token=session_token or None
+        request, credential, keys.secret_key, timestamp=timestamp, expires=LIFETIME, token=keys.session_token or None
     )
     return f"{host}:{port}/?{signed}"
 

@@ -14,9 +14,8 @@ from tidegate.auth.providers.aws_keys import signing_keys
 from tidegate.auth.providers.secrets_manager import SecretsManager
 from tidegate.auth.providers.sessions import AwsSession, AwsUnavailable
 from tidegate.auth.providers.sts import StsTokens, matches
-from tidegate.auth.rds_token import TokenRefused
+from tidegate.auth.rds_token import SigningKeys, TokenRefused
 from tidegate.config.model import Config
-from tidegate.proxy.boot import AwsKeys
 from tidegate.proxy.credentials import CredentialError, Source, Verifier
 from tidegate.proxy.iam_logins import PATIENCE
 
@@ -40,18 +39,12 @@ class AwsSource:
             raise CredentialError(str(error)) from None
         return value.username, value.passwords
 
-    async def keys(self) -> AwsKeys:
+    async def keys(self) -> SigningKeys:
         """Part of Source."""
         try:
-            found = await asyncio.to_thread(signing_keys, self._session)
+            return await asyncio.to_thread(signing_keys, self._session)
         except AwsUnavailable as error:
             raise CredentialError(str(error)) from None
-        return AwsKeys(
-            region=found.region,
-            access_key=found.access_key,
-            secret_key=found.secret_key,
-            session_token=found.session_token,
-        )
 
 
 class StsVerifier:

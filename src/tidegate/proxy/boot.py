@@ -7,9 +7,10 @@ the supervisor does (`supervisor`, `sockets`), and the file descriptors in it ar
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Self
 
+from tidegate.auth.rds_token import SigningKeys
 from tidegate.proxy.learnt import Learnt
 from tidegate.proxy.plain import from_plain, to_plain
 
@@ -26,17 +27,6 @@ class Listener:
     """A Unix socket is shared by all workers, a TCP socket is this worker's own (SO_REUSEPORT)."""
     fd: int
     """Non-blocking, listening; TCP_NODELAY and keepalive are set and inherited by accepted sockets."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AwsKeys:
-    """Credentials that sign IAM tokens for a database."""
-
-    region: str
-    access_key: str
-    secret_key: str = field(repr=False)
-    session_token: str = field(repr=False)
-    """"" for long-term keys."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +55,7 @@ class Boot:
     """Unix datagram socket on which this worker receives from its peers (non-blocking)."""
     learnt: tuple[Learnt, ...]
     """What other workers, or the one before it, have learnt from servers."""
-    aws_keys: dict[str, AwsKeys]
+    aws_keys: dict[str, SigningKeys]
     """Target name -> what signs tokens for its database."""
     config: dict[str, Any]
     """Config.to_dict(); Config.from_dict() rebuilds it."""

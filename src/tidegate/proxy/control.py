@@ -17,7 +17,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from tidegate.proxy.boot import AwsKeys, Boot, Listener
+from tidegate.auth.rds_token import SigningKeys
+from tidegate.proxy.boot import Boot, Listener
 from tidegate.proxy.learnt import Learnt
 from tidegate.proxy.plain import from_plain, to_plain
 
@@ -56,7 +57,7 @@ class Configure:
     """As in Boot."""
     mock_keys: dict[str, str]
     """As in Boot."""
-    aws_keys: dict[str, AwsKeys]
+    aws_keys: dict[str, SigningKeys]
     """As in Boot."""
     removed: tuple[str, ...]
     """Addresses of listeners."""

@@ -15,9 +15,9 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
+from tidegate.auth.rds_token import SigningKeys
 from tidegate.config.model import Config, TargetConfig, UserConfig
 from tidegate.errors import ConfigError
-from tidegate.proxy.boot import AwsKeys
 from tidegate.proxy.database_logins import IAM
 from tidegate.proxy.logs import LOG
 
@@ -44,7 +44,7 @@ class Source(Protocol):
     async def secret(self, arn: str) -> tuple[str, tuple[str, ...]]:
         """(user name, passwords that may be valid, the likeliest first). CredentialError if there are none."""
 
-    async def keys(self) -> AwsKeys:
+    async def keys(self) -> SigningKeys:
         """What signs tokens now. CredentialError if there is nothing."""
 
 
@@ -72,7 +72,7 @@ class Credentials:
         self._source: Source | None = source
         self._verifier: Verifier = verifier or NoVerifier()
         self._secrets: dict[str, tuple[str, tuple[str, ...]]] = {}
-        self._keys: AwsKeys | None = None
+        self._keys: SigningKeys | None = None
         self._wanted: set[str] = set()
         self._looks: dict[str, asyncio.Task[bool]] = {}
         self._refresher: asyncio.Task[None] | None = None
@@ -190,7 +190,7 @@ class Credentials:
             targets=tuple(self._with_secret(target, target.user) for target in config.targets),
         )
 
-    def keys(self, config: Config) -> dict[str, AwsKeys]:
+    def keys(self, config: Config) -> dict[str, SigningKeys]:
         """What signs tokens for each target."""
         if self._keys is None:
             return {}

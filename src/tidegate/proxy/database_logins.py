@@ -20,10 +20,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tidegate.auth.backend import Credential, PasswordCredential
-from tidegate.auth.rds_token import make_token
+from tidegate.auth.rds_token import SigningKeys, make_token
 from tidegate.auth.verifiers import Plain, parse_secret
 from tidegate.errors import LoginUnsettled, PgError, Sqlstate
-from tidegate.proxy.boot import AwsKeys
 from tidegate.proxy.control import CredentialLooked, CredentialRefused, Message
 
 if TYPE_CHECKING:
@@ -82,12 +81,12 @@ class DatabaseLogins:
         self._logins: dict[tuple[str, str], _Login] = {}
         self.refusals = 0
         """Rounds that ended in a refusal for good."""
-        self._keys: dict[str, AwsKeys] = {}
+        self._keys: dict[str, SigningKeys] = {}
         self._clients: dict[str, list[ClientLogin]] = {}
         """By secret: whose proof fits nothing that is known of it, while it is read once more."""
         self._looked_at: dict[str, float] = {}
 
-    def configure(self, keys: dict[str, AwsKeys]) -> None:
+    def configure(self, keys: dict[str, SigningKeys]) -> None:
         """There are new settings; `keys`: by target, of those who sign tokens."""
         self._keys = keys
         config = self._config()
@@ -203,18 +202,7 @@ class DatabaseLogins:
         keys = self._keys.get(target.name)
         if keys is None:
             return None
-        return PasswordCredential(
-            make_token(
-                target.host,
-                target.port,
-                user,
-                keys.region,
-                keys.access_key,
-                keys.secret_key,
-                keys.session_token or None,
-                self._wall_clock(),
-            )
-        )
+        return PasswordCredential(make_token(target.host, target.port, user, keys, self._wall_clock()))
 
 
 def _passwords_of(config: Config, target: TargetConfig, user: str) -> tuple[tuple[str, ...], str]:

@@ -14,12 +14,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.auth.rds_token import MAX_TOKEN_SIZE, TokenRefused, check_token, looks_like_token, make_token, parse_token
+from tidegate.auth.rds_token import (
+    MAX_TOKEN_SIZE,
+    SigningKeys,
+    TokenRefused,
+    check_token,
+    looks_like_token,
+    make_token,
+    parse_token,
+)
 
 KEY = "AKIAEXAMPLEEXAMPLE22"
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 HOST = "main.proxy-abc.us-east-1.rds.amazonaws.com"
 NOW = 1_800_000_000.0
+
+
+def keys_of(region: str, session_token: str = "") -> SigningKeys:
+    return SigningKeys(region=region, access_key=KEY, secret_key=SECRET, session_token=session_token)
+
 
 hosts = st.sampled_from(["127.1.2.3", "localhost", HOST, "Mixed.Case.example", "[::1]"])
 ports = st.sampled_from([5432, 443, 80, 1, 65535])
@@ -53,7 +66,7 @@ def test_the_same_bytes_as_botocores(client: Any, host: str, port: int, user: st
     at = dt.datetime.fromtimestamp(now, dt.UTC)
     with mock.patch.object(botocore.auth, "get_current_datetime", return_value=at):
         theirs = client.generate_db_auth_token(host, port, user)
-    assert make_token(host, port, user, "eu-west-1", KEY, SECRET, None, float(now)) == theirs
+    assert make_token(host, port, user, keys_of("eu-west-1"), float(now)) == theirs
     token = parse_token(theirs)
     assert (token.host, token.port, token.user, token.access_key) == (host.lower(), port, user, KEY)
     check_token(token, SECRET, hosts=[host], port=port, user=user, region="eu-west-1", now=float(now))
@@ -61,7 +74,7 @@ def test_the_same_bytes_as_botocores(client: Any, host: str, port: int, user: st
 
 def test_the_same_bytes_with_a_session_token() -> None:
     theirs = of_botocore(HOST, 5432, "app", "us-east-1", "IQoJ/b3+JpZ2==", NOW)
-    assert make_token(HOST, 5432, "app", "us-east-1", KEY, SECRET, "IQoJ/b3+JpZ2==", NOW) == theirs
+    assert make_token(HOST, 5432, "app", keys_of("us-east-1", "IQoJ/b3+JpZ2=="), NOW) == theirs
     token = parse_token(theirs)
     assert token.security_token == "IQoJ/b3+JpZ2=="
     assert (token.region, token.service, token.action, token.expires) == ("us-east-1", "rds-db", "connect", 900)
@@ -73,13 +86,13 @@ def test_the_same_bytes_with_a_session_token() -> None:
 def test_what_is_made_is_accepted_for_a_quarter_of_an_hour(
     host: str, port: int, user: str, session_token: str | None
 ) -> None:
-    token = parse_token(make_token(host, port, user, "us-east-1", KEY, SECRET, session_token, NOW))
+    token = parse_token(make_token(host, port, user, keys_of("us-east-1", session_token or ""), NOW))
     assert token.security_token == session_token
     for now in (NOW - 300, NOW, NOW + 900):
         check_token(token, SECRET, hosts=["other", host.upper()], port=port, user=user, region="us-east-1", now=now)
 
 
-GOOD = make_token(HOST, 5432, "app", "us-east-1", KEY, SECRET, None, NOW)
+GOOD = make_token(HOST, 5432, "app", keys_of("us-east-1"), NOW)
 EXPECTED: dict[str, Any] = {"hosts": [HOST], "port": 5432, "user": "app", "region": "us-east-1", "now": NOW}
 
 
@@ -166,7 +179,7 @@ def test_what_a_refused_password_may_have_been() -> None:
 
 
 def test_signatures_stay_out_of_reprs() -> None:
-    text = make_token(HOST, 5432, "app", "us-east-1", KEY, SECRET, "canary", NOW)
+    text = make_token(HOST, 5432, "app", keys_of("us-east-1", "canary"), NOW)
     token = parse_token(text)
     assert "canary" not in repr(token)
     assert token.signature not in repr(token)

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tidegate.auth.rds_token import SigningKeys
 from tidegate.proxy import control
-from tidegate.proxy.boot import AwsKeys, Boot, Listener
+from tidegate.proxy.boot import Boot, Listener
 from tidegate.proxy.control import (
     TYPES,
     CatalogueChanged,
@@ -51,7 +52,7 @@ BOOT = Boot(
     worker=1,
     workers=2,
     mock_keys={"main": "00ff"},
-    aws_keys={"main": AwsKeys(region="us-east-1", access_key="AKIA", secret_key="key", session_token="")},
+    aws_keys={"main": SigningKeys(region="us-east-1", access_key="AKIA", secret_key="key", session_token="")},
     listeners=(LISTENER, Listener(proxy="main", address="/run/.s.PGSQL.5432", unix=True, fd=10)),
     budget_fd=3,
     targets={"main": 0},
@@ -69,7 +70,7 @@ CONFIGURE = Configure(
     targets={"main": 3},
     proxies={"main": 0},
     mock_keys={"main": "00ff"},
-    aws_keys={"main": AwsKeys(region="us-east-1", access_key="AKIA", secret_key="key", session_token="")},
+    aws_keys={"main": SigningKeys(region="us-east-1", access_key="AKIA", secret_key="key", session_token="")},
     removed=("127.0.0.1:1",),
     added=(LISTENER,),
     ended=("gone",),

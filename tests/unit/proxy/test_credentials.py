@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from tidegate.auth.rds_token import SigningKeys
 from tidegate.config.model import Config, ProxyConfig, TargetConfig, UserConfig
 from tidegate.errors import ConfigError
 from tidegate.proxy import credentials
-from tidegate.proxy.boot import AwsKeys
 from tidegate.proxy.credentials import (
     KEYS_REFRESH,
     LOAD_LIMIT,
@@ -28,7 +28,7 @@ from tidegate.proxy.database_logins import IAM
 ONE = "arn:aws:secretsmanager:us-east-1:123456789012:secret:one-a1b2c3"
 TWO = "arn:aws:secretsmanager:us-east-1:123456789012:secret:two-a1b2c3"
 CANARY = "5up3rs3cr3t"
-KEYS = AwsKeys(region="us-east-1", access_key="AKIA1", secret_key=CANARY, session_token="")
+KEYS = SigningKeys(region="us-east-1", access_key="AKIA1", secret_key=CANARY, session_token="")
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -56,7 +56,7 @@ class Source:
 
     def __init__(self) -> None:
         self.secrets: dict[str, tuple[str, tuple[str, ...]] | Exception] = {}
-        self.signing: AwsKeys | Exception = KEYS
+        self.signing: SigningKeys | Exception = KEYS
         self.waits: dict[str, asyncio.Event] = {}
         self.read: list[str] = []
 
@@ -69,7 +69,7 @@ class Source:
             raise found
         return found
 
-    async def keys(self) -> AwsKeys:
+    async def keys(self) -> SigningKeys:
         self.read.append(IAM)
         if isinstance(self.signing, Exception):
             raise self.signing
@@ -277,7 +277,7 @@ def test_keys_are_read_every_minute(world: World) -> None:
         await world.credentials.take(SIGNED)
         assert world.credentials.keys(SIGNED) == {"main": KEYS}
         begun = world.begin()
-        fresh = AwsKeys(region="us-east-1", access_key="ASIA2", secret_key="x", session_token="y")
+        fresh = SigningKeys(region="us-east-1", access_key="ASIA2", secret_key="x", session_token="y")
         world.source.signing = fresh
         await pass_time(KEYS_REFRESH + 1)
         assert world.changes == [begun + KEYS_REFRESH]

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from tidegate.auth.backend import Credential, PasswordCredential
+from tidegate.auth.rds_token import SigningKeys
 from tidegate.config.model import AuthMethod, Config, DatabaseConfig, ProxyConfig, TargetConfig, UserConfig
 from tidegate.errors import LoginUnsettled, PgError
-from tidegate.proxy.boot import AwsKeys
 from tidegate.proxy.control import CredentialLooked, CredentialRefused
 from tidegate.proxy.database_logins import OWN, PATIENCE, DatabaseLogins
 
@@ -152,7 +152,7 @@ def test_the_proxys_own_login() -> None:
 def test_a_fresh_token_for_each_connection() -> None:
     world = World(UserConfig(name="app", database_iam=True))
     assert world.password() is None
-    keys = AwsKeys(region="eu-west-1", access_key="AKIAEXAMPLE", secret_key="s3cr3t", session_token="session")
+    keys = SigningKeys(region="eu-west-1", access_key="AKIAEXAMPLE", secret_key="s3cr3t", session_token="session")
     world.logins.configure({"main": keys})
     token = world.password()
     assert token is not None
@@ -207,7 +207,7 @@ def test_a_database_that_is_closed_to_a_role_says_nothing_of_its_password() -> N
 def test_keys_that_sign_tokens_are_looked_at_again() -> None:
     target = TargetConfig(name="main", host="db", user="postgres", database_iam=True)
     world = World(target=target)
-    keys = AwsKeys(region="eu-west-1", access_key="AKIA", secret_key="k", session_token="")
+    keys = SigningKeys(region="eu-west-1", access_key="AKIA", secret_key="k", session_token="")
     world.logins.configure({"main": keys})
     error = PgError("PAM authentication failed", "28000", "FATAL")
     assert isinstance(world.logins.refused(world.target, OWN, world.credential(OWN), error), LoginUnsettled)

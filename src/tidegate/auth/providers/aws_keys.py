@@ -5,21 +5,10 @@ Owns reading them from botocore, which renews them before they expire. Refuses t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tidegate.auth.providers.sessions import AwsSession, AwsUnavailable
-
-
-@dataclass(frozen=True, slots=True)
-class SigningKeys:
-    """A key pair with its session token, "" for a long-term one."""
-
-    region: str
-    access_key: str
-    secret_key: str = field(repr=False)
-    session_token: str = field(repr=False)
+from tidegate.auth.rds_token import SigningKeys
 
 
 def signing_keys(session: AwsSession) -> SigningKeys:
@@ -31,4 +20,9 @@ def signing_keys(session: AwsSession) -> SigningKeys:
         raise AwsUnavailable(f"AWS credentials: {error}") from None
     if frozen is None:
         raise AwsUnavailable("no AWS credentials are to be found; see aws_profile")
-    return SigningKeys(session.region, frozen.access_key, frozen.secret_key, frozen.token or "")
+    return SigningKeys(
+        region=session.region,
+        access_key=frozen.access_key,
+        secret_key=frozen.secret_key,
+        session_token=frozen.token or "",
+    )

@@ -9,8 +9,9 @@ import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
-from tidegate.auth.providers.aws_keys import SigningKeys, signing_keys
+from tidegate.auth.providers.aws_keys import signing_keys
 from tidegate.auth.providers.sessions import TIMEOUT, AwsSession, AwsUnavailable
+from tidegate.auth.rds_token import SigningKeys
 
 CANARY = "5up3rs3cr3t"
 
@@ -103,7 +104,9 @@ def test_keys_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", CANARY)
     session = AwsSession(region="eu-west-1")
-    assert signing_keys(session) == SigningKeys("eu-west-1", "AKIAEXAMPLE", CANARY, "")
+    assert signing_keys(session) == SigningKeys(
+        region="eu-west-1", access_key="AKIAEXAMPLE", secret_key=CANARY, session_token=""
+    )
     assert CANARY not in repr(signing_keys(session))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.unit.control.services.iam.world import ACCOUNT, ALLOW_ALL, REGION, ROOT_KEY, World
-from tidegate.auth.rds_token import TokenRefused, make_token
+from tidegate.auth.rds_token import SigningKeys, TokenRefused, make_token
 from tidegate.control.services.iam.database_tokens import TokenVerifier
 
 RESOURCE = f"arn:aws:rds-db:{REGION}:{ACCOUNT}:dbuser:prx-0123/app"
@@ -29,8 +29,9 @@ def connect(resource: str = RESOURCE, effect: str = "Allow", **more: Any) -> str
 def token(world: World, access_key: str, **changes: Any) -> str:
     key = world.key(access_key)
     assert key is not None
-    given = {"user": "app", "secret": key.secret, "session_token": key.session_token, "access_key": access_key}
-    return make_token(host=HOST, port=5432, region=REGION, now=world.now, **(given | changes))
+    user = changes.pop("user", "app")
+    given = {"secret_key": key.secret, "session_token": key.session_token or ""} | changes
+    return make_token(HOST, 5432, user, SigningKeys(region=REGION, access_key=access_key, **given), world.now)
 
 
 def refused(world: World, text: str, **changes: Any) -> str | None:
@@ -112,7 +113,7 @@ def test_another_account_is_not_ours_to_allow(world: World) -> None:
 def test_keys_that_do_not_count(world: World) -> None:
     alice = world.user("alice", connect())
     text = token(world, alice)
-    wrong = token(world, alice, secret="x" * 40)
+    wrong = token(world, alice, secret_key="x" * 40)
     assert refused(world, wrong) == "the token's signature does not match"
     world.call("UpdateAccessKey", UserName="alice", AccessKeyId=alice, Status="Inactive")
     assert refused(world, text) == f"the access key {alice} is inactive"
@@ -128,7 +129,7 @@ def test_temporary_keys(world: World) -> None:
     text = token(world, session)
     assert refused(world, text) is None
     mine = f"the session token does not belong to the access key {session}"
-    assert refused(world, token(world, session, session_token=None)) == mine
+    assert refused(world, token(world, session, session_token="")) == mine
     assert refused(world, token(world, session, session_token="wrong")) == mine
     assert refused(world, token(world, alice, session_token="odd")) == (
         f"the session token does not belong to the access key {alice}"
