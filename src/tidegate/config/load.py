@@ -18,8 +18,9 @@ from tidegate.config.checks import check_rules, database_tables, tables
 from tidegate.config.dsn import parse_dsn
 from tidegate.config.encryption import FILES, locate_files
 from tidegate.config.model import Config
-from tidegate.config.passwords import expand, read_secret_file
+from tidegate.config.passwords import expand
 from tidegate.config.problems import Problem
+from tidegate.config.secret_files import read_secret_file
 from tidegate.config.shape import check_shape
 from tidegate.errors import ConfigError
 

@@ -1,4 +1,4 @@
-"""Passwords as settings give them: in the file, from the environment, from a file; plain, or as PostgreSQL stores them.
+"""Passwords as settings give them: in the file, from the environment; plain, or as PostgreSQL stores them.
 
 Owns their expansion and the recognition of their form. Refuses to verify anything with them (`auth`), and no message
 made here repeats a secret.
@@ -10,7 +10,6 @@ import os
 import re
 from collections.abc import Mapping
 from enum import StrEnum
-from pathlib import Path
 
 _VARIABLE = re.compile(r"\$(?:(\$)(?=\{)|\{([^{}]*)\})")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -57,17 +56,3 @@ def expand(text: str, environment: Mapping[str, str] = os.environ) -> str:
         return environment[name]
 
     return _VARIABLE.sub(value, text)
-
-
-def read_secret_file(path: Path) -> str:
-    """A secret from a file of its own, without the line end that editors add. ValueError says why it can't be read."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ValueError(f"cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ValueError("is not text in UTF-8") from None
-    secret = text.removesuffix("\n").removesuffix("\r")
-    if not secret:
-        raise ValueError("is empty")
-    return secret

@@ -14,10 +14,10 @@ import logging
 from pathlib import Path
 
 from tidegate.config.model import Config, ProxyConfig, TargetConfig
+from tidegate.config.secret_files import check_key_file
 from tidegate.engine.tls_context import TICKET_SECRET_SIZE, TlsContext
 from tidegate.errors import ConfigError
 from tidegate.proxy.encryption import Encryption, connection_settings, make_encryption
-from tidegate.proxy.key_files import check_key_file
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tidegate.config.model import SslMode, SslNegotiation, TargetConfig
+from tidegate.config.secret_files import check_key_file
 from tidegate.engine.tls_context import TlsContext
-from tidegate.proxy.key_files import check_key_file
 
 
 @dataclass(frozen=True, slots=True)

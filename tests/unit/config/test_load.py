@@ -342,8 +342,9 @@ def test_all_problems_at_once() -> None:
 
 def test_secrets_from_environment_and_files(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DB_PASSWORD", "from environment")
-    (folder / "user.secret").write_text("from file\n")
-    (folder / "forced.secret").write_text("${DB_PASSWORD}")
+    for name, content in (("user.secret", "from file\n"), ("forced.secret", "${DB_PASSWORD}")):
+        (folder / name).touch(mode=0o600)
+        (folder / name).write_text(content)
     config = load_text(
         TARGET
         + 'password = "<${DB_PASSWORD}>"\n'
@@ -370,6 +371,15 @@ def test_secrets_from_environment_and_files(folder: Path, monkeypatch: pytest.Mo
 )
 def test_secret_problems(lines: str, said: str) -> None:
     assert problems(TARGET + PROXY + f'[[user]]\nname = "app"\n{lines}\n') == [f'[[user]] "app": {said}']
+
+
+def test_a_secret_that_others_may_read(folder: Path) -> None:
+    (folder / "open.secret").touch(mode=0o600)
+    (folder / "open.secret").write_text("hidden")
+    (folder / "open.secret").chmod(0o644)
+    assert problems(TARGET + PROXY + '[[user]]\nname = "app"\npassword_file = "open.secret"\n') == [
+        '[[user]] "app": password_file = "open.secret": may be read by others (mode 0644); chmod 600 it'
+    ]
 
 
 def test_secrets_are_never_repeated() -> None:

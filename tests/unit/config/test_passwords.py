@@ -1,14 +1,12 @@
-"""Passwords: which form one has, and what ${NAME} and a file of its own stand for."""
+"""Passwords: which form one has, and what ${NAME} stands for."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.config.passwords import SecretKind, expand, kind_of, read_secret_file
+from tidegate.config.passwords import SecretKind, expand, kind_of
 
 KEY = "A" * 43 + "="
 VERIFIER = f"SCRAM-SHA-256$4096:c2FsdA==${KEY}:{KEY}"
@@ -81,27 +79,3 @@ def test_expand_refuses_what_is_no_name(text: str) -> None:
 @given(st.text(alphabet=st.characters(exclude_characters="{")))
 def test_text_without_braces_stays(text: str) -> None:
     assert expand(text, {}) == text
-
-
-@pytest.mark.parametrize(
-    ("content", "secret"), [("pw", "pw"), ("pw\n", "pw"), ("pw\r\n", "pw"), (" pw \n\n", " pw \n")]
-)
-def test_secret_file(tmp_path: Path, content: str, secret: str) -> None:
-    path = tmp_path / "secret"
-    path.write_bytes(content.encode())
-    assert read_secret_file(path) == secret
-
-
-@pytest.mark.parametrize(
-    ("content", "said"), [(b"\n", "is empty"), (b"", "is empty"), (b"\xff", "is not text in UTF-8")]
-)
-def test_secret_file_refused(tmp_path: Path, content: bytes, said: str) -> None:
-    path = tmp_path / "secret"
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match=f"^{said}$"):
-        read_secret_file(path)
-
-
-def test_secret_file_missing(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"^cannot be read: No such file or directory$"):
-        read_secret_file(tmp_path / "secret")

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +14,6 @@ from tidegate.config.model import Config, ProxyConfig, SslMode, SslNegotiation, 
 from tidegate.errors import ConfigError
 from tidegate.proxy.certificates import Certificates, check_certificates, make_context
 from tidegate.proxy.encryption import connection_settings, make_encryption
-from tidegate.proxy.key_files import check_key_file
 
 PLAIN = ProxyConfig(name="main", listen=("127.0.0.1:0",), target="main")
 DATABASE = TargetConfig(name="main", host="db.example", user="postgres", sslmode=SslMode.VERIFY_FULL)
@@ -179,38 +175,3 @@ def test_a_targets_key_is_looked_at(checked: TargetConfig, files: Files) -> None
 def test_what_makes_it_another_target(change: dict[str, Any]) -> None:
     assert connection_settings(replace(DATABASE, **change)) != connection_settings(DATABASE)
     assert connection_settings(replace(DATABASE, password="x", name="y")) == connection_settings(DATABASE)
-
-
-@pytest.mark.parametrize(
-    ("mode", "owner", "allowed"),
-    [
-        (0o600, 1000, True),
-        (0o400, 1000, True),
-        (0o700, 1000, True),
-        (0o640, 1000, False),
-        (0o604, 1000, False),
-        (0o660, 1000, False),
-        (0o600, 0, True),
-        (0o640, 0, True),
-        (0o644, 0, False),
-        (0o660, 0, False),
-        (0o642, 0, False),
-        (0o777, 0, False),
-    ],
-)
-def test_modes_of_key_files(monkeypatch: pytest.MonkeyPatch, mode: int, owner: int, allowed: bool) -> None:
-    """PostgreSQL's rule: 0600 at most, 0640 where root owns it (so that a group of the system's may have it)."""
-    found = SimpleNamespace(st_uid=owner, st_mode=stat.S_IFREG | mode)
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "stat", lambda _: found)
-        if allowed:
-            check_key_file("server.key")
-            return
-        with pytest.raises(ValueError) as caught:
-            check_key_file("server.key")
-    assert str(caught.value) == f"private key server.key may be read by others (mode {mode:04o}); chmod 600 it"
-
-
-def test_no_key_file(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"^no private key can be read from .*/none: No such file or directory$"):
-        check_key_file(str(tmp_path / "none"))
