@@ -1,7 +1,7 @@
 """What to log in with at the database, as users whose password is not one fixed text.
 
 Owns the choice among several passwords of a user, and IAM tokens. Refuses to fetch secrets: the supervisor does
-(`secrets`), and it is asked once a database has refused all that is known.
+(`credentials`), and it is asked once a database has refused all that is known.
 
     the database refuses a password        what follows
     another one has not been tried         that is tried; clients wait
@@ -99,21 +99,15 @@ class DatabaseLogins:
     def credential(self, target: Target, user: str) -> Credential:
         """What the next connection logs in with: what the settings have, or what a client has shown."""
         login = self._login(target.config, user)
-        if login is None:
-            return target.credentials.get(user)
-        if login.source == IAM:
-            return self._token(target.config, user)
-        return login.credentials[login.at] if login.credentials else None
+        return target.credentials.get(user) if login is None else self._next(target.config, login, user)
 
     def own(self, target: Target) -> Credential:
         """The same for the proxy's own login."""
         config = target.config
         login = self._login(config, OWN)
-        if login is not None and login.source == IAM:
-            return self._token(config, config.user)
-        if login is not None:
-            return login.credentials[login.at] if login.credentials else None
-        return PasswordCredential(config.password) if config.password else None
+        if login is None:
+            return PasswordCredential(config.password) if config.password else None
+        return self._next(config, login, config.user)
 
     def refused(self, target: Target, user: str, shown: Credential, error: PgError) -> PgError:
         """What a refused login means: LoginUnsettled while it may still come right, else the error itself.
@@ -196,6 +190,11 @@ class DatabaseLogins:
             known = _Login(passwords, source, [PasswordCredential(password) for password in passwords])
             self._logins[target.name, user] = known
         return known
+
+    def _next(self, target: TargetConfig, login: _Login, user: str) -> Credential:
+        if login.source == IAM:
+            return self._token(target, user)
+        return login.credentials[login.at] if login.credentials else None
 
     def _token(self, target: TargetConfig, user: str) -> Credential:
         """A fresh one for each connection, as AWS recommends; None while there are no keys to sign it with."""
