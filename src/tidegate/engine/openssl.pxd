@@ -13,8 +13,6 @@ cdef extern from "openssl/ssl.h" nogil:
         pass
     ctypedef struct SSL_METHOD:
         pass
-    ctypedef struct SSL_SESSION:
-        pass
     ctypedef struct X509:
         pass
     ctypedef struct X509_NAME:
@@ -27,12 +25,9 @@ cdef extern from "openssl/ssl.h" nogil:
         pass
     ctypedef struct GENERAL_NAMES:
         pass
-    ctypedef struct X509_STORE:
-        pass
     ctypedef struct X509_VERIFY_PARAM:
         pass
 
-    const SSL_METHOD *TLS_method()
     const SSL_METHOD *TLS_server_method()
     const SSL_METHOD *TLS_client_method()
 
@@ -47,8 +42,6 @@ cdef extern from "openssl/ssl.h" nogil:
     void SSL_CTX_set_client_CA_list(SSL_CTX *ctx, void *names)
     void *SSL_load_client_CA_file(const char *path)
     int SSL_CTX_set_min_proto_version(SSL_CTX *ctx, int version)
-    int SSL_CTX_set_max_proto_version(SSL_CTX *ctx, int version)
-    int SSL_CTX_set_cipher_list(SSL_CTX *ctx, const char *list)
     unsigned long SSL_CTX_set_options(SSL_CTX *ctx, unsigned long options)
     long SSL_CTX_set_mode(SSL_CTX *ctx, long mode)
     long SSL_CTX_set_session_cache_mode(SSL_CTX *ctx, long mode)
@@ -75,7 +68,6 @@ cdef extern from "openssl/ssl.h" nogil:
     int SSL_write(SSL *ssl, const void *data, int size)
     int SSL_shutdown(SSL *ssl)
     int SSL_get_error(const SSL *ssl, int result)
-    int SSL_has_pending(const SSL *ssl)
     int SSL_session_reused(const SSL *ssl)
     int SSL_set_tlsext_host_name(SSL *ssl, const char *name)
     int SSL_set1_host(SSL *ssl, const char *name)
@@ -91,10 +83,7 @@ cdef extern from "openssl/ssl.h" nogil:
 
     enum:
         SSL_ERROR_NONE
-        SSL_ERROR_SSL
         SSL_ERROR_WANT_READ
-        SSL_ERROR_WANT_WRITE
-        SSL_ERROR_SYSCALL
         SSL_ERROR_ZERO_RETURN
         SSL_FILETYPE_PEM
         SSL_VERIFY_NONE
@@ -110,9 +99,7 @@ cdef extern from "openssl/ssl.h" nogil:
         SSL_OP_CIPHER_SERVER_PREFERENCE
         SSL_TLSEXT_ERR_OK
         SSL_TLSEXT_ERR_ALERT_FATAL
-        SSL_TLSEXT_ERR_NOACK
         TLS1_2_VERSION
-        TLS1_3_VERSION
         X509_V_OK
 
 cdef extern from "openssl/bio.h" nogil:
@@ -133,7 +120,6 @@ cdef extern from "openssl/bio.h" nogil:
     void BIO_clear_retry_flags(BIO *bio)
 
 cdef extern from "openssl/x509v3.h" nogil:
-    int i2d_X509(const X509 *certificate, unsigned char **out)
     void X509_free(X509 *certificate)
     int X509_get_signature_info(X509 *certificate, int *digest, int *key, int *bits, unsigned int *flags)
     int X509_digest(const X509 *certificate, const EVP_MD *kind, unsigned char *out, unsigned int *size)
@@ -163,8 +149,6 @@ cdef extern from "openssl/evp.h" nogil:
     const char *OBJ_nid2sn(int number)
 
 cdef extern from "openssl/err.h" nogil:
-    unsigned long ERR_get_error()
     unsigned long ERR_peek_last_error()
     void ERR_clear_error()
     const char *ERR_reason_error_string(unsigned long code)
-    int ERR_GET_REASON(unsigned long code)

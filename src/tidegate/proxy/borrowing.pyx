@@ -411,7 +411,8 @@ cdef class Borrowing(Watching):
     # --- called by the login --------------------------------------------------------------------------------------
 
     def wait_for_role(self):
-        """Read nothing more until resume_login()."""
+        """Read nothing more until resume_login(); what the wait takes is not counted as the client's time."""
+        self.login.asked_at = self.context.loop.now
         self.phase = ENTERING
 
     def resume_login(self, step):

@@ -139,7 +139,6 @@ cdef class Gate(Entrance):
         listed = None if self.passes_through else self.worker.config.user(login.user, self.proxy.name)
         if listed is None or not listed.secret_arn or not self.worker.database_logins.wait(listed.secret_arn, login):
             return False
-        login.asked_at = self.context.loop.now
         login.client.wait_for_role()
         return True
 
@@ -150,7 +149,6 @@ cdef class Gate(Entrance):
 
     def judge_token(self, ClientLogin login, str token):
         """Have an IAM token judged; `token_judged` is called."""
-        login.asked_at = self.context.loop.now
         login.client.wait_for_role()
         self.worker.iam_logins.verify(login, self.proxy.name, token, peer(login.client.stream.fd))
 

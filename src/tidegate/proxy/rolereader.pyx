@@ -134,7 +134,6 @@ cdef class RoleReader(Lender):
 
     def wait(self, login):
         """The login goes on when its role has been read."""
-        login.asked_at = self.context.loop.now
         login.client.wait_for_role()
         self.read_due()
 
