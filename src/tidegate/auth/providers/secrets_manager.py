@@ -40,18 +40,21 @@ class SecretsManager:
     def fetch(self, arn: str, now: float) -> SecretValue:
         """The secret's passwords: current, pending while it rotates, previous within its grace.
 
-        `now`: seconds since 1970. AwsUnavailable says why there are none; it never repeats a value.
+        Asked for in the order in which a password moves through the stages, so that one whose rotation ends between
+        two calls is met at least once. `now`: seconds since 1970. AwsUnavailable says why there are none; it never
+        repeats a value.
         """
+        pending = self._version(arn, PENDING)
         current = self._version(arn, CURRENT)
         if current is None:
             raise AwsUnavailable(f"secret {arn} has no version {CURRENT}")
         username, password = _read(arn, current)
         passwords = [password]
-        for stage in (PENDING, PREVIOUS):
-            other = self._version(arn, stage)
+        previous = self._version(arn, PREVIOUS)
+        if now - current["CreatedDate"].timestamp() > GRACE:
+            previous = None
+        for other in (pending, previous):
             if other is None or other["VersionId"] == current["VersionId"]:
-                continue
-            if stage == PREVIOUS and now - current["CreatedDate"].timestamp() > GRACE:
                 continue
             try:
                 other_name, other_password = _read(arn, other)

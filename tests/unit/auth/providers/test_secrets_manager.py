@@ -33,7 +33,7 @@ class World:
 
     def fetch(self, *asked: str) -> SecretValue:
         """Only these stages are asked for, in this order; by default all three."""
-        for stage in asked or (CURRENT, PENDING, PREVIOUS):
+        for stage in asked or (PENDING, CURRENT, PREVIOUS):
             self._prepare(stage)
         session = AwsSession(region="eu-west-1")
         session._clients["secretsmanager"] = self.client
@@ -44,7 +44,7 @@ class World:
 
     def refusal(self, *asked: str) -> str:
         with pytest.raises(AwsUnavailable) as caught:
-            self.fetch(*asked or (CURRENT,))
+            self.fetch(*asked or (PENDING, CURRENT))
         assert CANARY not in str(caught.value)
         return str(caught.value)
 
@@ -164,7 +164,33 @@ def test_what_will_pass_takes_no_password_away(world: World, code: str, status: 
     """Half an answer would drop a password that is still good; so there is none, and what was known stays."""
     world.stages[CURRENT] = "1", value("now")
     world.refusals[PENDING] = code, status
-    assert world.refusal(CURRENT, PENDING) == f"secret {ARN}: {code}: the words"
+    assert world.refusal(PENDING) == f"secret {ARN}: {code}: the words"
+
+
+@pytest.mark.parametrize("calls", [0, 1, 2, 3])
+@pytest.mark.parametrize("keeps_label", [False, True])
+def test_a_rotation_that_ends_between_two_calls(
+    world: World, monkeypatch: pytest.MonkeyPatch, calls: int, keeps_label: bool
+) -> None:
+    """The database has the new password already: whenever the labels move, none of the two may be missing."""
+    old, new = ("1" * 32, value("first")), ("2" * 32, value("second"))
+    before = {CURRENT: old, PENDING: new}
+    after = {CURRENT: new, PREVIOUS: old} | ({PENDING: new} if keeps_label else {})
+    asked: list[str] = []
+
+    def answer(*, SecretId: str, VersionStage: str) -> dict[str, Any]:
+        asked.append(VersionStage)
+        stages = before if len(asked) <= calls else after
+        if VersionStage not in stages:
+            error = {"Error": {"Code": "ResourceNotFoundException", "Message": "no such stage"}}
+            raise world.client.exceptions.ResourceNotFoundException(error, "GetSecretValue")
+        version, text = stages[VersionStage]
+        return {"VersionId": version, "SecretString": text, "CreatedDate": dt.datetime.fromtimestamp(NOW, dt.UTC)}
+
+    session = AwsSession(region="eu-west-1")
+    monkeypatch.setattr(world.client, "get_secret_value", answer)
+    session._clients["secretsmanager"] = world.client
+    assert set(SecretsManager(session).fetch(ARN, NOW).passwords) == {"first", "second"}
 
 
 def test_no_way_to_aws(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
