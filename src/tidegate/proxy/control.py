@@ -109,10 +109,11 @@ class Reclaim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialLooked:
-    """A secret was looked at, because a database refused what it says; new settings have come before, if it changed."""
+    """A secret was looked at, in a read that began after the question; new settings have come before, if it changed."""
 
+    serial: int
     source: str
-    """As in CredentialRefused."""
+    """Both as in CredentialRefused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,8 +138,9 @@ class CatalogueChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialRefused:
-    """A database refused all that a secret says."""
+    """A database refused all that a secret says, or it does not fit a client's proof; answered by CredentialLooked."""
 
+    serial: int
     source: str
     """The secret's ARN, or "iam"."""
 

@@ -75,6 +75,9 @@ class Credentials:
         self._keys: SigningKeys | None = None
         self._wanted: set[str] = set()
         self._looks: dict[str, asyncio.Task[bool]] = {}
+        """By name: the read that has yet to begin."""
+        self._turns: dict[str, asyncio.Lock] = {}
+        """By name: held by the read that is under way."""
         self._refresher: asyncio.Task[None] | None = None
         self._came_late = asyncio.Event()
         self.version = 0
@@ -88,6 +91,7 @@ class Credentials:
         if self._given_source is None and self._given_verifier is None:
             await asyncio.to_thread(self._choose, config)
         self._secrets = {arn: value for arn, value in self._secrets.items() if arn in self._wanted}
+        self._turns = {name: turn for name, turn in self._turns.items() if name in self._wanted or turn.locked()}
         unknown = [name for name in self._wanted if name not in self._secrets]
         if unknown:
             looks = [asyncio.ensure_future(self.look(name)) for name in unknown]
@@ -114,14 +118,22 @@ class Credentials:
         self._source, self._verifier = aws_of(config)
 
     async def look(self, name: str) -> bool:
-        """Read a secret (or IAM: the keys) now; whether it has changed. One read answers all who ask at the time."""
+        """Read a secret (or IAM: the keys) now; whether it has changed. One read answers all who asked before it began.
+
+        Who asks while one is under way waits for the next: this one may have met what was there before.
+        """
         if name not in self._wanted or self._source is None:
             return False
         look = self._looks.get(name)
         if look is None:
-            look = self._looks[name] = asyncio.ensure_future(self._look(name, self._source))
-            look.add_done_callback(lambda _: self._looks.pop(name, None))
+            turn = self._turns.setdefault(name, asyncio.Lock())
+            look = self._looks[name] = asyncio.ensure_future(self._in_turn(turn, name, self._source))
         return await asyncio.shield(look)
+
+    async def _in_turn(self, turn: asyncio.Lock, name: str, source: Source) -> bool:
+        async with turn:
+            del self._looks[name]
+            return await self._look(name, source)
 
     async def _look(self, name: str, source: Source) -> bool:
         try:

@@ -61,7 +61,17 @@ class _Login:
     at: int = 0
     tried: set[int] = field(default_factory=set)
     asked_at: float | None = None
+    question: int = 0
+    """Serial of the look that was asked for."""
     looked: bool = False
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """Clients whose proof fits nothing that is known of a secret, while it is read once more."""
+
+    question: int
+    clients: list[ClientLogin] = field(default_factory=list)
 
 
 class DatabaseLogins:
@@ -82,9 +92,10 @@ class DatabaseLogins:
         self.refusals = 0
         """Rounds that ended in a refusal for good."""
         self._keys: dict[str, SigningKeys] = {}
-        self._clients: dict[str, list[ClientLogin]] = {}
-        """By secret: whose proof fits nothing that is known of it, while it is read once more."""
+        self._waiting: dict[str, _Waiting] = {}
+        """By secret."""
         self._looked_at: dict[str, float] = {}
+        self._serial = 0
 
     def configure(self, keys: dict[str, SigningKeys]) -> None:
         """There are new settings; `keys`: by target, of those who sign tokens."""
@@ -144,10 +155,11 @@ class DatabaseLogins:
     def looked(self, message: CredentialLooked) -> None:
         """The supervisor has looked at a secret; if it has changed, the new settings have come before this."""
         for login in self._logins.values():
-            if login.source == message.source:
+            if login.source == message.source and login.question <= message.serial:
                 login.looked = True
-        for client in self._clients.pop(message.source, ()):
-            client.client.resume_login(client.secret_looked)
+        waiting = self._waiting.get(message.source)
+        if waiting is not None and waiting.question <= message.serial:
+            self._resume(message.source)
 
     def wait(self, source: str, client: ClientLogin) -> bool:
         """Have a secret read that a client's proof does not fit: it may be ahead of us. False if that was just done.
@@ -155,21 +167,31 @@ class DatabaseLogins:
         One read serves all who wait for it, and there is one in LOOK_PERIOD at most: anybody may send wrong passwords.
         """
         now = self._clock()
-        if source not in self._clients:
+        if source not in self._waiting:
             if now - self._looked_at.get(source, -LOOK_PERIOD) < LOOK_PERIOD:
                 return False
             self._looked_at[source] = now
-            self._clients[source] = []
-            self._tell(CredentialRefused(source=source))
-        if len(self._clients[source]) >= MOST_WAITING:
+            self._waiting[source] = _Waiting(self._ask(source))
+        clients = self._waiting[source].clients
+        if len(clients) >= MOST_WAITING:
             return False
-        self._clients[source].append(client)
+        clients.append(client)
         return True
 
     def check(self, now: float) -> None:
         """Called every second or so: who has waited too long for the supervisor is judged by what is known."""
-        for source in [one for one in self._clients if now - self._looked_at[one] > PATIENCE]:
-            self.looked(CredentialLooked(source=source))
+        for source in [one for one in self._waiting if now - self._looked_at[one] > PATIENCE]:
+            self._resume(source)
+
+    def _resume(self, source: str) -> None:
+        for client in self._waiting.pop(source).clients:
+            client.client.resume_login(client.secret_looked)
+
+    def _ask(self, source: str) -> int:
+        """Have a secret looked at. A look that began before counts for nothing: it may have met the former password."""
+        self._serial += 1
+        self._tell(CredentialRefused(serial=self._serial, source=source))
+        return self._serial
 
     def _may_change(self, login: _Login) -> bool:
         """Whether the secret is still to be looked at; has that begun."""
@@ -177,7 +199,7 @@ class DatabaseLogins:
             return False
         if login.asked_at is None:
             login.asked_at, login.looked = self._clock(), False
-            self._tell(CredentialRefused(source=login.source))
+            login.question = self._ask(login.source)
             return True
         return not login.looked and self._clock() - login.asked_at < PATIENCE
 

@@ -387,22 +387,22 @@ class Supervisor:
         elif isinstance(message, Told):
             self._totals.told(worker, message.totals)
         elif isinstance(message, CredentialRefused):
-            self._in_background(self._look_again(message.source))
+            self._in_background(self._look_again(worker, message))
         elif isinstance(message, VerifyToken):
             self._in_background(self._verify(worker, message))
 
     # Credentials
 
-    async def _look_again(self, source: str) -> None:
+    async def _look_again(self, worker: int, refused: CredentialRefused) -> None:
         """A database, or a client's proof, does not fit what a secret says."""
         try:
-            await self._credentials.look(source)
+            await self._credentials.look(refused.source)
             if self._credentials.version != self._given:  # another look may have seen the change, and not told it yet
                 await self._renew_credentials()
         except ConfigError as error:
             LOG.error("new credentials: %s", error)
         finally:
-            self._crew.send_all(CredentialLooked(source=source))
+            self._crew.send(worker, CredentialLooked(serial=refused.serial, source=refused.source))
 
     async def _verify(self, worker: int, question: VerifyToken) -> None:
         refusal = await self._credentials.verify(question.proxy, question.user, question.token, question.source)

@@ -52,7 +52,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 class Source:
-    """Secrets by ARN; an Exception in the place of one is raised, and reading it may wait for an event."""
+    """Secrets by ARN; an Exception in the place of one is raised. Its answer, as it was, may wait for an event."""
 
     def __init__(self) -> None:
         self.secrets: dict[str, tuple[str, tuple[str, ...]] | Exception] = {}
@@ -62,9 +62,9 @@ class Source:
 
     async def secret(self, arn: str) -> tuple[str, tuple[str, ...]]:
         self.read.append(arn)
+        found = self.secrets.get(arn, CredentialError(f"secret {arn}: there is none"))
         if arn in self.waits:
             await self.waits[arn].wait()
-        found = self.secrets.get(arn, CredentialError(f"secret {arn}: there is none"))
         if isinstance(found, Exception):
             raise found
         return found
@@ -231,7 +231,7 @@ def test_a_look_says_whether_it_has_changed(world: World) -> None:
     play(test())
 
 
-def test_one_read_answers_all_who_ask_at_the_time(world: World) -> None:
+def test_one_read_answers_all_who_asked_before_it(world: World) -> None:
     world.source.secrets = {ONE: ("app", ("a",))}
 
     async def test() -> None:
@@ -245,6 +245,27 @@ def test_one_read_answers_all_who_ask_at_the_time(world: World) -> None:
         assert await asyncio.gather(*asking[1:]) == [True] * 4
         assert world.source.read == [ONE] * 2
         assert not await world.credentials.look(ONE)
+        assert world.source.read == [ONE] * 3
+
+    play(test())
+
+
+def test_who_asks_during_a_read_has_the_next_one(world: World) -> None:
+    """What the first has met may be of before the refusal that the second asks for."""
+    world.source.secrets = {ONE: ("app", ("a",))}
+
+    async def test() -> None:
+        await world.credentials.take(config(APP))
+        gate = world.source.waits[ONE] = asyncio.Event()
+        first = asyncio.create_task(world.credentials.look(ONE))
+        await pass_time(1)
+        later = [asyncio.create_task(world.credentials.look(ONE)) for _ in range(5)]
+        await pass_time(1)
+        assert world.source.read == [ONE] * 2
+        world.source.secrets[ONE] = "app", ("b",)
+        gate.set()
+        assert not await first
+        assert await asyncio.gather(*later) == [True] * 5
         assert world.source.read == [ONE] * 3
 
     play(test())

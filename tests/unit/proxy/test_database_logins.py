@@ -105,21 +105,47 @@ def test_several_at_a_time() -> None:
 def test_a_secret_is_looked_at_before_a_refusal_is_final() -> None:
     world = World(UserConfig(name="app", password="old", secret_arn=ARN))
     assert world.connect("new") is None
-    assert world.told == [CredentialRefused(source=ARN)]
+    assert world.told == [CredentialRefused(serial=1, source=ARN)]
     assert world.connect("new") is None
     assert len(world.told) == 1
     world.change(password="new", other_passwords=("old",))
-    world.logins.looked(CredentialLooked(source=ARN))
+    world.logins.looked(CredentialLooked(serial=1, source=ARN))
     assert world.connect("new") is True
 
 
 def test_a_secret_that_has_not_changed_makes_it_final() -> None:
     world = World(UserConfig(name="app", password="old", secret_arn=ARN))
     assert world.connect("new") is None
-    world.logins.looked(CredentialLooked(source=ARN))
+    world.logins.looked(CredentialLooked(serial=1, source=ARN))
     assert world.connect("new") is False
     assert world.connect("new") is None
     assert len(world.told) == 2
+
+
+def test_a_look_of_before_the_refusal_says_nothing() -> None:
+    """It may have met the former password; only the look that was asked for since makes a refusal final."""
+    world = World(UserConfig(name="app", password="old", secret_arn=ARN))
+    assert world.connect("new") is None
+    world.logins.looked(CredentialLooked(serial=1, source=ARN))
+    assert world.connect("new") is False
+    assert world.connect("new") is None
+    world.logins.looked(CredentialLooked(serial=1, source=ARN))
+    assert world.connect("new") is None
+    world.logins.looked(CredentialLooked(serial=2, source=ARN))
+    assert world.connect("new") is False
+
+
+def test_clients_wait_for_a_look_that_began_after_they_came() -> None:
+    world = World(UserConfig(name="app", password="old", secret_arn=ARN))
+    resumed: list[object] = []
+    client: Any = SimpleNamespace(client=SimpleNamespace(resume_login=resumed.append), secret_looked="resumed")
+    assert world.connect("new") is None
+    assert world.logins.wait(ARN, client)
+    assert [one.serial for one in world.told] == [1, 2]
+    world.logins.looked(CredentialLooked(serial=1, source=ARN))
+    assert resumed == []
+    world.logins.looked(CredentialLooked(serial=2, source=ARN))
+    assert resumed == ["resumed"]
 
 
 def test_a_supervisor_that_does_not_answer() -> None:
@@ -192,8 +218,8 @@ def test_a_forced_users_own_password_goes_before_all() -> None:
 def test_a_secret_that_was_never_read_is_asked_for() -> None:
     world = World(UserConfig(name="app", auth_method=AuthMethod.TRUST, secret_arn=ARN))
     assert isinstance(world.logins.refused(world.target, "app", world.credential(), WRONG), LoginUnsettled)
-    assert world.told == [CredentialRefused(source=ARN)]
-    world.logins.looked(CredentialLooked(source=ARN))
+    assert world.told == [CredentialRefused(serial=1, source=ARN)]
+    world.logins.looked(CredentialLooked(serial=1, source=ARN))
     assert world.logins.refused(world.target, "app", None, WRONG) is WRONG
 
 
@@ -211,4 +237,4 @@ def test_keys_that_sign_tokens_are_looked_at_again() -> None:
     world.logins.configure({"main": keys})
     error = PgError("PAM authentication failed", "28000", "FATAL")
     assert isinstance(world.logins.refused(world.target, OWN, world.credential(OWN), error), LoginUnsettled)
-    assert world.told == [CredentialRefused(source="iam")]
+    assert world.told == [CredentialRefused(serial=1, source="iam")]
