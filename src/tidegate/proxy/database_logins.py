@@ -1,7 +1,7 @@
 """What to log in with at the database, as users whose password is not one fixed text.
 
 Owns the choice among several passwords of a user, and IAM tokens. Refuses to fetch secrets: the supervisor does
-(`secrets`), and it is asked once a database has refused all that is known.
+(`credentials`), and it is asked once a database has refused all that is known.
 
     the database refuses a password        what follows
     another one has not been tried         that is tried; clients wait
