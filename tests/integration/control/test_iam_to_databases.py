@@ -63,10 +63,10 @@ class Chain:
         identifier = proxy["DBProxyArn"].rpartition(":")[2]
         return f"arn:aws:rds-db:us-east-1:{self.stack.account}:dbuser:{identifier}/{user}"
 
-    def allow_role(self, user: str) -> None:
-        """The outer proxy's role may connect to the database as this user."""
+    def allow_role(self, user: str, role: str = "outer") -> None:
+        """The outer proxy's role, or another, may connect to the database as this user."""
         document = policy("rds-db:connect", self.resource(self.inner, user))
-        self.iam.put_role_policy(RoleName="outer", PolicyName="connect", PolicyDocument=document)
+        self.iam.put_role_policy(RoleName=role, PolicyName="connect", PolicyDocument=document)
 
     def allow_client(self, user: str) -> None:
         """The client may connect to the outer proxy as this user."""
@@ -150,6 +150,23 @@ def test_a_role_that_may_not_be_assumed(chain: Chain) -> None:
     chain.trust(json.dumps(RDS_TRUST))
     wait_until(lambda: chain.refusal() == "", "the role is trusted again", 30)
     wait_until(lambda: chain.health() == {"State": "AVAILABLE"}, "its health shows it", 30)
+
+
+def test_another_role_has_other_keys(chain: Chain) -> None:
+    """They reach the workers with settings that are the same as before, as renewed ones do; nobody notices."""
+    role = chain.stack.role("second")
+    chain.allow_role("batch", "second")
+    with chain.connect() as client:
+        client.execute("SET application_name = 'stays'")
+        assert 'failed for the role "batch"' in chain.refusal("batch")
+        chain.rds.modify_db_proxy(DBProxyName="outer", RoleArn=role)
+        wait_until(lambda: chain.stack.serves("outer"), "the change is applied", 10)
+        assert chain.refusal("batch") == ""
+        assert client.execute("SHOW application_name").fetchone() == ("stays",)
+        with client.transaction():
+            client.execute("SELECT 1")
+            assert 'failed for the role "app"' in chain.refusal()
+    assert "assumed-role/second/tidegate is not authorized" in chain.stack.said()
 
 
 def test_users_with_a_secret_keep_it(chain: Chain) -> None:
