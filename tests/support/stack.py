@@ -143,6 +143,10 @@ class Stack:
 
     def register(self, postgres: Postgres, name: str = "db") -> None:
         """CreateDBInstance for a database that runs elsewhere."""
+        self.register_at(f"{postgres.host}:{postgres.port}", name)
+
+    def register_at(self, address: str, name: str) -> None:
+        """The same for whatever answers there, with the superuser of Postgres."""
         self.client("rds").create_db_instance(
             DBInstanceIdentifier=name,
             Engine="postgres",
@@ -150,7 +154,7 @@ class Stack:
             AllocatedStorage=20,
             MasterUsername=SUPERUSER,
             MasterUserPassword=PASSWORD,
-            Tags=[{"Key": "tidegate:address", "Value": f"{postgres.host}:{postgres.port}"}],
+            Tags=[{"Key": "tidegate:address", "Value": address}],
         )
 
     def secret(self, postgres: Postgres, user: str, password: str, name: str | None = None) -> str:
@@ -177,16 +181,25 @@ class Stack:
 
     def proxy(self, name: str, role: str, secret: str, *, iam: bool = False, **settings: Any) -> dict[str, Any]:
         """CreateDBProxy before the instance `db`, and wait until it serves; what DescribeDBProxies says."""
+        auth = [self.entry(secret, iam=iam)]
+        return self.proxy_before("db", name, role, Auth=auth, **settings)
+
+    @staticmethod
+    def entry(secret: str, *, iam: bool = False) -> dict[str, str]:
+        """One of a proxy's Auth."""
+        return {"AuthScheme": "SECRETS", "SecretArn": secret, "IAMAuth": "REQUIRED" if iam else "DISABLED"}
+
+    def proxy_before(self, instance: str, name: str, role: str, **settings: Any) -> dict[str, Any]:
+        """The same before another instance; who may log in is among the settings."""
         rds = self.client("rds")
         rds.create_db_proxy(
             DBProxyName=name,
             EngineFamily="POSTGRESQL",
             RoleArn=role,
             VpcSubnetIds=self.subnets(),
-            Auth=[{"AuthScheme": "SECRETS", "SecretArn": secret, "IAMAuth": "REQUIRED" if iam else "DISABLED"}],
             **settings,
         )
-        rds.register_db_proxy_targets(DBProxyName=name, DBInstanceIdentifiers=["db"])
+        rds.register_db_proxy_targets(DBProxyName=name, DBInstanceIdentifiers=[instance])
         wait_until(lambda: self.serves(name), f"{name} is available", 30)
         return self.described(name)
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from tidegate.auth.rds_token import SigningKeys
+
 
 class Health(StrEnum):
     """TargetHealth.State of the RDS API."""
@@ -61,6 +63,8 @@ class DesiredTarget:
     user: str
     password: str = field(repr=False)
     database: str = "postgres"
+    require_tls: bool = False
+    """Whether it is spoken to over TLS only: where tokens are shown to it, which are sent in clear."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +102,9 @@ class DesiredProxy:
     by tokens that its role's credentials sign."""
     role_arn: str = ""
     """Whose credentials sign these."""
+    database_keys: SigningKeys | None = field(default=None, repr=False)
+    """These credentials, of a session of that role: others come well before they expire. None if the role may not be
+    assumed; then nobody but `users` may log in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from tidegate.control.ports import Desired, DesiredProxy, Failure, FailureKind, 
 from tidegate.errors import ConfigError
 from tidegate.launch.certificates import LocalCertificates
 from tidegate.launch.health import HealthChecks
+from tidegate.launch.role_keys import RoleKeys
 from tidegate.launch.settings import configuration
 
 LOG = logging.getLogger("tidegate")
@@ -26,11 +27,15 @@ Apply = Callable[[Config], Awaitable[None]]
 class SupervisedProxy:
     """Part of ports.DataPlane."""
 
-    def __init__(self, base: Config, certificates: LocalCertificates, apply: Apply, checks: HealthChecks) -> None:
+    def __init__(
+        self, base: Config, certificates: LocalCertificates, apply: Apply, checks: HealthChecks, keys: RoleKeys
+    ) -> None:
+        """keys: what `apply` has tokens signed with."""
         self._base = base
         self._certificates = certificates
         self._apply = apply
         self._checks = checks
+        self._keys = keys
         self._running: dict[str, DesiredProxy] = {}
 
     async def apply(self, desired: Desired) -> dict[str, Failure]:
@@ -63,6 +68,7 @@ class SupervisedProxy:
         return failures
 
     async def _use(self, desired: Desired) -> None:
+        self._keys.take(desired)
         await self._apply(configuration(desired, self._base, self._certificates))
         self._running = {proxy.resource_id: proxy for proxy in desired.proxies}
         self._checks.watch(self._running)

@@ -87,6 +87,7 @@ async def _connect(target: DesiredTarget) -> psycopg.AsyncConnection[tuple[objec
         user=target.user,
         password=target.password,
         dbname=target.database,
+        sslmode="require" if target.require_tls else "prefer",
         connect_timeout=LIMIT,
         require_auth="scram-sha-256,md5,none",
         gssencmode="disable",

@@ -21,6 +21,7 @@ from tidegate.errors import ConfigError
 from tidegate.launch.certificates import LocalCertificates
 from tidegate.launch.data_plane import SupervisedProxy
 from tidegate.launch.health import HealthChecks
+from tidegate.launch.role_keys import RoleKeys
 from tidegate.proxy.credentials import Credentials
 from tidegate.proxy.logs import LOG, set_up
 from tidegate.proxy.supervisor import Supervisor
@@ -65,12 +66,13 @@ def run(options: Options, base: Config) -> int:
 
 
 async def _run(plane: ControlPlane, base: Config, certificates: LocalCertificates) -> int:
-    supervisor = Supervisor(base, None, credentials=Credentials(verifier=OwnVerifier(plane)))
+    keys = RoleKeys()
+    supervisor = Supervisor(base, None, credentials=Credentials(keys, OwnVerifier(plane)))
 
     @asynccontextmanager
     async def beside() -> AsyncIterator[None]:
         checks = HealthChecks()
-        proxy = SupervisedProxy(base, certificates, supervisor.apply, checks)
+        proxy = SupervisedProxy(base, certificates, supervisor.apply, checks, keys)
         await plane.start(proxy)
         renewing = asyncio.create_task(_renew(proxy))
         print(f"tidegate: the AWS API is at {plane.url} (account {plane.account.number})", file=sys.stderr, flush=True)

@@ -11,7 +11,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tidegate.config.addresses import TcpAddress
-from tidegate.config.model import ANY_USER, AuthMethod, Config, LogLevel, ProxyConfig, TargetConfig, UserConfig
+from tidegate.config.model import (
+    ANY_USER,
+    AuthMethod,
+    Config,
+    LogLevel,
+    ProxyConfig,
+    SslMode,
+    TargetConfig,
+    UserConfig,
+)
 from tidegate.control.ports import Desired, DesiredProxy, DesiredUser
 from tidegate.launch.certificates import LocalCertificates
 
@@ -62,12 +71,13 @@ def _target(proxy: DesiredProxy) -> TargetConfig:
         user=proxy.target.user,
         password=proxy.target.password,
         database=proxy.target.database,
+        sslmode=SslMode.REQUIRE if proxy.target.require_tls else made.sslmode,
     )
 
 
 def _users(proxy: DesiredProxy) -> list[UserConfig]:
     found = [_user(proxy, user) for user in proxy.users]
-    if proxy.iam_for_all:
+    if proxy.iam_for_all and proxy.database_keys is not None:  # else they are told at once that there are none
         anybody = UserConfig(name=ANY_USER, auth_method=AuthMethod.IAM, database_iam=True, via=(proxy.resource_id,))
         found.append(anybody)
     return found

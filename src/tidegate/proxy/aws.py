@@ -39,8 +39,8 @@ class AwsSource:
             raise CredentialError(str(error)) from None
         return value.username, value.passwords
 
-    async def keys(self) -> SigningKeys:
-        """Part of Source."""
+    async def keys(self, target: str) -> SigningKeys:
+        """Part of Source: the program's own, for all targets."""
         try:
             return await asyncio.to_thread(signing_keys, self._session)
         except AwsUnavailable as error:

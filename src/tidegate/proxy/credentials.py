@@ -32,6 +32,7 @@ LOAD_LIMIT = 15.0
 
 
 Part = TypeVar("Part", UserConfig, TargetConfig)
+Value = TypeVar("Value")
 
 
 class CredentialError(Exception):
@@ -44,8 +45,8 @@ class Source(Protocol):
     async def secret(self, arn: str) -> tuple[str, tuple[str, ...]]:
         """(user name, passwords that may be valid, the likeliest first). CredentialError if there are none."""
 
-    async def keys(self) -> SigningKeys:
-        """What signs tokens now. CredentialError if there is nothing."""
+    async def keys(self, target: str) -> SigningKeys:
+        """What signs tokens for the target of that name now. CredentialError if there is nothing."""
 
 
 class Verifier(Protocol):
@@ -72,8 +73,9 @@ class Credentials:
         self._source: Source | None = source
         self._verifier: Verifier = verifier or NoVerifier()
         self._secrets: dict[str, tuple[str, tuple[str, ...]]] = {}
-        self._keys: SigningKeys | None = None
+        self._keys: dict[str, SigningKeys] = {}
         self._wanted: set[str] = set()
+        self._signing: set[str] = set()
         self._looks: dict[str, asyncio.Task[bool]] = {}
         """By name: the read that has yet to begin."""
         self._turns: dict[str, asyncio.Lock] = {}
@@ -86,11 +88,16 @@ class Credentials:
     # Reading
 
     async def take(self, config: Config) -> None:
-        """Settings are about to be used: read what they name and is not known. ConfigError if nothing can read it."""
+        """Settings are about to be used: read the secrets that they name and are not known, and all keys.
+
+        ConfigError if nothing can read them.
+        """
         self._wanted = sources_of(config)
+        self._signing = signing_targets(config)
         if self._given_source is None and self._given_verifier is None:
             await asyncio.to_thread(self._choose, config)
-        self._secrets = {arn: value for arn, value in self._secrets.items() if arn in self._wanted}
+        _forget_all_but(self._wanted, self._secrets)
+        _forget_all_but(self._signing, self._keys)
         self._turns = {name: turn for name, turn in self._turns.items() if name in self._wanted or turn.locked()}
         unknown = [name for name in self._wanted if name not in self._secrets]
         if unknown:
@@ -118,7 +125,7 @@ class Credentials:
         self._source, self._verifier = aws_of(config)
 
     async def look(self, name: str) -> bool:
-        """Read a secret (or IAM: the keys) now; whether it has changed. One read answers all who asked before it began.
+        """Read a secret (or IAM: all keys) now; whether it has changed. One read answers all who asked before it began.
 
         Who asks while one is under way waits for the next: this one may have met what was there before.
         """
@@ -136,22 +143,31 @@ class Credentials:
             return await self._look(name, source)
 
     async def _look(self, name: str, source: Source) -> bool:
+        if name == IAM:
+            return await self._look_at_keys(source)
+        return await self._read(name, source.secret(name), self._secrets, name)
+
+    async def _look_at_keys(self, source: Source) -> bool:
+        """Of targets that come while others are asked for, too."""
+        asked: set[str] = set()
+        changed = False
+        while unasked := self._signing - asked:
+            target = min(unasked)
+            asked.add(target)
+            changed |= await self._read(target, source.keys(target), self._keys, f"keys for target {target}")
+        return changed
+
+    async def _read(self, key: str, reading: Awaitable[Value], known: dict[str, Value], what: str) -> bool:
         try:
-            if name == IAM:
-                keys = await source.keys()
-                changed = keys != self._keys
-                self._keys = keys
-                self.version += changed
-                return changed
-            value = await source.secret(name)
+            value = await reading
         except CredentialError as error:
             LOG.warning("credentials stay as they are: %s", error)
             return False
         except Exception as error:  # of a library; its text may hold what it was given
-            LOG.error("credentials stay as they are: %s: internal error: %s", name, type(error).__name__)
+            LOG.error("credentials stay as they are: %s: internal error: %s", what, type(error).__name__)
             return False
-        changed = value != self._secrets.get(name)
-        self._secrets[name] = value
+        changed = value != known.get(key)
+        known[key] = value
         self.version += changed
         return changed
 
@@ -204,9 +220,7 @@ class Credentials:
 
     def keys(self, config: Config) -> dict[str, SigningKeys]:
         """What signs tokens for each target."""
-        if self._keys is None:
-            return {}
-        return {target.name: self._keys for target in config.targets}
+        return {target.name: self._keys[target.name] for target in config.targets if target.name in self._keys}
 
     def _with_secret(self, part: Part, user: str) -> Part:
         known = self._secrets.get(part.secret_arn)
@@ -219,8 +233,21 @@ class Credentials:
         return replace(part, password=passwords[0], other_passwords=passwords[1:])
 
 
+def _forget_all_but(names: set[str], known: dict[str, Value]) -> None:
+    """In place: a read that is under way is to find it."""
+    for name in known.keys() - names:
+        del known[name]
+
+
 def sources_of(config: Config) -> set[str]:
     """ARNs of the secrets that settings name, and IAM where tokens are to be signed."""
     parts: list[UserConfig | TargetConfig] = [*config.users, *config.targets]
     found = {part.secret_arn for part in parts if part.secret_arn}
     return found | ({IAM} if any(part.database_iam for part in parts) else set())
+
+
+def signing_targets(config: Config) -> set[str]:
+    """Names of the targets at which somebody logs in with IAM tokens."""
+    found = {target.name for target in config.targets if target.database_iam}
+    by = [user for user in config.users if user.database_iam]
+    return found | {proxy.target for proxy in config.proxies if any(not u.via or proxy.name in u.via for u in by)}

@@ -10,13 +10,14 @@ from typing import Any, cast
 
 import pytest
 
-from tests.unit.launch.test_settings import BASE, PROXY
+from tests.unit.launch.test_settings import BASE, KEYS, PROXY
 from tidegate.config.model import Config
 from tidegate.control.ports import Desired, DesiredProxy, Failure, FailureKind, Health, TargetHealth
 from tidegate.errors import ConfigError
 from tidegate.launch.certificates import LocalCertificates
 from tidegate.launch.data_plane import SupervisedProxy
 from tidegate.launch.health import HealthChecks
+from tidegate.launch.role_keys import RoleKeys
 
 
 class World:
@@ -27,7 +28,10 @@ class World:
         self.running: Config = BASE
         self.watched: set[str] = set()
         self.certificates = LocalCertificates(folder)
-        self.plane = SupervisedProxy(BASE, self.certificates, self.use, cast(HealthChecks, self))
+        self.keys = RoleKeys()
+        self.signing: dict[str, str] = {}
+        """Access keys that the running proxies' tokens are signed with."""
+        self.plane = SupervisedProxy(BASE, self.certificates, self.use, cast(HealthChecks, self), self.keys)
 
     async def use(self, config: Config) -> None:
         """ConfigError, and nothing has changed, if a proxy is bad with these settings."""
@@ -37,6 +41,8 @@ class World:
         if problems:
             raise ConfigError("\n".join(problems))
         self.running = config
+        signing = [user.via[0] for user in config.users if user.database_iam]
+        self.signing = {name: (await self.keys.keys(name)).access_key for name in signing}
 
     def watch(self, proxies: Iterable[str]) -> None:
         """Part of HealthChecks."""
@@ -129,6 +135,28 @@ def test_two_that_exclude_each_other(world: World) -> None:
     world.plane._apply = one_only
     assert list(world.apply(proxy("z"), proxy("a"))) == ["z"]
     assert world.names() == ["a"]
+
+
+def test_a_roles_keys_are_there_before_they_are_used(world: World) -> None:
+    """New ones with settings that stay; and where a change can't be had, those of what runs."""
+    first, second = (replace(KEYS, access_key=name) for name in ("ASIA1", "ASIA2"))
+    world.apply(proxy("a", iam_for_all=True, database_keys=first), proxy("b"))
+    before = world.running
+    assert world.signing == {"a": "ASIA1"}
+    world.apply(proxy("a", iam_for_all=True, database_keys=second), proxy("b"))
+    assert (world.running, world.signing) == (before, {"a": "ASIA2"})
+    really = world.use
+
+    async def refuse_new(config: Config) -> None:
+        if any(one.init_query == "new" for one in config.proxies):
+            raise ConfigError("it cannot be had")
+        await really(config)
+
+    world.plane._apply = refuse_new
+    world.apply(proxy("a", iam_for_all=True, database_keys=first, init_query="new"), proxy("b"))
+    assert (world.running, world.signing) == (before, {"a": "ASIA2"})
+    world.apply(proxy("a", iam_for_all=True), proxy("b"))
+    assert world.signing == {}
 
 
 def test_it_comes_right(world: World) -> None:

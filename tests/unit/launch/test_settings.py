@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
-from tidegate.config.model import ANY_USER, AuthMethod, Config, LogLevel
+from tidegate.auth.rds_token import SigningKeys
+from tidegate.config.model import ANY_USER, AuthMethod, Config, LogLevel, SslMode
 from tidegate.control.ports import Desired, DesiredEndpoint, DesiredProxy, DesiredTarget, DesiredUser
 from tidegate.launch.certificates import LocalCertificates
 from tidegate.launch.settings import NOWHERE, configuration
 
 BASE = Config(proxies=(), targets=(), workers=3, control_socket="/run/t.sock")
+KEYS = SigningKeys(region="us-east-1", access_key="ASIA1", secret_key="canary-key", session_token="canary-token")
 TARGET = DesiredTarget(name="db-1", host="db.example", port=5433, user="master", password="m", database="shop")
 USER = DesiredUser(name="app", passwords=("now", "next", "before"), iam=False)
 PROXY = DesiredProxy(
@@ -98,12 +100,29 @@ def test_a_user_of_iam_at_both_sides_has_no_password(certificates: LocalCertific
 
 def test_iam_for_all(certificates: LocalCertificates) -> None:
     """Whoever is not listed logs in by a token, and so does the proxy; who is listed stays as listed."""
-    made = translated(certificates, replace(PROXY, iam_for_all=True))
+    made = translated(certificates, replace(PROXY, iam_for_all=True, database_keys=KEYS))
     listed, anybody = made.users
     assert (anybody.name, anybody.auth_method, anybody.database_iam) == (ANY_USER, AuthMethod.IAM, True)
     assert made.user("somebody", "prx-1") is anybody
     assert made.user("app", "prx-1") is listed
     assert made.user("somebody", "prx-2") is None
+
+
+def test_without_keys_nobody_else_is_let_in(certificates: LocalCertificates) -> None:
+    """As with a secret that can't be had: they are told so at their login, and not by the database."""
+    assert translated(certificates, replace(PROXY, iam_for_all=True)) == translated(certificates, PROXY)
+
+
+def test_tokens_travel_over_tls_only(certificates: LocalCertificates) -> None:
+    before, after = (replace(TARGET, require_tls=required) for required in (False, True))
+    modes = [translated(certificates, replace(PROXY, target=target)).targets[0].sslmode for target in (before, after)]
+    assert modes == [SslMode.PREFER, SslMode.REQUIRE]
+
+
+def test_keys_are_no_settings(certificates: LocalCertificates) -> None:
+    """Settings are written down in more places."""
+    made = translated(certificates, replace(PROXY, iam_for_all=True, database_keys=KEYS))
+    assert "canary" not in json.dumps(made.to_dict())
 
 
 def test_users_of_one_proxy_are_nobody_at_another(certificates: LocalCertificates) -> None:
@@ -134,5 +153,5 @@ def test_debug_logging(certificates: LocalCertificates) -> None:
 
 
 def test_it_reaches_workers_whole(certificates: LocalCertificates) -> None:
-    made = translated(certificates, replace(PROXY, iam_for_all=True))
+    made = translated(certificates, replace(PROXY, iam_for_all=True, database_keys=KEYS))
     assert Config.from_dict(json.loads(json.dumps(made.to_dict()))) == made

@@ -57,6 +57,8 @@ class Source:
     def __init__(self) -> None:
         self.secrets: dict[str, tuple[str, tuple[str, ...]] | Exception] = {}
         self.signing: SigningKeys | Exception = KEYS
+        self.signing_at: dict[str, SigningKeys | Exception] = {}
+        """In place of `signing`, for some targets."""
         self.waits: dict[str, asyncio.Event] = {}
         self.read: list[str] = []
 
@@ -69,11 +71,14 @@ class Source:
             raise found
         return found
 
-    async def keys(self) -> SigningKeys:
+    async def keys(self, target: str) -> SigningKeys:
         self.read.append(IAM)
-        if isinstance(self.signing, Exception):
-            raise self.signing
-        return self.signing
+        if target in self.waits:
+            await self.waits[target].wait()
+        found = self.signing_at.get(target, self.signing)
+        if isinstance(found, Exception):
+            raise found
+        return found
 
 
 class World:

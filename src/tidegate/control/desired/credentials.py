@@ -1,10 +1,10 @@
 """Which credentials a proxy has: its role's policies decide, each time the desired state is made.
 
 Owns the order of the questions: does the role trust RDS, may it read the secret, what does the secret say. Refuses to
-keep answers: a policy that is revoked shuts the next login out.
+keep answers: a policy that is revoked shuts the next login out; and to make sessions of the role (`role_sessions`).
 
 RDS User Guide, "Configuring IAM policies for RDS Proxy": the role trusts rds.amazonaws.com and is allowed
-secretsmanager:GetSecretValue.
+secretsmanager:GetSecretValue. With end-to-end IAM it signs tokens for the database, and rds-db:connect is asked there.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from tidegate.auth.rds_token import SigningKeys
+from tidegate.control.desired.role_sessions import RoleSessions
 from tidegate.control.errors import AwsError
-from tidegate.control.services.iam.roles import role_may, trusts_service
+from tidegate.control.services.iam.roles import find_role, role_may, trusts_service
 from tidegate.control.services.secretsmanager.access import keys_of
 from tidegate.control.services.secretsmanager.credentials import CredentialsError, credentials_of, secret_at
 from tidegate.control.services.secretsmanager.records import CURRENT, Secret
@@ -35,7 +37,7 @@ class Login:
 
 
 class NoCredentialsError(Exception):
-    """A proxy can't have a secret's credentials; the text says why, and nothing of the secret's value."""
+    """A proxy can't have a secret's or its role's credentials; the text says why, and nothing of a secret's value."""
 
 
 class Credentials(Protocol):
@@ -46,6 +48,9 @@ class Credentials(Protocol):
     ) -> Sequence[Login]:
         """The users of a secret, for a proxy with that role. NoCredentialsError if it has none."""
 
+    def of_role(self, transaction: Transaction, *, role_arn: str, proxy_arn: str, at: float) -> SigningKeys:
+        """Keys of a session of the role: the same until they are to expire. NoCredentialsError if it has none."""
+
 
 class RoleCredentials:
     """By our own IAM and Secrets Manager."""
@@ -55,6 +60,7 @@ class RoleCredentials:
         self._sealer = sealer
         self._account = account
         self._region = region
+        self._sessions = RoleSessions(account=account, region=region)
 
     def of_secret(
         self, transaction: Transaction, *, role_arn: str, secret_arn: str, proxy_arn: str, at: float
@@ -73,6 +79,16 @@ class RoleCredentials:
         if found.alternate is not None:
             logins.append(Login(found.alternate.username, found.alternate.passwords))
         return logins
+
+    def of_role(self, transaction: Transaction, *, role_arn: str, proxy_arn: str, at: float) -> SigningKeys:
+        """See Credentials."""
+        self._check_trust(transaction, role_arn, proxy_arn, at)
+        role = find_role(transaction, self._account, role_arn)
+        assert role is not None, "a role that trusts a service, and is not there"
+        try:
+            return self._sessions.keys(transaction, role, proxy_arn=proxy_arn, at=at)
+        except AwsError as error:
+            raise NoCredentialsError(f"no session of the role {role_arn} can be made: {error.message}") from None
 
     def _check_trust(self, transaction: Transaction, role_arn: str, proxy_arn: str, at: float) -> None:
         trusted = trusts_service(

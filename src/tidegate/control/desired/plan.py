@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from tidegate.auth.rds_token import SigningKeys
 from tidegate.control.desired.credentials import Credentials, Login, NoCredentialsError
 from tidegate.control.ports import Desired, DesiredEndpoint, DesiredProxy, DesiredTarget, DesiredUser
 from tidegate.control.services.rds.auth import IAM_AUTH, PASSWORD_TYPES
@@ -72,7 +73,7 @@ def make_plan(transaction: Transaction, *, at: float, place: Place, credentials:
     revisions |= {end.endpoint_id: end.revision for end in endpoints}
     revisions |= {one.resource_id: one.revision for one in instances.values()}
     refused = {key: tuple(reasons) for key, reasons in maker.refused.items() if reasons}
-    locked = frozenset(one.resource_id for one in desired if not one.users and not one.iam_for_all)
+    locked = frozenset(one.resource_id for one in desired if not one.users and one.database_keys is None)
     return Plan(Desired(proxies=desired), revisions, refused, locked)
 
 
@@ -104,6 +105,7 @@ class _Maker:
             debug_logging=proxy.debug_logging,
             iam_for_all=proxy.default_auth_scheme == IAM_AUTH,
             role_arn=proxy.role_arn,
+            database_keys=self._database_keys(proxy),
         )
 
     def _target(self, proxy: Proxy, instance: Instance | None) -> DesiredTarget | None:
@@ -121,6 +123,7 @@ class _Maker:
             user=instance.master_username,
             password=password.decode(),
             database=instance.db_name or DEFAULT_DATABASE,
+            require_tls=proxy.default_auth_scheme == IAM_AUTH,
         )
 
     def _users(self, proxy: Proxy) -> list[DesiredUser]:
@@ -140,7 +143,7 @@ class _Maker:
                 self._transaction,
                 role_arn=proxy.role_arn,
                 secret_arn=entry.secret_arn,
-                proxy_arn=self._place.arn("db-proxy", proxy.resource_id),
+                proxy_arn=self._arn(proxy),
                 at=self._at,
             )
         except NoCredentialsError as error:
@@ -151,8 +154,24 @@ class _Maker:
             return []
         return list(logins)
 
+    def _database_keys(self, proxy: Proxy) -> SigningKeys | None:
+        if proxy.default_auth_scheme != IAM_AUTH:
+            return None
+        try:
+            return self._credentials.of_role(
+                self._transaction, role_arn=proxy.role_arn, proxy_arn=self._arn(proxy), at=self._at
+            )
+        except NoCredentialsError as error:
+            self._refuse(proxy, str(error))
+            return None
+
+    def _arn(self, proxy: Proxy) -> str:
+        return self._place.arn("db-proxy", proxy.resource_id)
+
     def _refuse(self, proxy: Proxy, reason: str) -> None:
-        self.refused.setdefault(proxy.resource_id, []).append(reason)
+        reasons = self.refused.setdefault(proxy.resource_id, [])
+        if reason not in reasons:  # a role's trust, say, is asked for with each secret
+            reasons.append(reason)
 
 
 def _endpoint(endpoint: ProxyEndpoint, proxy: Proxy) -> DesiredEndpoint:

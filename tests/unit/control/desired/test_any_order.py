@@ -71,6 +71,7 @@ class Chance:
             ("CreateDBProxy", self.stage.proxy_parameters(other)),
             ("ModifyDBProxy", {"DBProxyName": proxy, "NewDBProxyName": other}),
             ("ModifyDBProxy", {"DBProxyName": proxy, "RequireTLS": self.random.random() < 0.5}),
+            ("ModifyDBProxy", {"DBProxyName": proxy, "DefaultAuthScheme": pick(("IAM_AUTH", "NONE"))}),
             ("DeleteDBProxy", {"DBProxyName": proxy}),
             ("CreateDBProxyEndpoint", new_end),
             ("ModifyDBProxyEndpoint", {"DBProxyEndpointName": end, "NewDBProxyEndpointName": pick(ENDS)}),

@@ -10,7 +10,9 @@ import pytest
 
 from tests.unit.control.services.iam.world import ACCOUNT, ACCOUNT_TRUST, NOW, RDS_TRUST, REGION, World
 from tests.unit.control.services.secretsmanager.desk import Desk
+from tidegate.auth.rds_token import SigningKeys
 from tidegate.control.desired.credentials import Login, NoCredentialsError, RoleCredentials
+from tidegate.control.services.sts import sessions
 from tidegate.control.store.sealed import Sealer
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/proxy"
@@ -43,6 +45,11 @@ class Account:
         with self.world.transaction() as transaction:
             found = self.credentials.of_secret(transaction, role_arn=ROLE, secret_arn=secret, proxy_arn=PROXY, at=NOW)
         return list(found)
+
+    def keys(self) -> SigningKeys:
+        """What the proxy signs tokens with."""
+        with self.world.transaction() as transaction:
+            return self.credentials.of_role(transaction, role_arn=ROLE, proxy_arn=PROXY, at=NOW)
 
     def refused(self, secret: str) -> str:
         """Why it has nothing of it."""
@@ -101,6 +108,40 @@ def test_a_role_that_does_not_trust_rds(account: Account) -> None:
 
 def test_a_role_that_is_not_there(account: Account) -> None:
     assert "does not exist" in account.refused(account.secret())
+
+
+def test_keys_of_a_role_that_trusts_rds(account: Account) -> None:
+    account.role()
+    keys = account.keys()
+    assert account.keys() == keys
+    account.world.call("UpdateAssumeRolePolicy", RoleName="proxy", PolicyDocument=ACCOUNT_TRUST)
+    with pytest.raises(NoCredentialsError) as caught:
+        account.keys()
+    assert str(caught.value) == f"the role {ROLE} does not exist or does not trust rds.amazonaws.com"
+    account.world.call("UpdateAssumeRolePolicy", RoleName="proxy", PolicyDocument=RDS_TRUST)
+    assert account.keys() == keys
+
+
+def test_trust_may_be_of_one_proxy_only(account: Account) -> None:
+    def trust(arn: str) -> str:
+        (statement,) = json.loads(RDS_TRUST)["Statement"]
+        condition = {"ArnEquals": {"aws:SourceArn": arn}}
+        return json.dumps({"Version": "2012-10-17", "Statement": statement | {"Condition": condition}})
+
+    account.role(trust(PROXY))
+    account.keys()
+    account.world.call("UpdateAssumeRolePolicy", RoleName="proxy", PolicyDocument=trust(f"{PROXY}2"))
+    with pytest.raises(NoCredentialsError, match=r"does not trust rds\.amazonaws\.com"):
+        account.keys()
+
+
+def test_no_keys_without_a_role_or_room(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(NoCredentialsError, match="does not exist"):
+        account.keys()
+    account.role()
+    monkeypatch.setattr(sessions, "MAX_SESSIONS", 0)
+    with pytest.raises(NoCredentialsError, match=f"no session of the role {ROLE} can be made: Rate exceeded"):
+        account.keys()
 
 
 def test_a_secret_that_is_no_use(account: Account) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.control.services.rds.stage import ROLE, SECRET, Stage
+from tests.unit.control.services.rds.stage import KEYS, ROLE, SECRET, Stage
 from tidegate.control.desired.board import HealthBoard
-from tidegate.control.desired.credentials import Login
+from tidegate.control.desired.credentials import Login, NoCredentialsError
 from tidegate.control.ports import DesiredUser, Health, HealthReason, TargetHealth
 from tidegate.control.store.sealed import Sealer
 
@@ -72,6 +72,51 @@ def test_a_password_that_does_not_open_costs_its_own_proxy_only(stage: Stage) ->
     plan = stage.plan()
     assert [proxy.target for proxy in plan.desired.proxies] == [None, None]
     assert list(plan.refused.values()) == [("the master password of db1 can't be decrypted",)]
+
+
+def test_end_to_end_iam_has_the_roles_keys(stage: Stage) -> None:
+    """Only with IAM_AUTH; and the database is shown tokens over TLS only."""
+    stage.create_instance()
+    stage.create_proxy()
+    stage.call("RegisterDBProxyTargets", DBProxyName="main", DBInstanceIdentifiers=["db1"])
+    before = stage.desired()
+    assert before.target is not None
+    assert (before.database_keys, before.target.require_tls) == (None, False)
+    stage.settle()
+    stage.call("ModifyDBProxy", DBProxyName="main", DefaultAuthScheme="IAM_AUTH", Auth=[])
+    plan = stage.plan()
+    (proxy,) = plan.desired.proxies
+    assert proxy.target is not None
+    assert (proxy.iam_for_all, proxy.database_keys, proxy.target.require_tls, proxy.users) == (True, KEYS, True, ())
+    assert (plan.refused, plan.locked) == ({}, frozenset())
+    assert "canary" not in repr(plan)
+
+
+def test_a_role_that_may_not_be_assumed_locks_out_all_but_those_with_a_secret(stage: Stage) -> None:
+    stage.secrets.trusted = False
+    stage.create_proxy(DefaultAuthScheme="IAM_AUTH", Auth=[])
+    plan = stage.plan()
+    (proxy,) = plan.desired.proxies
+    assert (proxy.iam_for_all, proxy.database_keys) == (True, None)
+    assert plan.refused == {proxy.resource_id: (f"{ROLE} does not trust",)}
+    assert plan.locked == {proxy.resource_id}
+    stage.settle()
+    stage.call("ModifyDBProxy", DBProxyName="main", Auth=[{"SecretArn": SECRET}])
+    plan = stage.plan()
+    assert [user.name for user in plan.desired.proxies[0].users] == ["app"]
+    assert (len(plan.refused), plan.locked) == (1, frozenset())
+
+
+def test_a_reason_is_told_once(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a role that trusts nobody, say, for each secret that it is to read."""
+
+    def untrusted(*_: object, **__: object) -> list[Login]:
+        raise NoCredentialsError(f"{ROLE} does not trust")
+
+    stage.secrets.trusted = False
+    monkeypatch.setattr(stage.secrets, "of_secret", untrusted)
+    stage.create_proxy(DefaultAuthScheme="IAM_AUTH", Auth=[{"SecretArn": SECRET}, {"SecretArn": OTHER}])
+    assert list(stage.plan().refused.values()) == [(f"{ROLE} does not trust",)]
 
 
 def test_no_secret_is_in_what_is_printed(stage: Stage) -> None:

@@ -36,15 +36,10 @@ def entries_of(given: Sequence[Mapping[str, Any]], most: int) -> tuple[AuthEntry
 
 
 def check_scheme(scheme: str, entries: Sequence[AuthEntry]) -> None:
-    """There must be somebody who can log in. InvalidParameterCombination, InvalidParameterValue.
+    """There must be somebody who can log in. InvalidParameterCombination.
 
-    End-to-end IAM (IAM_AUTH) takes a database that believes the account's tokens, and keys that sign them.
+    With IAM_AUTH that is every user whom policies allow rds-db:connect; Auth then names those who have a secret.
     """
-    if scheme == IAM_AUTH:
-        raise errors.invalid_value(
-            "DefaultAuthScheme IAM_AUTH is not supported yet by Tidegate: databases that run elsewhere do not take this"
-            " account's IAM tokens. Use NONE, and Auth entries with secrets; IAMAuth REQUIRED lets clients in by IAM."
-        )
     if scheme == NONE and not entries:
         raise errors.invalid_combination(
             "If DefaultAuthScheme is NONE or not specified, you must specify the Auth parameter."

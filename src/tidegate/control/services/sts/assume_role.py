@@ -47,7 +47,8 @@ def assume_role(call: Call) -> dict[str, Any]:
     percent = packed(documents, arns, tags.tags)
     name = given["RoleSessionName"]
     session = make_session(
-        call,
+        call.transaction,
+        at=call.at,
         holder=Holder.ROLE,
         name=role.name,
         holder_id=role.id,

@@ -48,7 +48,8 @@ class StsService(Service):
             raise denied(MFA_FAILED)
         user = _user(call, identity)
         session = make_session(
-            call,
+            call.transaction,
+            at=call.at,
             holder=Holder.USER if user else Holder.ROOT,
             name=user.name if user else "",
             holder_id=user.id if user else call.account,
@@ -72,7 +73,8 @@ class StsService(Service):
         percent = packed(documents, arns, tags)
         user = _user(call, identity)
         session = make_session(
-            call,
+            call.transaction,
+            at=call.at,
             holder=Holder.FEDERATED,
             name=user.name if user else "",
             holder_id=user.id if user else call.account,

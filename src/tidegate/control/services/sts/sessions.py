@@ -21,6 +21,7 @@ from tidegate.control.services.iam.shapes import when
 from tidegate.control.services.iam.texts import SESSION_SIZE, session_document
 from tidegate.control.services.sts.errors import invalid, packed_policy_too_large, too_many_sessions
 from tidegate.control.services.sts.records import Sweep
+from tidegate.control.store.store import Transaction
 
 TOKEN_BYTES = 192
 """Of the session token; 256 characters when encoded."""
@@ -64,17 +65,29 @@ def packed(documents: Sequence[str], arns: Sequence[str], tags: dict[str, str]) 
 
 
 def make_session(
-    call: Call, *, holder: Holder, name: str, holder_id: str, arn: str, user_id: str, duration: int, **more: Any
+    transaction: Transaction,
+    *,
+    at: float,
+    holder: Holder,
+    name: str,
+    holder_id: str,
+    arn: str,
+    user_id: str,
+    duration: int,
+    **more: Any,
 ) -> Session:
-    """Make keys that last `duration` seconds, and put them down. more: other members of Session."""
-    sweep(call)
-    _require_room(call)
+    """Make keys that last `duration` seconds from `at` on, and put them down. more: other members of Session.
+
+    AwsError (Throttling) while there are too many.
+    """
+    sweep(transaction, at)
+    _require_room(transaction)
     session = Session(
         id=new_access_key_id(TEMPORARY),
         secret=new_secret_key(),
         token=base64.b64encode(secrets.token_bytes(TOKEN_BYTES)).decode(),
-        created=call.at,
-        expires=float(int(call.at) + duration),
+        created=at,
+        expires=float(int(at) + duration),
         holder=holder,
         name=name,
         holder_id=holder_id,
@@ -82,7 +95,7 @@ def make_session(
         user_id=user_id,
         **more,
     )
-    call.transaction.table(Session).put(session)
+    transaction.table(Session).put(session)
     return session
 
 
@@ -96,23 +109,23 @@ def credentials(session: Session) -> dict[str, Any]:
     }
 
 
-def sweep(call: Call) -> None:
+def sweep(transaction: Transaction, at: float) -> None:
     """Drop sessions that have expired a while ago, if nobody has done so lately."""
-    marks = call.transaction.table(Sweep)
+    marks = transaction.table(Sweep)
     last = marks.get("sweep")
-    if last is not None and 0 <= call.at - last.at < SWEEP_INTERVAL:
+    if last is not None and 0 <= at - last.at < SWEEP_INTERVAL:
         return
-    marks.put(Sweep(at=call.at))
+    marks.put(Sweep(at=at))
     # Thousands of them, of which most are left alone: SQLite finds those few without making any a Session.
-    call.transaction.write(
+    transaction.write(
         Session.kind,
         "DELETE FROM records WHERE kind = ? AND json_extract(body, '$.expires') <= ?",
         Session.kind,
-        call.at - KEPT_EXPIRED,
+        at - KEPT_EXPIRED,
     )
 
 
-def _require_room(call: Call) -> None:
-    (count,) = call.transaction.execute("SELECT count(*) FROM records WHERE kind = ?", Session.kind).fetchone()
+def _require_room(transaction: Transaction) -> None:
+    (count,) = transaction.execute("SELECT count(*) FROM records WHERE kind = ?", Session.kind).fetchone()
     if count >= MAX_SESSIONS:
         raise too_many_sessions()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.unit.control.services.rds.conformance import check_answer, check_error, check_parameters, method
+from tidegate.auth.rds_token import SigningKeys
 from tidegate.control.call import Call, Caller
 from tidegate.control.desired.credentials import Login, NoCredentialsError
 from tidegate.control.desired.plan import Place, Plan, make_plan
@@ -30,6 +31,7 @@ REGION = "eu-west-1"
 NOW = 1_800_000_000.0
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/proxy"
 SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:app-AbCdEf"
+KEYS = SigningKeys(region=REGION, access_key="ASIA1", secret_key="canary-key", session_token="canary-token")
 AUTH = [{"AuthScheme": "SECRETS", "SecretArn": SECRET, "IAMAuth": "REQUIRED"}]
 
 
@@ -52,9 +54,10 @@ class Guard:
 
 @dataclass
 class Secrets:
-    """Credentials by secret; a secret that is not there is refused."""
+    """Credentials by secret; a secret that is not there is refused. trusted: whether proxies get their role's keys."""
 
     logins: dict[str, list[Login]] = field(default_factory=lambda: {SECRET: [Login("app", ("one", "two"))]})
+    trusted: bool = True
 
     def of_secret(
         self, transaction: Transaction, *, role_arn: str, secret_arn: str, proxy_arn: str, at: float
@@ -63,6 +66,12 @@ class Secrets:
         if secret_arn not in self.logins:
             raise NoCredentialsError(f"{secret_arn}: not allowed to {role_arn}")
         return self.logins[secret_arn]
+
+    def of_role(self, transaction: Transaction, *, role_arn: str, proxy_arn: str, at: float) -> SigningKeys:
+        """See desired.credentials.Credentials."""
+        if not self.trusted:
+            raise NoCredentialsError(f"{role_arn} does not trust")
+        return KEYS
 
 
 class Stage:

@@ -80,10 +80,20 @@ def test_leave_is_asked_for_the_proxy_its_tags_and_the_role(stage: Stage) -> Non
     stage.refused("CreateDBProxy", "AccessDenied", **stage.proxy_parameters("other"))
 
 
-def test_end_to_end_iam_is_refused(stage: Stage) -> None:
-    given = stage.proxy_parameters("main", DefaultAuthScheme="IAM_AUTH", Auth=[])
-    error = stage.refused("CreateDBProxy", "InvalidParameterValue", **given)
-    assert "IAM_AUTH is not supported yet" in error.message
+def test_end_to_end_iam_needs_no_secret(stage: Stage) -> None:
+    made = stage.create_proxy(DefaultAuthScheme="IAM_AUTH", Auth=[])
+    assert (made["DefaultAuthScheme"], made["Auth"]) == ("IAM_AUTH", [])
+    refusal = stage.refused(
+        "ModifyDBProxy", "InvalidParameterCombination", DBProxyName="main", DefaultAuthScheme="NONE"
+    )
+    assert "you must specify the Auth parameter" in refusal.message
+    changed = stage.call("ModifyDBProxy", DBProxyName="main", DefaultAuthScheme="NONE", Auth=AUTH)["DBProxy"]
+    assert (changed["DefaultAuthScheme"], len(changed["Auth"])) == ("NONE", 1)
+    stage.settle()
+    changed = stage.call("ModifyDBProxy", DBProxyName="main", DefaultAuthScheme="IAM_AUTH")["DBProxy"]
+    assert (changed["DefaultAuthScheme"], len(changed["Auth"])) == ("IAM_AUTH", 1)
+    stage.settle()
+    assert stage.call("ModifyDBProxy", DBProxyName="main", Auth=[])["DBProxy"]["Auth"] == []
 
 
 def test_the_tag_says_where_to_listen(stage: Stage) -> None:
