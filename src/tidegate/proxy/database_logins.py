@@ -125,7 +125,7 @@ class DatabaseLogins:
 
         `user`: OWN for the proxy's own; `shown`: what it was made with, since others may have been under way beside it.
         """
-        login = self._logins.get((target.config.name, user))
+        login = self._login(target.config, user)
         if login is None or error.sqlstate not in (REFUSALS_OF_TOKENS if login.source == IAM else REFUSALS):
             return error
         unsettled = LoginUnsettled(error.message, error.sqlstate, error.severity)

@@ -122,6 +122,16 @@ def test_a_secret_that_has_not_changed_makes_it_final() -> None:
     assert len(world.told) == 2
 
 
+def test_new_settings_while_a_login_is_under_way() -> None:
+    """Its refusal is of what was known before, whether or not anybody has logged in since."""
+    world = World(UserConfig(name="app", password="old", secret_arn=ARN))
+    began = world.credential()
+    world.change(password="new", other_passwords=("old",))
+    assert isinstance(world.logins.refused(world.target, "app", began, WRONG), LoginUnsettled)
+    assert world.told == []
+    assert world.connect("new") is True
+
+
 def test_a_look_of_before_the_refusal_says_nothing() -> None:
     """It may have met the former password; only the look that was asked for since makes a refusal final."""
     world = World(UserConfig(name="app", password="old", secret_arn=ARN))
