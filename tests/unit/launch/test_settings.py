@@ -12,7 +12,7 @@ import pytest
 from tidegate.config.model import ANY_USER, AuthMethod, Config, LogLevel
 from tidegate.control.ports import Desired, DesiredEndpoint, DesiredProxy, DesiredTarget, DesiredUser
 from tidegate.launch.certificates import LocalCertificates
-from tidegate.launch.settings import NOWHERE, configuration
+from tidegate.launch.settings import NOWHERE, configuration, resource_id_of
 
 BASE = Config(proxies=(), targets=(), workers=3, control_socket="/run/t.sock")
 TARGET = DesiredTarget(name="db-1", host="db.example", port=5433, user="master", password="m", database="shop")
@@ -22,7 +22,7 @@ PROXY = DesiredProxy(
     name="orders",
     endpoints=(
         DesiredEndpoint(name="orders", host="127.1.2.3", port=5432, names=("127.1.2.3",)),
-        DesiredEndpoint(name="ro", host="::1", port=5433, names=("::1",), read_only=True),
+        DesiredEndpoint(name="second", host="::1", port=5433, names=("::1",)),
     ),
     target=TARGET,
     users=(USER,),
@@ -33,6 +33,8 @@ PROXY = DesiredProxy(
     max_idle_connections_percent=20,
     init_query="SET x.y = 1",
 )
+READER = DesiredEndpoint(name="ro", host="127.1.2.4", port=5432, names=("127.1.2.4",), read_only=True)
+WITH_READERS = replace(PROXY, endpoints=(READER, *PROXY.endpoints, replace(READER, name="other", port=5433)))
 
 
 @pytest.fixture
@@ -57,6 +59,31 @@ def test_a_proxy(certificates: LocalCertificates) -> None:
     assert (proxy.require_tls, proxy.idle_client_timeout, proxy.connection_borrow_timeout) == (True, 60.0, 7.0)
     assert (proxy.init_query, proxy.pass_through) == ("SET x.y = 1", False)
     assert (made.workers, made.control_socket, made.log_level) == (3, "/run/t.sock", BASE.log_level)
+
+
+def test_read_only_endpoints_are_a_proxy_of_their_own_before_the_same_target(certificates: LocalCertificates) -> None:
+    made = translated(certificates, WITH_READERS)
+    writers, readers = made.proxies
+    assert writers == translated(certificates, PROXY).proxies[0]
+    assert made.targets == translated(certificates, PROXY).targets
+    assert readers.listen == ("127.1.2.4:5432", "127.1.2.4:5433")
+    assert readers == replace(writers, name=readers.name, listen=readers.listen, init_query=readers.init_query)
+    assert readers.name != writers.name
+    assert {resource_id_of(proxy.name) for proxy in made.proxies} == {"prx-1"}
+
+
+@pytest.mark.parametrize(
+    ("own", "readers"),
+    [
+        ("", "SET default_transaction_read_only = on"),
+        ("SET a = 1", "SET a = 1\n;SET default_transaction_read_only = on"),
+        ("SET a = 1; -- one", "SET a = 1; -- one\n;SET default_transaction_read_only = on"),
+    ],
+)
+def test_what_readers_sessions_begin_with(certificates: LocalCertificates, own: str, readers: str) -> None:
+    """InitQuery acts on both, and can't undo what makes a reader."""
+    made = translated(certificates, replace(WITH_READERS, init_query=own))
+    assert [proxy.init_query for proxy in made.proxies] == [own, readers]
 
 
 def test_its_target(certificates: LocalCertificates) -> None:
@@ -104,6 +131,14 @@ def test_iam_for_all(certificates: LocalCertificates) -> None:
     assert made.user("somebody", "prx-1") is anybody
     assert made.user("app", "prx-1") is listed
     assert made.user("somebody", "prx-2") is None
+
+
+def test_users_may_come_by_all_endpoints(certificates: LocalCertificates) -> None:
+    made = translated(certificates, replace(WITH_READERS, iam_for_all=True))
+    listed, anybody = made.users
+    assert [made.user("app", proxy.name) for proxy in made.proxies] == [listed, listed]
+    assert [made.user("somebody", proxy.name) for proxy in made.proxies] == [anybody, anybody]
+    assert made.user("app", "prx-2") is None
 
 
 def test_users_of_one_proxy_are_nobody_at_another(certificates: LocalCertificates) -> None:
