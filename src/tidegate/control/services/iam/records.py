@@ -205,6 +205,9 @@ class Session(Record):
     """Of the role or user that it comes from; empty for root."""
     holder_id: str
     """That one's unique id: another of the same name is somebody else."""
+    made_by: str = ""
+    """Unique id of the user, or number of the account, whose long-term key has asked for it, be it by sessions of roles
+    in between."""
     arn: str
     """As the caller is known: arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION."""
     user_id: str

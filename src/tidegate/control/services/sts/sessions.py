@@ -19,7 +19,12 @@ from tidegate.control.services.iam.managed import find_policy
 from tidegate.control.services.iam.records import TEMPORARY, Holder, Session
 from tidegate.control.services.iam.shapes import when
 from tidegate.control.services.iam.texts import SESSION_SIZE, session_document
-from tidegate.control.services.sts.errors import invalid, packed_policy_too_large, too_many_sessions
+from tidegate.control.services.sts.errors import (
+    invalid,
+    packed_policy_too_large,
+    too_many_sessions,
+    too_many_sessions_of_one,
+)
 from tidegate.control.services.sts.records import Sweep
 
 TOKEN_BYTES = 192
@@ -30,6 +35,8 @@ KEPT_EXPIRED = 3600
 """Seconds for which an expired session is kept, so that its bearer is told ExpiredToken."""
 MAX_SESSIONS = 20_000
 """At a time, in all. AWS bounds only how fast they are made."""
+MAX_SESSIONS_OF_ONE = 2_000
+"""At a time, that one user has asked for: so that nobody takes the room of all others."""
 MAX_POLICY_ARNS = 10
 
 
@@ -68,7 +75,8 @@ def make_session(
 ) -> Session:
     """Make keys that last `duration` seconds, and put them down. more: other members of Session."""
     sweep(call)
-    _require_room(call)
+    made_by = _made_by(call)
+    _require_room(call, made_by)
     session = Session(
         id=new_access_key_id(TEMPORARY),
         secret=new_secret_key(),
@@ -78,6 +86,7 @@ def make_session(
         holder=holder,
         name=name,
         holder_id=holder_id,
+        made_by=made_by,
         arn=arn,
         user_id=user_id,
         **more,
@@ -112,7 +121,24 @@ def sweep(call: Call) -> None:
     )
 
 
-def _require_room(call: Call) -> None:
+def _made_by(call: Call) -> str:
+    """Who stands at the beginning of the caller's chain of sessions."""
+    session = call.transaction.table(Session).get(call.caller.access_key)
+    return call.caller.user_id if session is None else session.made_by
+
+
+def _require_room(call: Call, made_by: str) -> None:
     (count,) = call.transaction.execute("SELECT count(*) FROM records WHERE kind = ?", Session.kind).fetchone()
     if count >= MAX_SESSIONS:
         raise too_many_sessions()
+    if count < MAX_SESSIONS_OF_ONE:  # which spares the look into each
+        return
+    (own,) = call.transaction.execute(
+        "SELECT count(*) FROM records WHERE kind = ?"
+        " AND json_extract(body, '$.made_by') = ? AND json_extract(body, '$.expires') > ?",
+        Session.kind,
+        made_by,
+        call.at,
+    ).fetchone()
+    if own >= MAX_SESSIONS_OF_ONE:
+        raise too_many_sessions_of_one(own)
