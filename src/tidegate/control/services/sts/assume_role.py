@@ -108,11 +108,11 @@ def _require_trust(call: Call, role: Role, identity: str | None) -> None:
             "sts:TransitiveTagKeys": given.get("TransitiveTagKeys") or None,
         }
     )
-    require_trust(call, "sts:AssumeRole", arn, role.trust, context)
+    require_trust(call, "sts:AssumeRole", arn, role.trust_in_force, context)
     if given.get("Tags"):
-        require_trust(call, "sts:TagSession", arn, role.trust, context)
+        require_trust(call, "sts:TagSession", arn, role.trust_in_force, context)
     if identity is not None:
-        require_trust(call, "sts:SetSourceIdentity", arn, role.trust, context)
+        require_trust(call, "sts:SetSourceIdentity", arn, role.trust_in_force, context)
 
 
 def _duration(call: Call, role: Role, chained: Session | None) -> int:
