@@ -1,8 +1,7 @@
 """The error that an AWS operation answers.
 
-Owns its shape: code, message, HTTP status, further members. Each service names its own codes in its folder's
-`errors.py`, once; those that every service has are here (AWS documentation, "Common errors").
-Refuses to write it to the wire (`api`).
+Owns its shape: code, message, HTTP status, further members. Refuses codes, each of which its service names once in its
+`errors.py` (a refusal's in iam's), and to write it to the wire (`api`).
 """
 
 from __future__ import annotations
@@ -31,15 +30,3 @@ class AwsError(Exception):
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"
-
-
-def access_denied(arn: str, action: str, resource: str, why: str) -> AwsError:
-    """403 in IAM's own words; why: "no identity-based policy allows the ... action", say."""
-    return AwsError(
-        "AccessDenied", f"User: {arn} is not authorized to perform: {action} on resource: {resource} because {why}", 403
-    )
-
-
-def validation_error(message: str) -> AwsError:
-    """400 where a parameter breaks its model's bounds, in services of the JSON protocols and iam."""
-    return AwsError("ValidationException", message, 400)

@@ -22,6 +22,7 @@ from tidegate.launch.certificates import LocalCertificates
 from tidegate.launch.data_plane import SupervisedProxy
 from tidegate.launch.health import HealthChecks
 from tidegate.launch.role_keys import RoleKeys
+from tidegate.launch.settings import resource_id_of
 from tidegate.proxy.credentials import Credentials
 from tidegate.proxy.logs import LOG, set_up
 from tidegate.proxy.supervisor import Supervisor
@@ -48,7 +49,8 @@ class OwnVerifier:
 
     async def verify(self, proxy: str, user: str, token: str, source: str) -> str:
         """Part of Verifier."""
-        return await self._plane.verify_token(proxy, user, token, source.rpartition(":")[0].strip("[]"))
+        resource_id = resource_id_of(proxy)
+        return await self._plane.verify_token(resource_id, user, token, source.rpartition(":")[0].strip("[]"))
 
 
 def run(options: Options, base: Config) -> int:

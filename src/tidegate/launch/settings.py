@@ -4,6 +4,9 @@ Owns that translation, which is pure. Refuses to apply it (`data_plane`).
 
 Each proxy has a target of its own, though several may stand before one database: its share of connections is its own,
 too. Both are named by the proxy's resource id, which stays when it is renamed, so that a new name touches no client.
+
+Endpoints with the role READ_ONLY are a proxy of their own before that same target, with another init_query: what that
+sets is what every session begins with and returns to, and pools of different init_queries share no server.
 """
 
 from __future__ import annotations
@@ -24,6 +27,9 @@ from tidegate.config.model import (
 from tidegate.control.ports import Desired, DesiredProxy, DesiredUser
 from tidegate.launch.certificates import LocalCertificates
 
+READERS = "/read-only"
+"""What stands behind a resource id in the name of the proxy of its READ_ONLY endpoints."""
+REFUSE_WRITES = "SET default_transaction_read_only = on"
 NOWHERE = "/nonexistent/no-target-is-registered"
 """A socket that is not there: clients wait for a target as long as they would for a connection."""
 
@@ -32,17 +38,49 @@ def configuration(desired: Desired, base: Config, certificates: LocalCertificate
     """`base`: what the desired state says nothing of."""
     return replace(
         base,
-        proxies=tuple(_proxy(proxy, certificates) for proxy in desired.proxies),
+        proxies=tuple(part for proxy in desired.proxies for part in _proxies(proxy, certificates)),
         targets=tuple(_target(proxy) for proxy in desired.proxies),
         users=tuple(user for proxy in desired.proxies for user in _users(proxy)),
         log_level=LogLevel.DEBUG if any(proxy.debug_logging for proxy in desired.proxies) else base.log_level,
     )
 
 
+def resource_id_of(name: str) -> str:
+    """The resource id of the proxy that has this name in the configuration."""
+    return name.removesuffix(READERS)
+
+
+def _proxies(proxy: DesiredProxy, certificates: LocalCertificates) -> list[ProxyConfig]:
+    """That of the READ_WRITE endpoints, then that of the READ_ONLY ones if there are any."""
+    writers = _proxy(proxy, certificates)
+    if not _has_readers(proxy):
+        return [writers]
+    readers = replace(
+        writers,
+        name=proxy.resource_id + READERS,
+        listen=_addresses(proxy, read_only=True),
+        init_query=_init_query_of_readers(proxy.init_query),
+    )
+    return [writers, readers]
+
+
+def _init_query_of_readers(init_query: str) -> str:
+    """Ours is the last word. It stands on a line of its own: InitQuery may end in a comment."""
+    return f"{init_query}\n;{REFUSE_WRITES}" if init_query else REFUSE_WRITES
+
+
+def _has_readers(proxy: DesiredProxy) -> bool:
+    return any(end.read_only for end in proxy.endpoints)
+
+
+def _addresses(proxy: DesiredProxy, *, read_only: bool) -> tuple[str, ...]:
+    return tuple(str(TcpAddress(end.host, end.port)) for end in proxy.endpoints if end.read_only is read_only)
+
+
 def _proxy(proxy: DesiredProxy, certificates: LocalCertificates) -> ProxyConfig:
     return ProxyConfig(
         name=proxy.resource_id,
-        listen=tuple(str(TcpAddress(end.host, end.port)) for end in proxy.endpoints),
+        listen=_addresses(proxy, read_only=False),
         target=proxy.resource_id,
         tls_certificate=certificates.certificate,
         tls_key=certificates.key,
@@ -78,7 +116,7 @@ def _target(proxy: DesiredProxy) -> TargetConfig:
 def _users(proxy: DesiredProxy) -> list[UserConfig]:
     found = [_user(proxy, user) for user in proxy.users]
     if proxy.iam_for_all and proxy.database_keys is not None:  # else they are told at once that there are none
-        anybody = UserConfig(name=ANY_USER, auth_method=AuthMethod.IAM, database_iam=True, via=(proxy.resource_id,))
+        anybody = UserConfig(name=ANY_USER, auth_method=AuthMethod.IAM, database_iam=True, via=_via(proxy))
         found.append(anybody)
     return found
 
@@ -90,5 +128,11 @@ def _user(proxy: DesiredProxy, user: DesiredUser) -> UserConfig:
         other_passwords=user.passwords[1:],
         auth_method=AuthMethod.IAM if user.iam else AuthMethod(user.auth_method),
         database_iam=user.database_iam,
-        via=(proxy.resource_id,),
+        via=_via(proxy),
     )
+
+
+def _via(proxy: DesiredProxy) -> tuple[str, ...]:
+    """By which proxies of the configuration its users may come."""
+    readers = (proxy.resource_id + READERS,) if _has_readers(proxy) else ()
+    return (proxy.resource_id, *readers)

@@ -288,6 +288,35 @@ def test_a_resource_policy_grants_alone(account: Account) -> None:
     refused(lambda: secrets.get_secret_value(SecretId=mine), "AccessDeniedException")
 
 
+def test_who_is_made_anew_is_somebody_else(account: Account) -> None:
+    """A user deleted and made again: neither the secret's policy nor the role's trust lets the new one in."""
+    name, key = account.user()
+    arn = f"arn:aws:iam::{account.number}:user/{name}"
+    role, mine = account.role_for(arn), account.name()
+    account.secrets.create_secret(Name=mine, SecretString="mine")
+    grant = document(statement("Allow", "secretsmanager:GetSecretValue", "*", Principal={"AWS": arn}))
+    account.secrets.put_resource_policy(SecretId=mine, ResourcePolicy=grant)
+    assert account.stack.client("secretsmanager", key).get_secret_value(SecretId=mine)["SecretString"] == "mine"
+    assert account.assume(key, role)
+
+    account.iam.delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
+    old = account.iam.get_user(UserName=name)["User"]["UserId"]
+    account.iam.delete_user(UserName=name)
+    account.iam.create_user(UserName=name)
+    key = dict(account.iam.create_access_key(UserName=name)["AccessKey"])
+    refused(
+        lambda: account.stack.client("secretsmanager", key).get_secret_value(SecretId=mine), "AccessDeniedException"
+    )
+    refused(lambda: account.assume(key, role))
+    told = json.loads(account.secrets.get_resource_policy(SecretId=mine)["ResourcePolicy"])
+    assert told["Statement"][0]["Principal"] == {"AWS": old}
+    trust = account.iam.get_role(RoleName=role.rpartition("/")[2])["Role"]["AssumeRolePolicyDocument"]
+    assert trust["Statement"][0]["Principal"] == {"AWS": old}
+
+    account.secrets.put_resource_policy(SecretId=mine, ResourcePolicy=grant)
+    assert account.stack.client("secretsmanager", key).get_secret_value(SecretId=mine)["SecretString"] == "mine"
+
+
 def test_a_key_that_is_switched_off_or_gone(account: Account) -> None:
     """Neither calls nor logs in while it is inactive; both again when it is active; neither when it is deleted."""
     name, key = account.user(policy("*", "*"))

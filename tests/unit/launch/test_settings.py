@@ -13,7 +13,7 @@ from tidegate.auth.rds_token import SigningKeys
 from tidegate.config.model import ANY_USER, AuthMethod, Config, LogLevel, SslMode
 from tidegate.control.ports import Desired, DesiredEndpoint, DesiredProxy, DesiredTarget, DesiredUser
 from tidegate.launch.certificates import LocalCertificates
-from tidegate.launch.settings import NOWHERE, configuration
+from tidegate.launch.settings import NOWHERE, configuration, resource_id_of
 
 BASE = Config(proxies=(), targets=(), workers=3, control_socket="/run/t.sock")
 KEYS = SigningKeys(region="us-east-1", access_key="ASIA1", secret_key="canary-key", session_token="canary-token")
@@ -24,7 +24,7 @@ PROXY = DesiredProxy(
     name="orders",
     endpoints=(
         DesiredEndpoint(name="orders", host="127.1.2.3", port=5432, names=("127.1.2.3",)),
-        DesiredEndpoint(name="ro", host="::1", port=5433, names=("::1",), read_only=True),
+        DesiredEndpoint(name="second", host="::1", port=5433, names=("::1",)),
     ),
     target=TARGET,
     users=(USER,),
@@ -35,6 +35,8 @@ PROXY = DesiredProxy(
     max_idle_connections_percent=20,
     init_query="SET x.y = 1",
 )
+READER = DesiredEndpoint(name="ro", host="127.1.2.4", port=5432, names=("127.1.2.4",), read_only=True)
+WITH_READERS = replace(PROXY, endpoints=(READER, *PROXY.endpoints, replace(READER, name="other", port=5433)))
 
 
 @pytest.fixture
@@ -59,6 +61,31 @@ def test_a_proxy(certificates: LocalCertificates) -> None:
     assert (proxy.require_tls, proxy.idle_client_timeout, proxy.connection_borrow_timeout) == (True, 60.0, 7.0)
     assert (proxy.init_query, proxy.pass_through) == ("SET x.y = 1", False)
     assert (made.workers, made.control_socket, made.log_level) == (3, "/run/t.sock", BASE.log_level)
+
+
+def test_read_only_endpoints_are_a_proxy_of_their_own_before_the_same_target(certificates: LocalCertificates) -> None:
+    made = translated(certificates, WITH_READERS)
+    writers, readers = made.proxies
+    assert writers == translated(certificates, PROXY).proxies[0]
+    assert made.targets == translated(certificates, PROXY).targets
+    assert readers.listen == ("127.1.2.4:5432", "127.1.2.4:5433")
+    assert readers == replace(writers, name=readers.name, listen=readers.listen, init_query=readers.init_query)
+    assert readers.name != writers.name
+    assert {resource_id_of(proxy.name) for proxy in made.proxies} == {"prx-1"}
+
+
+@pytest.mark.parametrize(
+    ("own", "readers"),
+    [
+        ("", "SET default_transaction_read_only = on"),
+        ("SET a = 1", "SET a = 1\n;SET default_transaction_read_only = on"),
+        ("SET a = 1; -- one", "SET a = 1; -- one\n;SET default_transaction_read_only = on"),
+    ],
+)
+def test_what_readers_sessions_begin_with(certificates: LocalCertificates, own: str, readers: str) -> None:
+    """InitQuery acts on both, and can't undo what makes a reader."""
+    made = translated(certificates, replace(WITH_READERS, init_query=own))
+    assert [proxy.init_query for proxy in made.proxies] == [own, readers]
 
 
 def test_its_target(certificates: LocalCertificates) -> None:
@@ -123,6 +150,14 @@ def test_keys_are_no_settings(certificates: LocalCertificates) -> None:
     """Settings are written down in more places."""
     made = translated(certificates, replace(PROXY, iam_for_all=True, database_keys=KEYS))
     assert "canary" not in json.dumps(made.to_dict())
+
+
+def test_users_may_come_by_all_endpoints(certificates: LocalCertificates) -> None:
+    made = translated(certificates, replace(WITH_READERS, iam_for_all=True, database_keys=KEYS))
+    listed, anybody = made.users
+    assert [made.user("app", proxy.name) for proxy in made.proxies] == [listed, listed]
+    assert [made.user("somebody", proxy.name) for proxy in made.proxies] == [anybody, anybody]
+    assert made.user("app", "prx-2") is None
 
 
 def test_users_of_one_proxy_are_nobody_at_another(certificates: LocalCertificates) -> None:

@@ -114,7 +114,7 @@ class RoleCredentials:
                 "secretsmanager:VersionStage": CURRENT,
                 **(keys_of(secret) if secret else {}),
             },
-            resource_policy=(secret.policy or None) if secret else None,
+            resource_policy=secret.policy_in_force if secret else None,
         )
         if not decision.allowed:
             raise NoCredentialsError(f"the role {role_arn} is not allowed {ACTION} on {secret_arn} {decision.reason}")

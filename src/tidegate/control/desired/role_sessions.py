@@ -36,7 +36,7 @@ class RoleSessions:
         """Of the proxy's session of that role. at: seconds since 1970. AwsError if none can be made."""
         session = transaction.table(Session).get(self._of_proxy.get(proxy_arn, ""))
         if session is None or session.holder_id != role.id or session.expires - at < RENEW_BEFORE:
-            session = self._new(transaction, role, at)
+            session = self._new(transaction, role, proxy_arn, at)
             self._of_proxy[proxy_arn] = session.id
         return SigningKeys(
             region=self._region,
@@ -45,7 +45,7 @@ class RoleSessions:
             session_token=session.token,
         )
 
-    def _new(self, transaction: Transaction, role: Role, at: float) -> Session:
+    def _new(self, transaction: Transaction, role: Role, proxy_arn: str, at: float) -> Session:
         return make_session(
             transaction,
             at=at,
@@ -55,4 +55,5 @@ class RoleSessions:
             arn=assumed_role_arn(self._account, role.name, SESSION_NAME),
             user_id=f"{role.id}:{SESSION_NAME}",
             duration=DURATION,
+            made_by=proxy_arn,
         )

@@ -9,9 +9,10 @@ and that users' reports of MalformedPolicyDocument quote.
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 
 from tidegate.control.policies.conditions import OperatorName
@@ -220,6 +221,20 @@ def principals_of(document: Raw) -> Iterator[tuple[str, str]]:
         value = statement.get("Principal", statement.get("NotPrincipal", {}))
         if isinstance(value, dict):
             yield from ((form, name) for form, names in value.items() for name in as_list(names))
+
+
+def with_principals(text: str, names: Mapping[str, str]) -> str:
+    """The text of an accepted document with other names for some AWS principals; the same text if there are none."""
+    if not names:
+        return text
+    document = json.loads(text)
+    for statement in as_list(document["Statement"]):
+        for element in ("Principal", "NotPrincipal"):
+            value = statement.get(element)
+            if isinstance(value, dict) and "AWS" in value:
+                renamed = [names.get(name, name) for name in as_list(value["AWS"])]
+                value["AWS"] = renamed if isinstance(value["AWS"], list) else renamed[0]
+    return json.dumps(document)
 
 
 def size(text: str) -> int:

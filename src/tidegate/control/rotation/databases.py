@@ -3,13 +3,19 @@
 Owns what goes to PostgreSQL for rotation. Refuses to send a password in clear: logins prove themselves by SCRAM or MD5
 (or fail), and what ALTER ROLE carries is a SCRAM verifier, so that neither a forged server nor the database's log sees
 a password. A server that asks for no proof (`trust`) is refused too: there a login says nothing about the password.
+
+Whatever a server does or leaves undone, each connection has its end in time: a login by CONNECT_TIMEOUT, what is said
+after it by TIME_LIMIT. The database's own statement_timeout comes first, where there is a database that obeys it.
 """
 
 from __future__ import annotations
 
+import os
 import re
+import socket
+import threading
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -21,6 +27,8 @@ from tidegate.control.services.secretsmanager.credentials import CredentialsErro
 
 CONNECT_TIMEOUT = 10
 """Seconds for each address of the host."""
+TIME_LIMIT = 30.0
+"""Seconds that a connection may be used, from its login on."""
 STATEMENT_TIMEOUT = 15_000
 """Milliseconds."""
 DEFAULT_PORT = 5432
@@ -30,6 +38,56 @@ _HOST = re.compile(r"[A-Za-z0-9._:-]{1,255}")
 """Names and addresses. Not folders of sockets, and not lists."""
 
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
+
+
+class _Line:
+    """The socket below a connection: cut when TIME_LIMIT is over, since libpq waits for an answer without an end.
+
+    A descriptor of its own, so that it is this connection's for as long as anybody may cut it.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self.was_cut = False
+        self._socket = socket.socket(fileno=os.dup(descriptor))
+        self._timer = threading.Timer(TIME_LIMIT, self._cut)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _cut(self) -> None:
+        self.was_cut = True
+        with suppress(OSError):  # the server has gone already
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Cut nothing any more."""
+        self._timer.cancel()
+        self._timer.join()
+        self._socket.close()
+
+
+class _Limited(psycopg.Connection[tuple[Any, ...]]):
+    """A connection that is over after TIME_LIMIT: what waits then fails with StatementError."""
+
+    _line: _Line | None = None
+
+    def begin(self) -> None:
+        """From now on."""
+        self._line = _Line(self.fileno())
+
+    def execute(self, *given: Any, **options: Any) -> psycopg.Cursor[tuple[Any, ...]]:
+        """As psycopg's."""
+        try:
+            return super().execute(*given, **options)
+        except psycopg.Error:
+            if self._line is not None and self._line.was_cut:
+                raise StatementError(f"no answer came within {TIME_LIMIT:g} seconds") from None
+            raise
+
+    def close(self) -> None:
+        """As psycopg's."""
+        if self._line is not None:
+            self._line.close()
+        super().close()
 
 
 class LoginError(Exception):
@@ -81,9 +139,9 @@ def _sslmode(given: Any) -> str:
 
 
 def login(account: Account) -> Connection:
-    """A connection, in autocommit. LoginError if there is none to be had."""
+    """A connection, in autocommit, to be closed by the caller. LoginError if there is none to be had."""
     try:
-        connection = psycopg.connect(
+        connection = _Limited.connect(
             host=account.host,
             port=account.port,
             dbname=account.database,
@@ -96,8 +154,13 @@ def login(account: Account) -> Connection:
             application_name="tidegate rotation",
             autocommit=True,
         )
-        connection.execute(sql.SQL("SET statement_timeout = {}").format(sql.Literal(STATEMENT_TIMEOUT)))
     except psycopg.Error as error:
+        raise LoginError(_one_line(str(error))) from None
+    try:
+        connection.begin()
+        connection.execute(sql.SQL("SET statement_timeout = {}").format(sql.Literal(STATEMENT_TIMEOUT)))
+    except (psycopg.Error, StatementError) as error:
+        connection.close()
         raise LoginError(_one_line(str(error))) from None
     return connection
 

@@ -92,6 +92,18 @@ def test_a_secrets_own_policy_may_allow_it(account: Account) -> None:
     assert [login.name for login in account.read(secret)] == ["app"]
 
 
+def test_a_secrets_own_policy_means_the_role_that_was_there(account: Account) -> None:
+    secret = account.secret()
+    account.role()
+    document = {"Version": "2012-10-17", "Statement": [allow("*") | {"Principal": {"AWS": ROLE}}]}
+    account.desk("put_resource_policy", SecretId=secret, ResourcePolicy=json.dumps(document))
+    account.world.call("DeleteRole", RoleName="proxy")
+    account.role()
+    assert "is not allowed" in account.refused(secret)
+    account.desk("put_resource_policy", SecretId=secret, ResourcePolicy=json.dumps(document))
+    assert [login.name for login in account.read(secret)] == ["app"]
+
+
 def test_a_roles_policy_may_ask_for_the_secrets_tags(account: Account) -> None:
     secret = account.secret()
     account.role(**allow("*"), Condition={"StringEquals": {"aws:ResourceTag/stage": "test"}})

@@ -95,7 +95,7 @@ def test_how_a_login_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
         given.update(parameters)
         raise psycopg.OperationalError("connection failed:\n  FATAL:  no")
 
-    monkeypatch.setattr(psycopg, "connect", connect)
+    monkeypatch.setattr(psycopg.Connection, "connect", connect)
     with pytest.raises(LoginError) as caught:
         databases.login(ACCOUNT)
     assert str(caught.value) == "connection failed: FATAL: no"

@@ -11,10 +11,11 @@ from typing import Any
 from tidegate.control.call import Call
 from tidegate.control.services.iam import access_keys, attachments, groups, managed_policies, role_operations, shapes
 from tidegate.control.services.iam import users as user_operations
-from tidegate.control.services.iam.entities import find, usage
+from tidegate.control.services.iam.entities import usage
 from tidegate.control.services.iam.errors import entity_exists, no_such_entity
 from tidegate.control.services.iam.managed import aws_policies
 from tidegate.control.services.iam.paging import page
+from tidegate.control.services.iam.principals import role_as_shown
 from tidegate.control.services.iam.records import (
     Alias,
     Group,
@@ -147,15 +148,13 @@ def _group(call: Call, group: Group) -> dict[str, Any]:
 
 
 def _role(call: Call, role: Role) -> dict[str, Any]:
+    role = role_as_shown(call.transaction, call.account, role)
     found = shapes.role(role, call.account, role_operations.last_use(call, role))
     for member in ("MaxSessionDuration", "Description"):
         found.pop(member, None)
     profiles = (profile for profile in call.transaction.table(InstanceProfile).all() if profile.role == role.name)
     return found | {
-        "InstanceProfileList": [
-            shapes.instance_profile(profile, call.account, find(call.transaction, Role, role.name))
-            for profile in profiles
-        ],
+        "InstanceProfileList": [shapes.instance_profile(profile, call.account, role) for profile in profiles],
         "RolePolicyList": _inline(role),
         "AttachedManagedPolicies": attachments.attached_list(role.attached),
     }

@@ -126,7 +126,7 @@ def _of_session(transaction: Transaction, account: str, session: Session) -> Ide
 
 def _of_federated(transaction: Transaction, account: str, user: User | None, session: Session) -> Identity:
     """A federated user has what both the user who made the session and the session's policies allow."""
-    origin = frozenset({user.arn(account)}) if user else frozenset()
+    origin = frozenset({user.arn(account), user.id}) if user else frozenset()
     principal = Principal(account=account, arn=session.arn, direct=frozenset({session.arn}), limited=origin)
     tags = _merged(user.tags if user else {}, session.tags)
     context = _about(principal, "FederatedUser", session.user_id, tags, session)

@@ -13,6 +13,7 @@ from tidegate.control.services.iam.entities import find, missing, named, require
 from tidegate.control.services.iam.errors import delete_conflict, not_found, quota
 from tidegate.control.services.iam.identifiers import new_id
 from tidegate.control.services.iam.paging import page
+from tidegate.control.services.iam.principals import role_as_shown
 from tidegate.control.services.iam.records import PARTITION, InstanceProfile, Role, entity_arn
 
 MAX_PROFILES = 1000
@@ -87,7 +88,8 @@ class InstanceProfileOperations:
 
 def _shape(call: Call, profile: InstanceProfile) -> dict[str, Any]:
     role = find(call.transaction, Role, profile.role) if profile.role else None
-    return shapes.instance_profile(profile, call.account, role)
+    shown = role_as_shown(call.transaction, call.account, role) if role else None
+    return shapes.instance_profile(profile, call.account, shown)
 
 
 def _listed(call: Call, profiles: list[InstanceProfile]) -> dict[str, Any]:

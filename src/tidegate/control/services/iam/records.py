@@ -13,6 +13,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from tidegate.control.policies.rules import with_principals
 from tidegate.control.store.store import Record
 
 PARTITION = "aws"
@@ -100,10 +101,17 @@ class Role(Bounded):
     id_prefix: ClassVar[str] = "AROA"
 
     trust: str
-    """The document that says who may assume it."""
+    """The document that says who may assume it, as it was given."""
+    trust_ids: dict[str, str] = Field(default_factory=dict)
+    """ARN -> unique id of users and roles that it names: of when it was saved."""
     description: str | None = None
     max_session: int = 3600
     """Seconds."""
+
+    @property
+    def trust_in_force(self) -> str:
+        """The trust policy as it is judged: another user or role of a name that it knows is somebody else."""
+        return with_principals(self.trust, self.trust_ids)
 
     @property
     def is_service_linked(self) -> bool:
@@ -205,6 +213,9 @@ class Session(Record):
     """Of the role or user that it comes from; empty for root."""
     holder_id: str
     """That one's unique id: another of the same name is somebody else."""
+    made_by: str = ""
+    """Unique id of the user, or number of the account, whose long-term key has asked for it, be it by sessions of roles
+    in between."""
     arn: str
     """As the caller is known: arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION."""
     user_id: str

@@ -16,6 +16,7 @@ from tidegate.control.services.iam.errors import delete_conflict, invalid_input,
 from tidegate.control.services.iam.identifiers import new_id
 from tidegate.control.services.iam.managed import AWS_PREFIX
 from tidegate.control.services.iam.paging import page
+from tidegate.control.services.iam.principals import role_as_shown
 from tidegate.control.services.iam.records import (
     PARTITION,
     SERVICE_LINKED_PATH,
@@ -62,7 +63,7 @@ class RoleOperations:
             path=path,
             id=new_id(Role),
             created=call.at,
-            trust=trust_document(call.transaction, call.account, given["AssumeRolePolicyDocument"]),
+            **trust_document(call.transaction, call.account, given["AssumeRolePolicyDocument"]),
             description=given.get("Description"),
             max_session=given.get("MaxSessionDuration", 3600),
             boundary=valid_boundary(call.transaction, boundary),
@@ -74,7 +75,7 @@ class RoleOperations:
     def get_role(self, call: Call) -> dict[str, Any]:
         """GetRole."""
         role = named(call, "GetRole", Role)
-        return {"Role": shapes.role(role, call.account, last_use(call, role))}
+        return {"Role": _told(call, role)}
 
     def update_role(self, call: Call) -> dict[str, Any]:
         """UpdateRole: description and longest session."""
@@ -93,13 +94,13 @@ class RoleOperations:
         role = named(call, "UpdateRoleDescription", Role)
         changed = role.model_copy(update={"description": call.parameters["Description"]})
         call.transaction.table(Role).put(changed)
-        return {"Role": shapes.role(changed, call.account, last_use(call, role))}
+        return {"Role": _told(call, changed)}
 
     def update_assume_role_policy(self, call: Call) -> dict[str, Any]:
         """UpdateAssumeRolePolicy."""
         role = modifiable(named(call, "UpdateAssumeRolePolicy", Role))
         trust = trust_document(call.transaction, call.account, call.parameters["PolicyDocument"])
-        call.transaction.table(Role).put(role.model_copy(update={"trust": trust}))
+        call.transaction.table(Role).put(role.model_copy(update=trust))
         return {}
 
     def delete_role(self, call: Call) -> dict[str, Any]:
@@ -117,7 +118,8 @@ class RoleOperations:
         call.require("iam:ListRoles", f"arn:{PARTITION}:iam::{call.account}:role{prefix}")
         roles = (role for role in call.transaction.table(Role).all() if role.path.startswith(prefix))
         found, paging = page(call, roles, lambda role: role.key)
-        return {"Roles": [shapes.role(role, call.account, full=False) for role in found], **paging}
+        shown = (role_as_shown(call.transaction, call.account, role) for role in found)
+        return {"Roles": [shapes.role(role, call.account, full=False) for role in shown], **paging}
 
     def create_service_linked_role(self, call: Call) -> dict[str, Any]:
         """CreateServiceLinkedRole, for services that are known to have one."""
@@ -173,6 +175,10 @@ class RoleOperations:
         if call.transaction.table(Deletion).get(task) is None:
             raise no_such_entity(f"Deletion task {task} cannot be found.")
         return {"Status": "SUCCEEDED"}
+
+
+def _told(call: Call, role: Role) -> dict[str, Any]:
+    return shapes.role(role_as_shown(call.transaction, call.account, role), call.account, last_use(call, role))
 
 
 def last_use(call: Call, role: Role) -> LastUse | None:

@@ -95,4 +95,4 @@ def trusts_service(
         resource=role_arn,
         context=Context(about),
     )
-    return decide(request, InForce(), resource=load(role.trust), trust=True).allowed
+    return decide(request, InForce(), resource=load(role.trust_in_force), trust=True).allowed

@@ -1,14 +1,17 @@
-"""Policy documents as they come in: rules, sizes, and whether their principals are there.
+"""Policy documents as they come in: rules and sizes, and IAM's words for a principal that is not there.
 
-Owns IAM's quotas of documents ("IAM and STS quotas"). Refuses the language (`policies`).
+Owns IAM's quotas of documents ("IAM and STS quotas"). Refuses the language (`policies`), and to know who is there
+(`principals`).
 """
 
 from __future__ import annotations
 
-from tidegate.control.policies.arns import account_of
-from tidegate.control.policies.rules import PolicyKind, check, principals_of, size
+from typing import Any
+
+from tidegate.control.policies.rules import PolicyKind, check, size
 from tidegate.control.policies.syntax import PolicyProblem, Raw
 from tidegate.control.services.iam.errors import limit_exceeded, malformed_policy, quota
+from tidegate.control.services.iam.principals import invalid_principal, unique_ids
 from tidegate.control.services.iam.records import Group, Policied, Role, User
 from tidegate.control.store.store import Transaction
 
@@ -43,15 +46,15 @@ def session_document(text: str) -> str:
     return text
 
 
-def trust_document(transaction: Transaction, account: str, text: str) -> str:
-    """A role's trust policy, checked: principals of this account must be there, as in AWS."""
+def trust_document(transaction: Transaction, account: str, text: str) -> dict[str, Any]:
+    """What a Role keeps of its trust policy, checked: principals of this account must be there, as in AWS."""
     if size(text) > TRUST_SIZE:
         raise quota("ACLSizePerRole", TRUST_SIZE)
     document = _check(text, PolicyKind.TRUST)
-    for form, name in principals_of(document):
-        if not _is_principal(transaction, account, form, name):
-            raise malformed_policy(f'Invalid principal in policy: "{form}":"{name}"')
-    return text
+    invalid = invalid_principal(transaction, account, document)
+    if invalid is not None:
+        raise malformed_policy('Invalid principal in policy: "{}":"{}"'.format(*invalid))
+    return {"trust": text, "trust_ids": unique_ids(transaction, account, document)}
 
 
 def _check(text: str, kind: PolicyKind) -> Raw:
@@ -59,31 +62,3 @@ def _check(text: str, kind: PolicyKind) -> Raw:
         return check(text, kind)
     except PolicyProblem as problem:
         raise malformed_policy(problem.message) from None
-
-
-def _is_principal(transaction: Transaction, account: str, form: str, name: str) -> bool:
-    if form == "Service":
-        return "." in name and "*" not in name
-    if form != "AWS":
-        return bool(name) and name != "*"
-    if name == "*" or (name.isascii() and name.isdigit() and len(name) == 12):
-        return True
-    owner = account_of(name)
-    if not (owner.isdigit() and len(owner) == 12):
-        return False
-    resource = name.split(":", 5)[5]
-    kind, _, path = resource.partition("/")
-    if resource == "root" or owner != account:
-        return resource == "root" or (bool(path) and "*" not in path)
-    if kind in ("assumed-role", "federated-user"):
-        return bool(path) and "*" not in path
-    return _is_entity(transaction, account, name, kind, path)
-
-
-def _is_entity(transaction: Transaction, account: str, arn: str, kind: str, path: str) -> bool:
-    key = path.rpartition("/")[2].lower()
-    records: dict[str, type[Policied]] = {"user": User, "role": Role}
-    if kind not in records:
-        return False
-    found = transaction.table(records[kind]).get(key)
-    return found is not None and found.arn(account) == arn

@@ -69,7 +69,7 @@ def require(
     """Ask for permission; a refusal names `told`, which is what the caller has said, in place of the ARN."""
     keys = {**context, **({} if secret is None else keys_of(secret))}
     try:
-        call.require(action, arn, keys, None if secret is None else secret.policy or None)
+        call.require(action, arn, keys, None if secret is None else secret.policy_in_force)
     except AwsError as error:
         if arn == told or arn not in error.message:
             raise

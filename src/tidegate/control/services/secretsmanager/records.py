@@ -12,6 +12,7 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tidegate.control.policies.rules import with_principals
 from tidegate.control.store.store import Record
 
 CURRENT = "AWSCURRENT"
@@ -85,6 +86,8 @@ class Secret(Record):
     tags: dict[str, str] = Field(default_factory=dict)
     policy: str = ""
     """The resource policy, as it was given."""
+    policy_ids: dict[str, str] = Field(default_factory=dict)
+    """ARN -> unique id of users and roles that it names: of when it was put."""
     created: float
     changed: float
     accessed: float | None = None
@@ -100,6 +103,11 @@ class Secret(Record):
     def key(self) -> str:
         """Region and name: no region has a "/"."""
         return f"{self.region}/{self.name}"
+
+    @property
+    def policy_in_force(self) -> str | None:
+        """The resource policy as it is judged: another user or role of a name that it knows is somebody else."""
+        return with_principals(self.policy, self.policy_ids) or None
 
     def labelled(self, label: str) -> str | None:
         """The id of the version that has this label; a label is at one version at most."""

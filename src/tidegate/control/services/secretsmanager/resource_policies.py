@@ -12,6 +12,7 @@ from tidegate.control.call import Call
 from tidegate.control.errors import AwsError
 from tidegate.control.policies.rules import PolicyKind, check
 from tidegate.control.policies.syntax import PolicyProblem
+from tidegate.control.services.iam.principals import as_shown, invalid_principal, unique_ids
 from tidegate.control.services.secretsmanager import answers, errors
 from tidegate.control.services.secretsmanager.access import Operations, keys_of
 from tidegate.control.services.secretsmanager.exposure import is_public
@@ -30,19 +31,22 @@ class ResourcePolicies(Operations):
         block = given.get("BlockPublicPolicy", False)
         vault, secret = self._live(call, {"secretsmanager:BlockPublicPolicy": "true" if block else "false"})
         _only_default(given)
-        document = _read(given["ResourcePolicy"])
+        document = _read(call, given["ResourcePolicy"])
         if block and is_public(document):
             raise errors.public_policy()
-        vault.save(secret.model_copy(update={"policy": given["ResourcePolicy"], "changed": call.at}))
+        ids = unique_ids(call.transaction, call.account, document)
+        changes = {"policy": given["ResourcePolicy"], "policy_ids": ids, "changed": call.at}
+        vault.save(secret.model_copy(update=changes))
         return {**answers.identity(secret), "PolicyName": DEFAULT}
 
     def get_resource_policy(self, call: Call) -> dict[str, Any]:
-        """The policy's text, as it was put; without one, no ResourcePolicy."""
+        """The policy's text, as it was put but for principals that are gone; without one, no ResourcePolicy."""
         _, secret = self._live(call)
         name = call.parameters.get("PolicyName", DEFAULT)
         if name != DEFAULT:
             raise errors.no_policy(name)
-        answer = {**answers.identity(secret), "ResourcePolicy": secret.policy, "PolicyName": DEFAULT}
+        text = as_shown(call.transaction, call.account, secret.policy, secret.policy_ids)
+        answer = {**answers.identity(secret), "ResourcePolicy": text, "PolicyName": DEFAULT}
         return answers.without_nothing(answer)
 
     def delete_resource_policy(self, call: Call) -> dict[str, Any]:
@@ -50,7 +54,7 @@ class ResourcePolicies(Operations):
         vault, secret = self._live(call)
         _only_default(call.parameters)
         if secret.policy:
-            vault.save(secret.model_copy(update={"policy": "", "changed": call.at}))
+            vault.save(secret.model_copy(update={"policy": "", "policy_ids": {}, "changed": call.at}))
         return {**answers.identity(secret), "PolicyName": DEFAULT}
 
     def list_resource_policies(self, call: Call) -> dict[str, Any]:
@@ -69,7 +73,7 @@ class ResourcePolicies(Operations):
         else:
             call.require("secretsmanager:ValidateResourcePolicy", "*")
             secret = None
-        document = _read(given["ResourcePolicy"])
+        document = _read(call, given["ResourcePolicy"])
         problems = []
         if is_public(document):
             problems.append(("PublicPolicy", errors.public_policy().message))
@@ -84,13 +88,15 @@ def _only_default(given: dict[str, Any]) -> None:
         raise errors.invalid_parameter(f"You can only modify the resource policy named {DEFAULT}.")
 
 
-def _read(text: str) -> dict[str, Any]:
+def _read(call: Call, text: str) -> dict[str, Any]:
     if len(text.encode("utf-8", "surrogatepass")) > MAX_POLICY_BYTES:
         raise errors.invalid_parameter(f"A resource policy can have at most {MAX_POLICY_BYTES} bytes.")
     try:
         document: dict[str, Any] = check(text, PolicyKind.RESOURCE)
     except PolicyProblem as problem:
         raise errors.malformed_policy(str(problem)) from None
+    if invalid_principal(call.transaction, call.account, document) is not None:
+        raise errors.malformed_policy("This resource policy contains an unsupported principal.")
     return document
 
 

@@ -18,7 +18,7 @@ from tidegate.control.services.iam.records import Holder, Role, Session
 from tidegate.control.services.iam.roles import find_role
 from tidegate.control.services.iam.tagging import checked
 from tidegate.control.services.sts.errors import denied, invalid, invalid_tags
-from tidegate.control.services.sts.sessions import credentials, limits, make_session, packed
+from tidegate.control.services.sts.sessions import credentials, limits, make_session, maker, packed
 
 DEFAULT_DURATION = 3600
 CHAINED_DURATION = 3600
@@ -55,6 +55,7 @@ def assume_role(call: Call) -> dict[str, Any]:
         arn=assumed_role_arn(call.account, role.name, name),
         user_id=f"{role.id}:{name}",
         duration=duration,
+        made_by=maker(call),
         policies=documents,
         policy_arns=arns,
         tags=tags.tags,
@@ -109,11 +110,11 @@ def _require_trust(call: Call, role: Role, identity: str | None) -> None:
             "sts:TransitiveTagKeys": given.get("TransitiveTagKeys") or None,
         }
     )
-    require_trust(call, "sts:AssumeRole", arn, role.trust, context)
+    require_trust(call, "sts:AssumeRole", arn, role.trust_in_force, context)
     if given.get("Tags"):
-        require_trust(call, "sts:TagSession", arn, role.trust, context)
+        require_trust(call, "sts:TagSession", arn, role.trust_in_force, context)
     if identity is not None:
-        require_trust(call, "sts:SetSourceIdentity", arn, role.trust, context)
+        require_trust(call, "sts:SetSourceIdentity", arn, role.trust_in_force, context)
 
 
 def _duration(call: Call, role: Role, chained: Session | None) -> int:

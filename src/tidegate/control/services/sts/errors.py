@@ -35,3 +35,12 @@ def packed_policy_too_large(percent: int) -> AwsError:
 def too_many_sessions() -> AwsError:
     """400: as when calls come too fast."""
     return AwsError("Throttling", "Rate exceeded", 400)
+
+
+def too_many_sessions_of_one(count: int) -> AwsError:
+    """400: the same, of a caller who has as many as one may have."""
+    return AwsError(
+        "Throttling",
+        f"Rate exceeded. {count} of your sessions have not expired yet: use these, or wait until one has.",
+        400,
+    )

@@ -17,7 +17,7 @@ from tidegate.control.services.iam.tagging import checked
 from tidegate.control.services.service import Service
 from tidegate.control.services.sts.assume_role import assume_role
 from tidegate.control.services.sts.errors import denied, invalid
-from tidegate.control.services.sts.sessions import credentials, limits, make_session, packed
+from tidegate.control.services.sts.sessions import credentials, limits, make_session, maker, packed
 
 DEFAULT_DURATION = 43_200
 ROOT_DURATION = 3600
@@ -56,6 +56,7 @@ class StsService(Service):
             arn=call.caller.arn,
             user_id=call.caller.user_id,
             duration=_duration(call),
+            made_by=maker(call),
         )
         note_key_use(call)
         return {"Credentials": credentials(session)}
@@ -81,6 +82,7 @@ class StsService(Service):
             arn=arn,
             user_id=f"{call.account}:{name}",
             duration=_duration(call),
+            made_by=maker(call),
             policies=documents,
             policy_arns=arns,
             tags=tags,

@@ -19,7 +19,12 @@ from tidegate.control.services.iam.managed import find_policy
 from tidegate.control.services.iam.records import TEMPORARY, Holder, Session
 from tidegate.control.services.iam.shapes import when
 from tidegate.control.services.iam.texts import SESSION_SIZE, session_document
-from tidegate.control.services.sts.errors import invalid, packed_policy_too_large, too_many_sessions
+from tidegate.control.services.sts.errors import (
+    invalid,
+    packed_policy_too_large,
+    too_many_sessions,
+    too_many_sessions_of_one,
+)
 from tidegate.control.services.sts.records import Sweep
 from tidegate.control.store.store import Transaction
 
@@ -31,6 +36,8 @@ KEPT_EXPIRED = 3600
 """Seconds for which an expired session is kept, so that its bearer is told ExpiredToken."""
 MAX_SESSIONS = 20_000
 """At a time, in all. AWS bounds only how fast they are made."""
+MAX_SESSIONS_OF_ONE = 2_000
+"""At a time, that one user has asked for: so that nobody takes the room of all others."""
 MAX_POLICY_ARNS = 10
 
 
@@ -74,14 +81,17 @@ def make_session(
     arn: str,
     user_id: str,
     duration: int,
+    made_by: str,
     **more: Any,
 ) -> Session:
-    """Make keys that last `duration` seconds from `at` on, and put them down. more: other members of Session.
+    """Make keys that last `duration` seconds from `at` on, and put them down.
+
+    made_by: whom they count for; more: other members of Session.
 
     AwsError (Throttling) while there are too many.
     """
     sweep(transaction, at)
-    _require_room(transaction)
+    _require_room(transaction, at, made_by)
     session = Session(
         id=new_access_key_id(TEMPORARY),
         secret=new_secret_key(),
@@ -91,6 +101,7 @@ def make_session(
         holder=holder,
         name=name,
         holder_id=holder_id,
+        made_by=made_by,
         arn=arn,
         user_id=user_id,
         **more,
@@ -125,7 +136,24 @@ def sweep(transaction: Transaction, at: float) -> None:
     )
 
 
-def _require_room(transaction: Transaction) -> None:
+def maker(call: Call) -> str:
+    """Whom a session that the call makes counts for: who stands at the beginning of the caller's chain of sessions."""
+    session = call.transaction.table(Session).get(call.caller.access_key)
+    return call.caller.user_id if session is None else session.made_by
+
+
+def _require_room(transaction: Transaction, at: float, made_by: str) -> None:
     (count,) = transaction.execute("SELECT count(*) FROM records WHERE kind = ?", Session.kind).fetchone()
     if count >= MAX_SESSIONS:
         raise too_many_sessions()
+    if count < MAX_SESSIONS_OF_ONE:  # which spares the look into each
+        return
+    (own,) = transaction.execute(
+        "SELECT count(*) FROM records WHERE kind = ?"
+        " AND json_extract(body, '$.made_by') = ? AND json_extract(body, '$.expires') > ?",
+        Session.kind,
+        made_by,
+        at,
+    ).fetchone()
+    if own >= MAX_SESSIONS_OF_ONE:
+        raise too_many_sessions_of_one(own)

@@ -188,5 +188,5 @@ def test_without_a_default_vpc_a_group_needs_one(stage: Stage) -> None:
 def test_who_may_not_does_not_learn_which_names_there_are(stage: Stage) -> None:
     stage.create_group()
     stage.guard.refused = {"ec2:DeleteSecurityGroup"}
-    there = stage.refused("DeleteSecurityGroup", "AccessDenied", GroupName="web")
-    assert there.message == stage.refused("DeleteSecurityGroup", "AccessDenied", GroupName="absent").message
+    there = stage.refused("DeleteSecurityGroup", "UnauthorizedOperation", GroupName="web")
+    assert there.message == stage.refused("DeleteSecurityGroup", "UnauthorizedOperation", GroupName="absent").message

@@ -158,7 +158,7 @@ def test_a_dry_run_changes_nothing(stage: Stage) -> None:
     assert error.status == 412
     assert len(stage.call("DescribeVpcs")["Vpcs"]) == 1
     stage.guard.refused = {"ec2:CreateVpc"}
-    stage.refused("CreateVpc", "AccessDenied", CidrBlock="10.0.0.0/16", DryRun=True)
+    stage.refused("CreateVpc", "UnauthorizedOperation", CidrBlock="10.0.0.0/16", DryRun=True)
 
 
 def test_leave_is_asked_for_each_resource_and_its_tags(stage: Stage) -> None:

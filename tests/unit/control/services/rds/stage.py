@@ -16,11 +16,13 @@ from tidegate.control.call import Call, Caller
 from tidegate.control.desired.credentials import Login, NoCredentialsError
 from tidegate.control.desired.plan import Place, Plan, make_plan
 from tidegate.control.desired.settling import settle
-from tidegate.control.errors import AwsError, access_denied
+from tidegate.control.errors import AwsError
+from tidegate.control.policies.decision import IDENTITY
 from tidegate.control.ports import DesiredProxy, Failure, TargetHealth
 from tidegate.control.services.ec2.lookup import Lookup
 from tidegate.control.services.ec2.records import SecurityGroup, Subnet, Vpc
 from tidegate.control.services.ec2.seed import seed
+from tidegate.control.services.iam.errors import refused
 from tidegate.control.services.rds.service import RdsService
 from tidegate.control.services.rds.settings import Settings
 from tidegate.control.store.sealed import Sealer
@@ -49,7 +51,9 @@ class Guard:
         """See call.Guard."""
         self.asked.append((action, resource, dict(context)))
         if action in self.refused:
-            raise access_denied(call.caller.arn, action, resource, "no identity-based policy allows the action")
+            raise refused(
+                call.service, call.caller.arn, action, resource, f"because no {IDENTITY} allows the {action} action"
+            )
 
 
 @dataclass

@@ -15,7 +15,9 @@ import pytest
 from botocore.validate import ParamValidator
 
 from tidegate.control.call import Call, Caller
-from tidegate.control.errors import AwsError, access_denied
+from tidegate.control.errors import AwsError
+from tidegate.control.policies.decision import IDENTITY
+from tidegate.control.services.iam.errors import refused
 from tidegate.control.services.secretsmanager.records import Secret
 from tidegate.control.services.secretsmanager.service import SecretsManager
 from tidegate.control.services.secretsmanager.vault import Vault
@@ -47,9 +49,8 @@ class Guarded:
     ) -> None:
         self.asked.append((action, resource, dict(context), resource_policy))
         if self.refused(action, resource, context):
-            raise access_denied(
-                call.caller.arn, action, resource, f"no identity-based policy allows the {action} action"
-            )
+            reason = f"because no {IDENTITY} allows the {action} action"
+            raise refused(call.service, call.caller.arn, action, resource, reason)
 
 
 class Desk:

@@ -264,7 +264,7 @@ def test_permission_to_create_comes_first_and_names_what_is_created(desk: Desk) 
     desk.guard.refused = lambda action, resource, context: True
     for name in ("app", "new"):
         assert desk.refused("create_secret", Name=name, SecretString="x") == (
-            "AccessDenied",
+            "AccessDeniedException",
             "User: arn:aws:iam::123456789012:user/ann is not authorized to perform: secretsmanager:CreateSecret on "
             f"resource: {name} because no identity-based policy allows the secretsmanager:CreateSecret action",
         )

@@ -145,7 +145,7 @@ def test_who_may_not_read_does_not_learn_whether_there_is_a_secret(desk: Desk) -
     )
     for operation in operations:
         told = [desk.refused(operation, SecretId=name) for name in ("app", "bpp")]
-        assert told[0][0] == "AccessDenied"
+        assert told[0][0] == "AccessDeniedException"
         assert told[0][1].replace("app", "bpp") == told[1][1]
         assert arn[-6:] not in told[0][1] and "on resource: app because" in told[0][1]
     partial = [desk.refused("get_secret_value", SecretId=PREFIX + name) for name in ("app", "bpp")]

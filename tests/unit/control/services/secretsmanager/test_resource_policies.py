@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.control.services.secretsmanager.desk import Desk
+from tests.unit.control.services.secretsmanager.desk import NOON, Desk
+from tidegate.control.services.iam.records import Role
 from tidegate.control.services.secretsmanager.exposure import is_public
 
 
@@ -20,6 +21,18 @@ def policy(**parts: Any) -> dict[str, Any]:
         **parts,
     }
     return {"Version": "2012-10-17", "Statement": [statement]}
+
+
+@pytest.fixture
+def desk(desk: Desk) -> Desk:
+    """Where there is a role `app`."""
+    make_role(desk, "AROAFIRST")
+    return desk
+
+
+def make_role(desk: Desk, unique_id: str) -> None:
+    role = Role(name="app", path="/", id=unique_id, created=NOON, trust="")
+    desk.run(lambda transaction: transaction.table(Role).put(role))
 
 
 FINE = json.dumps(policy())
@@ -62,6 +75,35 @@ def test_policies_that_are_none(desk: Desk, operation: str, text: str, told: str
     desk.create("app")
     code, message = desk.refused(operation, SecretId="app", ResourcePolicy=text)
     assert code == "MalformedPolicyDocumentException" and (told is None or message == told)
+
+
+@pytest.mark.parametrize("operation", ["put_resource_policy", "validate_resource_policy"])
+@pytest.mark.parametrize("name", ["arn:aws:iam::123456789012:role/nobody", "arn:aws:iam::123456789012:role/*", "app"])
+def test_principals_that_are_none(desk: Desk, operation: str, name: str) -> None:
+    desk.create("app")
+    text = json.dumps(policy(Principal={"AWS": name}))
+    assert desk.refused(operation, SecretId="app", ResourcePolicy=text) == (
+        "MalformedPolicyDocumentException",
+        "This resource policy contains an unsupported principal.",
+    )
+
+
+def test_another_role_of_the_name_is_somebody_else(desk: Desk) -> None:
+    """What is judged has the id of the role that was meant; so has what is told, once that role is gone."""
+    arn = desk.create("app")
+    desk("put_resource_policy", SecretId="app", ResourcePolicy=FINE)
+    judged = json.loads(desk.secret(arn).policy_in_force or "")
+    assert judged == policy(Principal={"AWS": "AROAFIRST"})
+    make_role(desk, "AROASECOND")
+    told = desk("get_resource_policy", SecretId="app")["ResourcePolicy"]
+    assert json.loads(told) == policy(Principal={"AWS": "AROAFIRST"})
+    desk.guard.asked.clear()
+    desk("describe_secret", SecretId="app")
+    assert json.loads(desk.guard.asked[0][3] or "") == judged
+    assert desk.refused("put_resource_policy", SecretId="app", ResourcePolicy=told)[0].startswith("Malformed")
+    desk("put_resource_policy", SecretId="app", ResourcePolicy=FINE)
+    assert desk("get_resource_policy", SecretId="app")["ResourcePolicy"] == FINE
+    assert "AROASECOND" in (desk.secret(arn).policy_in_force or "")
 
 
 def test_a_policy_has_its_size(desk: Desk) -> None:

@@ -146,7 +146,7 @@ def test_another_ones_master_is_not_used(desk: Desk) -> None:
     master = desk.create("master")
     arn = database_secret(desk, masterarn=master)
     desk.guard.refused = lambda action, resource, context: resource == master
-    assert desk.refused("rotate_secret", SecretId="app")[0] == "AccessDenied"
+    assert desk.refused("rotate_secret", SecretId="app")[0] == "AccessDeniedException"
     assert desk.secret(arn).rotation is None
 
 

@@ -49,8 +49,8 @@ def test_a_caller_does_not_lose_a_secret_by_a_tag(desk: Desk) -> None:
         return context.get("aws:ResourceTag/team") != "a"
 
     desk.guard.refused = other_team
-    assert desk.refused("tag_resource", SecretId="app", Tags=pairs(team="b"))[0] == "AccessDenied"
-    assert desk.refused("untag_resource", SecretId="app", TagKeys=["team"])[0] == "AccessDenied"
+    assert desk.refused("tag_resource", SecretId="app", Tags=pairs(team="b"))[0] == "AccessDeniedException"
+    assert desk.refused("untag_resource", SecretId="app", TagKeys=["team"])[0] == "AccessDeniedException"
     desk("tag_resource", SecretId="app", Tags=pairs(other="b"))
     assert desk("describe_secret", SecretId="app")["Tags"] == pairs(team="a", other="b")
 

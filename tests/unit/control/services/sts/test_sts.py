@@ -279,6 +279,26 @@ def test_there_is_room_for_so_many_sessions(world: World, monkeypatch: pytest.Mo
     world.assume(alice, role)
 
 
+def test_one_user_does_not_take_the_room_of_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever it has become in between: sessions of roles count for the user that they began with."""
+    monkeypatch.setattr(sessions, "MAX_SESSIONS_OF_ONE", 3)
+    alice, bob = world.user("alice", allowing("sts:*")), world.user("bob", allowing("sts:*"))
+    role, other = world.role("app", allowing("sts:*")), world.role("other")
+    chained = world.assume(alice, role, DurationSeconds=900)
+    world.call("GetSessionToken", who=alice, service="sts")
+    world.assume(chained, other)
+    told = "Rate exceeded. 3 of your sessions have not expired yet: use these, or wait until one has."
+    assert denied(world, alice, role, "Throttling") == denied(world, chained, other, "Throttling") == told
+    assert world.fails("Throttling", "GetSessionToken", who=alice, service="sts") == told
+    assert world.fails("Throttling", "GetFederationToken", who=alice, service="sts", Name="fed") == told
+    assert identity(world, chained), "no session ends before its time"
+    assert world.assume(bob, role)
+    world.call("GetSessionToken", who=ROOT_KEY, service="sts")
+    world.now += 900
+    assert world.assume(alice, role), "one has expired"
+    assert denied(world, alice, role, "Throttling") == told
+
+
 def test_uses_of_temporary_keys_leave_nothing_behind(world: World) -> None:
     alice = world.user("alice", allowing("sts:*"))
     session = world.assume(alice, world.role("app", ALLOW_ALL))
