@@ -33,6 +33,18 @@ SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:app-AbCdEf"
 AUTH = [{"AuthScheme": "SECRETS", "SecretArn": SECRET, "IAMAuth": "REQUIRED"}]
 
 
+def instance(name: str = "db1", address: str = "127.0.0.1:5433") -> dict[str, Any]:
+    """Parameters of a CreateDBInstance for one that runs elsewhere."""
+    return {
+        "DBInstanceIdentifier": name,
+        "Engine": "postgres",
+        "DBInstanceClass": "db.t3.small",
+        "MasterUsername": "postgres",
+        "MasterUserPassword": "canary-password",
+        "Tags": [{"Key": "tidegate:address", "Value": address}],
+    }
+
+
 @dataclass
 class Guard:
     """Allows what `refused` does not name, and remembers what it was asked."""
@@ -157,16 +169,7 @@ class Stage:
 
     def create_instance(self, name: str = "db1", address: str = "127.0.0.1:5433", **more: Any) -> dict[str, Any]:
         """An instance that runs elsewhere."""
-        given = {
-            "DBInstanceIdentifier": name,
-            "Engine": "postgres",
-            "DBInstanceClass": "db.t3.small",
-            "MasterUsername": "postgres",
-            "MasterUserPassword": "canary-password",
-            "Tags": [{"Key": "tidegate:address", "Value": address}],
-            **more,
-        }
-        return dict(self.call("CreateDBInstance", **given)["DBInstance"])
+        return dict(self.call("CreateDBInstance", **{**instance(name, address), **more})["DBInstance"])
 
     def plan(self) -> Plan:
         """What a data plane is to run now."""
