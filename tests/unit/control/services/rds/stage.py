@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.control.services.rds.conformance import check_answer, check_error, check_parameters, method
-from tidegate.control.call import Call, Caller
+from tests.support.conformance import check_error, make_call, serve
+from tidegate.control.call import Call
 from tidegate.control.desired.credentials import Login, NoCredentialsError
 from tidegate.control.desired.plan import Place, Plan, make_plan
 from tidegate.control.desired.settling import settle
@@ -108,28 +108,8 @@ class Stage:
 
     def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
         """The operation's answer, which is checked against the model."""
-        check_parameters("rds", operation, parameters)
         with self.transaction() as transaction:
-            call = Call(
-                service="rds",
-                operation=operation,
-                parameters=parameters,
-                caller=Caller(
-                    account=ACCOUNT, arn=f"arn:aws:iam::{ACCOUNT}:user/ann", user_id="AIDA", access_key="AKIA"
-                ),
-                account=ACCOUNT,
-                region=REGION,
-                request_id="r",
-                at=self.now,
-                source_ip="127.0.0.1",
-                secure=False,
-                transaction=transaction,
-                guard=self.guard,
-            )
-            answer: dict[str, Any] = getattr(self.service, method(operation))(call)
-            assert call.required, "an operation that asked nobody for leave"
-        check_answer("rds", operation, answer)
-        return answer
+            return serve(self.service, make_call("rds", operation, parameters, transaction, self.guard, at=self.now))
 
     def refused(self, operation: str, code: str, **parameters: Any) -> AwsError:
         """The error that it answers; nothing is kept."""
