@@ -135,7 +135,7 @@ class Account:
     """Operations by their names, with subnets by the names that the table uses."""
 
     def __init__(self, running: Running) -> None:
-        self.rds = running.client()
+        self.rds = running.client("rds")
         self.subnets = _make_subnets(running.client("ec2"))
 
     def call(self, operation: str, given: Given) -> dict[str, Any]:

@@ -20,7 +20,7 @@ class Account:
 
     def __init__(self, running: Running) -> None:
         self.running = running
-        self.rds = running.client()
+        self.rds = running.client("rds")
         ec2 = running.client("ec2")
         vpc = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"][0]["VpcId"]
         found = ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["Subnets"]
@@ -140,7 +140,7 @@ def test_state_outlives_the_process(tmp_path: Path) -> None:
         running.hold()
         account.rds.modify_db_proxy(DBProxyName="main", RequireTLS=True)
     with Running(tmp_path) as running:
-        rds = running.client()
+        rds = running.client("rds")
         told = running.until_available(rds, "main")
         assert told == made | {"RequireTLS": True, "UpdatedDate": told["UpdatedDate"]}
         target = running.plane.desired.proxies[0].target
