@@ -25,6 +25,7 @@ from tidegate.control.services.ec2.records import (
     Vpc,
 )
 from tidegate.control.services.service import Service
+from tidegate.control.services.tag_keys import request_tags, resource_tags
 from tidegate.control.store.store import Transaction
 
 R = TypeVar("R", Vpc, Subnet, SecurityGroup, RouteTable, InternetGateway, Address, NatGateway)
@@ -87,7 +88,7 @@ def permit(
 
     tags: those that are given to what is created: these need ec2:CreateTags, too.
     """
-    keys = {"ec2:Region": call.region, **(context or {}), **_requested(tags or {})}
+    keys = {"ec2:Region": call.region, **(context or {}), **request_tags(tags or {})}
     action = f"ec2:{call.operation}"
     for kind, identifier in resources:
         call.require(action, arn_of(call, kind, identifier), {**keys, **tag_keys(call, kind, identifier)})
@@ -109,10 +110,7 @@ def tag_keys(call: Call, kind: str, identifier: str) -> dict[str, str]:
     """aws:ResourceTag/KEY and ec2:ResourceTag/KEY of a resource, if there is one."""
     record = next((record for record, name in KINDS.items() if name == kind), None)
     found = None if record is None else call.transaction.table(record).get(identifier)
-    keys: dict[str, str] = {}
-    for key, value in (found.tags if found else {}).items():
-        keys |= {f"aws:ResourceTag/{key}": value, f"ec2:ResourceTag/{key}": value}
-    return keys
+    return resource_tags(found.tags, "ec2:ResourceTag") if found else {}
 
 
 def find(call: Call, record: type[R], identifier: str) -> R:
@@ -162,9 +160,3 @@ def checked_tags(given: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 def tag_set(tags: Mapping[str, str]) -> list[dict[str, str]]:
     """Tags of an answer."""
     return [{"Key": key, "Value": value} for key, value in tags.items()]
-
-
-def _requested(tags: Mapping[str, str]) -> dict[str, Any]:
-    if not tags:
-        return {}
-    return {**{f"aws:RequestTag/{key}": value for key, value in tags.items()}, "aws:TagKeys": list(tags)}
