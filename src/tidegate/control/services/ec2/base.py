@@ -121,6 +121,12 @@ def find(call: Call, record: type[R], identifier: str) -> R:
     return found
 
 
+def allowed(call: Call, record: type[R], parameter: str) -> R:
+    """The resource that a parameter names, with leave for the call's operation on it. MissingParameter, not found."""
+    permit(call, [(KINDS[record], str(call.parameters.get(parameter) or ""))])
+    return find(call, record, text(call, parameter))
+
+
 def text(call: Call, name: str) -> str:
     """A parameter that must be there. MissingParameter."""
     value = call.parameters.get(name)

@@ -11,7 +11,7 @@ from typing import Any
 
 from tidegate.control.call import Call
 from tidegate.control.services.ec2 import errors
-from tidegate.control.services.ec2.base import Base, find, new_tags, permit, tag_set, text
+from tidegate.control.services.ec2.base import Base, allowed, find, new_tags, permit, tag_set, text
 from tidegate.control.services.ec2.filters import Filters, by_ids, given, page
 from tidegate.control.services.ec2.records import Address, InternetGateway, NatGateway, Subnet, Vpc, new_id
 from tidegate.control.services.ec2.subnets import available
@@ -90,8 +90,7 @@ class Gateways(Base):
 
     def delete_internet_gateway(self, call: Call) -> dict[str, Any]:
         """DeleteInternetGateway. InvalidInternetGatewayID.NotFound, DependencyViolation while it is attached."""
-        permit(call, [("internet-gateway", str(call.parameters.get("InternetGatewayId") or ""))])
-        gateway = find(call, InternetGateway, text(call, "InternetGatewayId"))
+        gateway = allowed(call, InternetGateway, "InternetGatewayId")
         if gateway.vpc_id is not None:
             raise errors.in_use(f"The internetGateway '{gateway.identifier}' has dependencies")
         call.transaction.table(InternetGateway).delete(gateway.key)
@@ -135,8 +134,7 @@ class Gateways(Base):
 
     def release_address(self, call: Call) -> dict[str, Any]:
         """ReleaseAddress. InvalidAllocationID.NotFound, InvalidIPAddress.InUse."""
-        permit(call, [("elastic-ip", str(call.parameters.get("AllocationId") or ""))])
-        address = find(call, Address, text(call, "AllocationId"))
+        address = allowed(call, Address, "AllocationId")
         if self._user(call, address) is not None:
             raise errors.address_in_use(address.identifier)
         call.transaction.table(Address).delete(address.key)
@@ -211,9 +209,8 @@ class Gateways(Base):
 
     def delete_nat_gateway(self, call: Call) -> dict[str, Any]:
         """DeleteNatGateway. NatGatewayNotFound. Those deleted long ago are forgotten on the way."""
-        permit(call, [("natgateway", str(call.parameters.get("NatGatewayId") or ""))])
+        gateway = allowed(call, NatGateway, "NatGatewayId")
         gateways = call.transaction.table(NatGateway)
-        gateway = find(call, NatGateway, text(call, "NatGatewayId"))
         for old in gateways.all():
             if old.deleted is not None and call.at - old.deleted > TOLD_FOR:
                 gateways.delete(old.key)

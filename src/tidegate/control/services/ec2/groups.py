@@ -12,10 +12,20 @@ from typing import Any
 from tidegate.control.call import Call
 from tidegate.control.errors import AwsError
 from tidegate.control.services.ec2 import errors
-from tidegate.control.services.ec2.base import Base, arn_of, checked_tags, find, new_tags, permit, tag_set, text
+from tidegate.control.services.ec2.base import (
+    Base,
+    allowed,
+    arn_of,
+    checked_tags,
+    find,
+    new_tags,
+    permit,
+    tag_set,
+    text,
+)
 from tidegate.control.services.ec2.filters import Filters, by_ids, flag, given, page
 from tidegate.control.services.ec2.records import Rule, SecurityGroup, Vpc, new_id
-from tidegate.control.services.ec2.rules import permissions_shape, requested_rules, rule_shape, told
+from tidegate.control.services.ec2.rules import permissions_shape, requested_rules, revoked_shape, rule_shape, told
 
 _NAME = re.compile(r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{1,255}")
 
@@ -194,7 +204,7 @@ class SecurityGroups(Base):
         return {
             "Return": True,
             "UnknownIpPermissions": [],
-            "RevokedSecurityGroupRules": [_revoked(group, r) for r in gone],
+            "RevokedSecurityGroupRules": [revoked_shape(group, rule) for rule in gone],
         }
 
     def _allowed_group(self, call: Call) -> SecurityGroup:
@@ -208,8 +218,7 @@ class SecurityGroups(Base):
             if named is None:
                 raise errors.not_found("security-group", str(name)[:200])
             return named
-        permit(call, [("security-group", str(identifier or ""))])
-        return find(call, SecurityGroup, text(call, "GroupId"))
+        return allowed(call, SecurityGroup, "GroupId")
 
 
 def _permit_named(call: Call, group: SecurityGroup | None) -> None:
@@ -240,20 +249,3 @@ def _shape(call: Call, group: SecurityGroup) -> dict[str, Any]:
         "IpPermissionsEgress": permissions_shape(call, (rule for rule in group.rules if rule.egress)),
         "Tags": tag_set(group.tags),
     }
-
-
-def _revoked(group: SecurityGroup, rule: Rule) -> dict[str, Any]:
-    named = {
-        "SecurityGroupRuleId": rule.identifier,
-        "GroupId": group.identifier,
-        "IsEgress": rule.egress,
-        "IpProtocol": rule.protocol,
-        "FromPort": -1 if rule.from_port is None else rule.from_port,
-        "ToPort": -1 if rule.to_port is None else rule.to_port,
-        "CidrIpv4": rule.cidr,
-        "CidrIpv6": rule.cidr6,
-        "PrefixListId": rule.prefix_list,
-        "ReferencedGroupId": rule.group,
-        "Description": rule.description,
-    }
-    return {name: value for name, value in named.items() if value is not None}

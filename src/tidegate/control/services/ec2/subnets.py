@@ -10,7 +10,7 @@ from typing import Any
 
 from tidegate.control.call import Call
 from tidegate.control.services.ec2 import errors
-from tidegate.control.services.ec2.base import Base, arn_of, find, new_tags, permit, tag_set, text
+from tidegate.control.services.ec2.base import Base, allowed, arn_of, find, new_tags, permit, tag_set, text
 from tidegate.control.services.ec2.filters import Filters, by_ids, flag, page
 from tidegate.control.services.ec2.records import NatGateway, RouteTable, Subnet, Vpc, new_id
 from tidegate.control.services.ec2.vpcs import block
@@ -82,10 +82,8 @@ class Subnets(Base):
 
     def delete_subnet(self, call: Call) -> dict[str, Any]:
         """DeleteSubnet. InvalidSubnetID.NotFound, DependencyViolation while anything is in it."""
-        identifier = str(call.parameters.get("SubnetId") or "")
-        permit(call, [("subnet", identifier)])
-        text(call, "SubnetId")
-        subnet = find(call, Subnet, identifier)
+        subnet = allowed(call, Subnet, "SubnetId")
+        identifier = subnet.identifier
         gateways = call.transaction.table(NatGateway).all()
         if any(gateway.subnet_id == identifier and gateway.deleted is None for gateway in gateways):
             raise errors.in_use(f"The subnet '{identifier}' has dependencies")
@@ -113,10 +111,7 @@ class Subnets(Base):
 
     def modify_subnet_attribute(self, call: Call) -> dict[str, Any]:
         """ModifySubnetAttribute: MapPublicIpOnLaunch. InvalidSubnetID.NotFound."""
-        identifier = str(call.parameters.get("SubnetId") or "")
-        permit(call, [("subnet", identifier)])
-        text(call, "SubnetId")
-        subnet = find(call, Subnet, identifier)
+        subnet = allowed(call, Subnet, "SubnetId")
         others = [name for name in call.parameters if name not in ("SubnetId", "MapPublicIpOnLaunch", "DryRun")]
         if others:
             raise errors.unsupported(f"The attribute {others[0]} of a subnet can't be changed in Tidegate yet.")
