@@ -19,6 +19,7 @@ from tidegate.control.services.rds.base import (
     check_group,
     check_status,
     instance_by_id,
+    with_group,
 )
 from tidegate.control.services.rds.parameters import no_filters, page, text, texts
 from tidegate.control.services.rds.permission import arn_of
@@ -57,7 +58,7 @@ class Targets(Base):
         if call.parameters.get("NewName") is not None:
             raise errors.invalid_value("You can't rename the default target group.")
         pool = configured(proxy.group.pool, call.parameters.get("ConnectionPoolConfig") or {})
-        changed = _with_group(call, proxy, pool=pool)
+        changed = with_group(call, proxy, pool=pool)
         return {"DBProxyTargetGroup": _group_shape(call, changed)}
 
     def register_db_proxy_targets(self, call: Call) -> dict[str, Any]:
@@ -72,16 +73,8 @@ class Targets(Base):
         check_status(proxy, PRESENT)
         instance = self._wanted_instance(call)
         self._check_fit(call, proxy, instance)
-        _with_group(call, proxy, target=instance.resource_id)
-        events.proxy_event(
-            call.transaction,
-            call.at,
-            arn_of(call, "db-proxy", proxy.resource_id),
-            proxy,
-            events.TARGET_ADDED,
-            self.settings.events,
-            target=instance.identifier,
-        )
+        with_group(call, proxy, target=instance.resource_id)
+        events.target_event(call, proxy, instance, events.TARGET_ADDED, self.settings.events)
         return {"DBProxyTargets": [target_shape(instance, arn_of(call, "db", instance.identifier), None)]}
 
     def _wanted_instance(self, call: Call) -> Instance:
@@ -120,7 +113,7 @@ class Targets(Base):
         for name in (*clusters, *instances):
             if registered is None or name in clusters or name.lower() != registered.identifier:
                 raise errors.target_not_found(name)
-        _with_group(call, proxy, target=None)
+        with_group(call, proxy, target=None)
         return {}
 
     def describe_db_proxy_targets(self, call: Call) -> dict[str, Any]:
@@ -152,14 +145,6 @@ def _identifiers(call: Call) -> tuple[list[str], list[str]]:
 
 def _target(call: Call, proxy: Proxy) -> Instance | None:
     return None if proxy.group.target is None else instance_by_id(call.transaction, proxy.group.target)
-
-
-def _with_group(call: Call, proxy: Proxy, **update: Any) -> Proxy:
-    """Keep a change of the target group. The proxy stays available meanwhile, as with AWS."""
-    group = proxy.group.model_copy(update={**update, "updated": call.at})
-    changed = proxy.model_copy(update={"group": group, "revision": proxy.revision + 1})
-    call.transaction.table(Proxy).put(changed)
-    return changed
 
 
 def _group_shape(call: Call, proxy: Proxy) -> dict[str, Any]:
