@@ -69,7 +69,7 @@ def allowed_proxy(
     return proxy
 
 
-def check_group(call: Call, name: object) -> None:
+def check_group(name: object) -> None:
     """DBProxyTargetGroupNotFoundFault unless it is the one group that a proxy has; None stands for that."""
     if name is not None and str(name).lower() != DEFAULT_GROUP:
         raise errors.group_not_found(str(name))

@@ -40,9 +40,7 @@ class Targets(Base):
 
         DBProxyNotFoundFault, DBProxyTargetGroupNotFoundFault, InvalidDBProxyStateFault (while the proxy is deleted).
         """
-        proxy = allowed_proxy(call)
-        check_group(call, call.parameters.get("TargetGroupName"))
-        check_status(proxy, PRESENT)
+        proxy = _allowed(call)
         no_filters(call.parameters)
         groups, marker = page(call.parameters, [proxy], lambda _: DEFAULT_GROUP)
         return {"TargetGroups": [_group_shape(call, group) for group in groups], **marker}
@@ -53,7 +51,7 @@ class Targets(Base):
         DBProxyNotFoundFault, DBProxyTargetGroupNotFoundFault, InvalidDBProxyStateFault; `default` can't be renamed.
         """
         proxy = allowed_proxy(call, kind=KIND)
-        check_group(call, text(call.parameters, "TargetGroupName"))
+        check_group(text(call.parameters, "TargetGroupName"))
         check_status(proxy, PRESENT)
         if call.parameters.get("NewName") is not None:
             raise errors.invalid_value("You can't rename the default target group.")
@@ -68,9 +66,7 @@ class Targets(Base):
         DBClusterNotFoundFault, InvalidDBInstanceState, DBProxyTargetAlreadyRegisteredFault,
         InsufficientAvailableIPsInSubnetFault.
         """
-        proxy = allowed_proxy(call, kind=KIND)
-        check_group(call, call.parameters.get("TargetGroupName"))
-        check_status(proxy, PRESENT)
+        proxy = _allowed(call, KIND)
         instance = self._wanted_instance(call)
         self._check_fit(call, proxy, instance)
         with_group(call, proxy, target=instance.resource_id)
@@ -105,9 +101,7 @@ class Targets(Base):
 
         DBProxyNotFoundFault, DBProxyTargetGroupNotFoundFault, DBProxyTargetNotFoundFault, InvalidDBProxyStateFault.
         """
-        proxy = allowed_proxy(call, kind=KIND)
-        check_group(call, call.parameters.get("TargetGroupName"))
-        check_status(proxy, PRESENT)
+        proxy = _allowed(call, KIND)
         instances, clusters = _identifiers(call)
         registered = _target(call, proxy)
         for name in (*clusters, *instances):
@@ -121,9 +115,7 @@ class Targets(Base):
 
         DBProxyNotFoundFault, DBProxyTargetGroupNotFoundFault, InvalidDBProxyStateFault (while the proxy is deleted).
         """
-        proxy = allowed_proxy(call)
-        check_group(call, call.parameters.get("TargetGroupName"))
-        check_status(proxy, PRESENT)
+        proxy = _allowed(call)
         no_filters(call.parameters)
         registered = _target(call, proxy)
         found = [] if registered is None else [registered]
@@ -131,6 +123,14 @@ class Targets(Base):
         health = None if proxy.status is Status.CREATING else self.health(proxy.resource_id)
         shapes = [target_shape(target, arn_of(call, "db", target.identifier), health) for target in targets]
         return {"Targets": shapes, **marker}
+
+
+def _allowed(call: Call, kind: str = "db-proxy") -> Proxy:
+    """The proxy, with leave, if it has the target group and is not on its way out."""
+    proxy = allowed_proxy(call, kind=kind)
+    check_group(call.parameters.get("TargetGroupName"))
+    check_status(proxy, PRESENT)
+    return proxy
 
 
 def _identifiers(call: Call) -> tuple[list[str], list[str]]:
