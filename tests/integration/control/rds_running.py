@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import botocore.session
+
 from tests.support.control import ACCOUNT, REGION
 from tests.support.served import Served
 from tests.support.tidegate import wait_until
@@ -22,6 +24,10 @@ from tidegate.control.services.rds.settings import Settings
 from tidegate.control.services.rds.usage import user_of
 from tidegate.control.store.sealed import open_sealer
 from tidegate.control.store.store import Transaction
+
+MODEL = botocore.session.Session().get_service_model("rds")
+OPERATIONS = sorted(name for name in MODEL.operation_names if "DBProx" in name)
+"""Those on proxies, their endpoints and targets."""
 
 
 class Plane:

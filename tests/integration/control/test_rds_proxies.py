@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.integration.control.rds_running import Running
+from tests.integration.control.rds_running import OPERATIONS, Running
 from tests.support.tidegate import wait_until
 from tests.unit.control.services.rds.stage import AUTH, ROLE, SECRET, instance
 from tidegate.control.services.rds.settings import Settings
@@ -21,6 +21,9 @@ class Account:
     def __init__(self, running: Running) -> None:
         self.running = running
         self.rds = running.client("rds")
+        self.done: set[str] = set()
+        """Operations of rds that were called."""
+        self.rds.meta.events.register("before-call.rds", lambda model, **_: self.done.add(model.name))
         ec2 = running.client("ec2")
         vpc = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"][0]["VpcId"]
         found = ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["Subnets"]
@@ -63,6 +66,7 @@ def account(tmp_path: Path) -> Iterator[Account]:
 
 
 def test_a_proxys_life(account: Account) -> None:
+    """By all operations on proxies and targets."""
     rds = account.rds
     account.running.hold()
     made = rds.create_db_proxy(**account.proxy("main", RequireTLS=True, Tags=[{"Key": "a", "Value": "b"}]))["DBProxy"]
@@ -72,52 +76,63 @@ def test_a_proxys_life(account: Account) -> None:
     assert told == made | {"Status": "available"}
     assert rds.list_tags_for_resource(ResourceName=made["DBProxyArn"])["TagList"] == [{"Key": "a", "Value": "b"}]
     account.create_instance()
-    target = rds.register_db_proxy_targets(DBProxyName="main", DBInstanceIdentifiers=["db1"])["DBProxyTargets"][0]
-    assert (target["RdsResourceId"], target["Port"], target["TargetHealth"]) == ("db1", 5433, {"State": "REGISTERING"})
+    (target,) = rds.register_db_proxy_targets(DBProxyName="Main", DBInstanceIdentifiers=["DB1"])["DBProxyTargets"]
+    assert target.items() >= {"RdsResourceId": "db1", "Type": "RDS_INSTANCE", "Port": 5433}.items()
+    assert target["TargetHealth"] == {"State": "REGISTERING"}
 
     def health() -> str:
-        targets = rds.describe_db_proxy_targets(DBProxyName="main")["Targets"]
-        return str(targets[0]["TargetHealth"]["State"])
+        (found,) = rds.describe_db_proxy_targets(DBProxyName="main", TargetGroupName="default")["Targets"]
+        return str(found["TargetHealth"]["State"])
 
     wait_until(lambda: health() == "AVAILABLE", "health")
-    group = rds.modify_db_proxy_target_group(
-        DBProxyName="main",
-        TargetGroupName="default",
-        ConnectionPoolConfig={"MaxConnectionsPercent": 30, "InitQuery": "SET x = 'é<&>'"},
-    )["DBProxyTargetGroup"]
-    assert group["ConnectionPoolConfig"] == {
-        "MaxConnectionsPercent": 30,
-        "MaxIdleConnectionsPercent": 15,
-        "ConnectionBorrowTimeout": 120,
-        "SessionPinningFilters": [],
-        "InitQuery": "SET x = 'é<&>'",
-    }
-    assert rds.describe_db_proxy_target_groups(DBProxyName="main")["TargetGroups"][0] == group
-    wait_until(lambda: account.running.plane.desired.proxies[0].max_connections_percent == 30, "the pool")
-    rds.modify_db_proxy(DBProxyName="main", NewDBProxyName="renamed", IdleClientTimeout=60)
+    configure_the_pool(account)
+    changed = rds.modify_db_proxy(DBProxyName="main", NewDBProxyName="Renamed", IdleClientTimeout=60)["DBProxy"]
+    assert (changed["DBProxyName"], changed["IdleClientTimeout"]) == ("Renamed", 60)
     assert account.running.until_available(rds, "renamed")["DBProxyArn"] == made["DBProxyArn"]
-    assert rds.deregister_db_proxy_targets(DBProxyName="renamed", DBInstanceIdentifiers=["db1"])
+    assert set(rds.deregister_db_proxy_targets(DBProxyName="renamed", DBInstanceIdentifiers=["db1"])) == {
+        "ResponseMetadata"
+    }
     assert rds.describe_db_proxy_targets(DBProxyName="renamed")["Targets"] == []
     assert rds.delete_db_proxy(DBProxyName="renamed")["DBProxy"]["Status"] == "deleting"
     wait_until(lambda: rds.describe_db_proxies()["DBProxies"] == [], "the deletion")
+    assert account.done >= {name for name in OPERATIONS if "Endpoint" not in name}
     messages = [event["Message"] for event in rds.describe_events(SourceType="db-proxy")["Events"]]
     since = rds.describe_events(StartTime=made["CreatedDate"], EndTime=made["CreatedDate"])["Events"]
     assert len(since) <= 1 < len(rds.describe_events(StartTime=made["CreatedDate"])["Events"])
-    assert messages[0] == "RDS created DB proxy main." and messages[-1] == "RDS deleted DB proxy renamed."
+    assert messages[0] == "RDS created DB proxy main." and messages[-1] == "RDS deleted DB proxy Renamed."
+
+
+def configure_the_pool(account: Account) -> None:
+    """What is not given has its default, or stays as it is."""
+    rds, named = account.rds, {"DBProxyName": "main", "TargetGroupName": "default"}
+    pool: dict[str, Any] = {"MaxConnectionsPercent": 30, "InitQuery": "SET x = 'é<&>'"}
+    group = rds.modify_db_proxy_target_group(**named, ConnectionPoolConfig=pool)["DBProxyTargetGroup"]
+    pool |= {"MaxIdleConnectionsPercent": 15, "ConnectionBorrowTimeout": 120, "SessionPinningFilters": []}
+    assert group["ConnectionPoolConfig"] == pool
+    assert rds.describe_db_proxy_target_groups(DBProxyName="main")["TargetGroups"] == [group]
+    wait_until(lambda: account.running.plane.desired.proxies[0].max_connections_percent == 30, "the pool")
+    sooner = {"ConnectionBorrowTimeout": 7}
+    group = rds.modify_db_proxy_target_group(**named, ConnectionPoolConfig=sooner)["DBProxyTargetGroup"]
+    assert group["ConnectionPoolConfig"] == pool | sooner
 
 
 def test_an_endpoints_life(account: Account) -> None:
+    """By all operations on endpoints."""
     rds = account.rds
     account.create()
     made = rds.create_db_proxy_endpoint(**account.endpoint("reader", TargetRole="READ_ONLY"))["DBProxyEndpoint"]
-    assert (made["TargetRole"], made["IsDefault"]) == ("READ_ONLY", False)
+    assert (made["Status"], made["TargetRole"], made["IsDefault"]) == ("creating", "READ_ONLY", False)
     wait_until(lambda: account.endpoint_state("reader") == "available", "reader")
     rds.modify_db_proxy_endpoint(DBProxyEndpointName="reader", NewDBProxyEndpointName="readers")
     wait_until(lambda: account.endpoint_state("readers") == "available", "readers")
     names = [end["DBProxyEndpointName"] for end in rds.describe_db_proxy_endpoints()["DBProxyEndpoints"]]
     assert sorted(names) == ["main", "readers"]
-    assert rds.delete_db_proxy_endpoint(DBProxyEndpointName="readers")["DBProxyEndpoint"]["Status"] == "deleting"
+    gone = rds.delete_db_proxy_endpoint(DBProxyEndpointName="READERS")["DBProxyEndpoint"]
+    assert (gone["DBProxyEndpointName"], gone["Status"]) == ("readers", "deleting")
     wait_until(lambda: len(rds.describe_db_proxy_endpoints()["DBProxyEndpoints"]) == 1, "the deletion")
+    assert account.done >= {name for name in OPERATIONS if "Endpoint" in name}
+    rds.delete_db_proxy(DBProxyName="main")
+    wait_until(lambda: rds.describe_db_proxy_endpoints()["DBProxyEndpoints"] == [], "the default one goes, too")
 
 
 def test_paginators_of_boto3_see_all(tmp_path: Path) -> None:
