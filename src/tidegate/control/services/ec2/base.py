@@ -14,6 +14,7 @@ from typing import Any, ClassVar, TypeVar
 from tidegate.control.call import Call
 from tidegate.control.errors import AwsError
 from tidegate.control.services.ec2 import errors
+from tidegate.control.services.ec2.filters import Filters, by_ids, page
 from tidegate.control.services.ec2.records import (
     Address,
     InternetGateway,
@@ -125,6 +126,20 @@ def allowed(call: Call, record: type[R], parameter: str) -> R:
     """The resource that a parameter names, with leave for the call's operation on it. MissingParameter, not found."""
     permit(call, [(KINDS[record], str(call.parameters.get(parameter) or ""))])
     return find(call, record, text(call, parameter))
+
+
+def named(call: Call, record: type[R], ids: str) -> list[R]:
+    """Those that a parameter lists, all if it lists none. The resource's not-found error."""
+    there = call.transaction.table(record).all()
+    return by_ids(KINDS[record], call.parameters.get(ids) or [], there, lambda one: one.identifier)
+
+
+def listed(
+    call: Call, record: type[R], ids: str, filters: Filters[R], *, most: int = 1000
+) -> tuple[Sequence[R], dict[str, str]]:
+    """A page of those that a parameter lists and the call's filters let through; see filters.page."""
+    found = filters.apply(call.parameters.get("Filters"), named(call, record, ids), call.account)
+    return page(call.parameters, found, lambda one: one.key, most=most)
 
 
 def text(call: Call, name: str) -> str:

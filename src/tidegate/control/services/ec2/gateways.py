@@ -11,7 +11,7 @@ from typing import Any
 
 from tidegate.control.call import Call
 from tidegate.control.services.ec2 import errors
-from tidegate.control.services.ec2.base import Base, allowed, find, new_tags, permit, tag_set, text
+from tidegate.control.services.ec2.base import Base, allowed, find, listed, named, new_tags, permit, tag_set, text
 from tidegate.control.services.ec2.filters import Filters, by_ids, given, page
 from tidegate.control.services.ec2.records import Address, InternetGateway, NatGateway, Subnet, Vpc, new_id
 from tidegate.control.services.ec2.subnets import available
@@ -99,11 +99,7 @@ class Gateways(Base):
     def describe_internet_gateways(self, call: Call) -> dict[str, Any]:
         """DescribeInternetGateways. InvalidInternetGatewayID.NotFound."""
         permit(call)
-        wanted = call.parameters
-        there = call.transaction.table(InternetGateway).all()
-        found = by_ids("internet-gateway", wanted.get("InternetGatewayIds") or [], there, lambda one: one.identifier)
-        found = INTERNET_FILTERS.apply(wanted.get("Filters"), found, call.account)
-        gateways, token = page(wanted, found, lambda gateway: gateway.key)
+        gateways, token = listed(call, InternetGateway, "InternetGatewayIds", INTERNET_FILTERS)
         return {"InternetGateways": [_internet_shape(call, gateway) for gateway in gateways], **token}
 
     def describe_vpn_gateways(self, call: Call) -> dict[str, Any]:
@@ -144,8 +140,7 @@ class Gateways(Base):
         """DescribeAddresses. InvalidAllocationID.NotFound."""
         permit(call)
         wanted = call.parameters
-        there = call.transaction.table(Address).all()
-        found = by_ids("elastic-ip", wanted.get("AllocationIds") or [], there, lambda one: one.identifier)
+        found = named(call, Address, "AllocationIds")
         ips = wanted.get("PublicIps") or []
         used = [(one, self._user(call, one)) for one in found if not ips or one.public_ip in ips]
         used = ADDRESS_FILTERS.apply(wanted.get("Filters"), used, call.account)

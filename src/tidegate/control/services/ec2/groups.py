@@ -18,6 +18,7 @@ from tidegate.control.services.ec2.base import (
     arn_of,
     checked_tags,
     find,
+    named,
     new_tags,
     permit,
     tag_set,
@@ -130,8 +131,8 @@ class SecurityGroups(Base):
         """DescribeSecurityGroups. InvalidGroup.NotFound."""
         permit(call)
         wanted = call.parameters
+        found = named(call, SecurityGroup, "GroupIds")
         there = call.transaction.table(SecurityGroup).all()
-        found = by_ids("security-group", wanted.get("GroupIds") or [], there, lambda group: group.identifier)
         names = wanted.get("GroupNames") or []
         for name in names:
             if all(group.name != name for group in there):
@@ -213,11 +214,11 @@ class SecurityGroups(Base):
         if identifier is None and name is not None:
             default = {vpc.identifier for vpc in call.transaction.table(Vpc).all() if vpc.is_default}
             groups = call.transaction.table(SecurityGroup).all()
-            named = next((group for group in groups if group.vpc_id in default and group.name == name), None)
-            _permit_named(call, named)
-            if named is None:
+            found = next((group for group in groups if group.vpc_id in default and group.name == name), None)
+            _permit_named(call, found)
+            if found is None:
                 raise errors.not_found("security-group", str(name)[:200])
-            return named
+            return found
         return allowed(call, SecurityGroup, "GroupId")
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from tidegate.control.call import Call
 from tidegate.control.services.ec2 import errors
-from tidegate.control.services.ec2.base import Base, allowed, find, new_tags, permit, tag_set, text
-from tidegate.control.services.ec2.filters import Filters, by_ids, flag, given, page
+from tidegate.control.services.ec2.base import Base, allowed, find, listed, new_tags, permit, tag_set, text
+from tidegate.control.services.ec2.filters import Filters, flag, given
 from tidegate.control.services.ec2.records import (
     Association,
     InternetGateway,
@@ -75,11 +75,7 @@ class RouteTables(Base):
     def describe_route_tables(self, call: Call) -> dict[str, Any]:
         """DescribeRouteTables. InvalidRouteTableID.NotFound."""
         permit(call)
-        wanted = call.parameters
-        there = call.transaction.table(RouteTable).all()
-        found = by_ids(KIND, wanted.get("RouteTableIds") or [], there, lambda table: table.identifier)
-        found = FILTERS.apply(wanted.get("Filters"), found, call.account)
-        tables, token = page(wanted, found, lambda table: table.key, most=100)
+        tables, token = listed(call, RouteTable, "RouteTableIds", FILTERS, most=100)
         return {"RouteTables": [_shape(call, table) for table in tables], **token}
 
     def create_route(self, call: Call) -> dict[str, Any]:

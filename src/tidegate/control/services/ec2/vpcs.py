@@ -10,8 +10,8 @@ from typing import Any
 
 from tidegate.control.call import Call
 from tidegate.control.services.ec2 import errors
-from tidegate.control.services.ec2.base import Base, allowed, find, new_tags, permit, tag_set, text
-from tidegate.control.services.ec2.filters import Filters, by_ids, flag, page
+from tidegate.control.services.ec2.base import Base, allowed, find, listed, new_tags, permit, tag_set, text
+from tidegate.control.services.ec2.filters import Filters, flag
 from tidegate.control.services.ec2.records import (
     Association,
     InternetGateway,
@@ -132,10 +132,7 @@ class Vpcs(Base):
     def describe_vpcs(self, call: Call) -> dict[str, Any]:
         """DescribeVpcs. InvalidVpcID.NotFound."""
         permit(call)
-        given = call.parameters
-        found = by_ids("vpc", given.get("VpcIds") or [], call.transaction.table(Vpc).all(), lambda vpc: vpc.identifier)
-        found = FILTERS.apply(given.get("Filters"), found, call.account)
-        vpcs, token = page(given, found, lambda vpc: vpc.key)
+        vpcs, token = listed(call, Vpc, "VpcIds", FILTERS)
         return {"Vpcs": [_shape(call, vpc) for vpc in vpcs], **token}
 
     def describe_vpc_attribute(self, call: Call) -> dict[str, Any]:
