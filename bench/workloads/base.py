@@ -60,6 +60,16 @@ class Bench:
         return answer
 
 
+def too_many(clients: int, contender: Contender) -> str | None:
+    """The obstacle that a contender takes fewer connections; None if it takes so many."""
+    return f"takes at most {contender.max_clients} connections" if clients > contender.max_clients else None
+
+
+def unprepared(contender: Contender) -> str | None:
+    """The obstacle that a contender can't run prepared statements; None if it can."""
+    return None if contender.runs_prepared else "this version has no prepared statements in transaction mode"
+
+
 class Workload(ABC):
     """One question, asked of every contender in turn."""
 
@@ -75,9 +85,9 @@ class Workload(ABC):
     def cases(self) -> list[str]:
         """The variants, named as in the results."""
 
-    @abstractmethod
     def obstacle(self, case: str, contender: Contender) -> str | None:
-        """Why this contender can't run this case, in words for the report; None when it can."""
+        """Why this contender can't run this case, in words for the report; None, as here, when it can."""
+        return None
 
     @abstractmethod
     def measure(self, case: str, contender: Contender, bench: Bench) -> dict[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bench import cpu
 from bench.contenders import Contender
 from bench.processes import BenchError, wait_until_idle
-from bench.workloads.base import Bench, Workload
+from bench.workloads.base import Bench, Workload, too_many
 
 IN_FLIGHT = 64
 
@@ -21,9 +21,7 @@ class Connect(Workload):
 
     def obstacle(self, case: str, contender: Contender) -> str | None:
         """More in flight than the contender takes."""
-        if int(case) > contender.max_clients:
-            return f"takes at most {contender.max_clients} connections"
-        return None
+        return too_many(int(case), contender)
 
     def measure(self, case: str, contender: Contender, bench: Bench) -> dict[str, float]:
         """`cpu_us` per connection, `per_second`, latencies, and how busy the generator itself was.

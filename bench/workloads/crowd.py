@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from bench.contenders import Contender
 from bench.contenders.base import ProxyContender
 from bench.processes import BenchError
-from bench.workloads.base import Bench, Workload
+from bench.workloads.base import Bench, Workload, too_many
 from bench.workloads.transactions import follow
 
 CLIENTS = 2000
@@ -36,9 +36,7 @@ class Crowd(Workload):
 
     def obstacle(self, case: str, contender: Contender) -> str | None:
         """Fewer connections than clients."""
-        if contender.max_clients < CLIENTS:
-            return f"takes at most {contender.max_clients} connections"
-        return None
+        return too_many(CLIENTS, contender)
 
     def measure(self, case: str, contender: Contender, bench: Bench) -> dict[str, float]:
         """`transactions` done by all clients together, and their rate after logging in; BenchError on any failure."""

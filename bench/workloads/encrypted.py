@@ -30,19 +30,20 @@ class Encrypted(Transactions):
         return [f"{protocol} {clients}" for protocol in ("simple", "extended", "prepared") for clients in (20, 100)]
 
 
-class Handshakes(Workload):
-    """Full handshakes a second from a generator that does nothing else."""
+class _OfHandshakes(Workload):
+    """A question about THREADS handshakes at a time, for those who can do any."""
 
-    name = "handshakes"
     contenders = ("tidegate", "pgbouncer")
 
     def cases(self) -> list[str]:
-        """One, named after the connections in flight."""
+        """One, named after the handshakes in flight."""
         return [str(THREADS)]
 
-    def obstacle(self, case: str, contender: Contender) -> str | None:
-        """None: everyone can."""
-        return None
+
+class Handshakes(_OfHandshakes):
+    """Full handshakes a second from a generator that does nothing else."""
+
+    name = "handshakes"
 
     def measure(self, case: str, contender: Contender, bench: Bench) -> dict[str, float]:
         """`per_second`, `cpu_us` per handshake, quantiles of connect and handshake."""
@@ -56,7 +57,7 @@ class Handshakes(Workload):
         return values
 
 
-class Storm(Workload):
+class Storm(_OfHandshakes):
     """The latency of a connection that is open already, with and without a storm of handshakes beside it.
 
     The generator of the storm runs at the lowest priority: it is the proxy's work that is to disturb, not the
@@ -64,15 +65,6 @@ class Storm(Workload):
     """
 
     name = "storm"
-    contenders = ("tidegate", "pgbouncer")
-
-    def cases(self) -> list[str]:
-        """One, named after the handshakes in flight."""
-        return [str(THREADS)]
-
-    def obstacle(self, case: str, contender: Contender) -> str | None:
-        """None: everyone can."""
-        return None
 
     def measure(self, case: str, contender: Contender, bench: Bench) -> dict[str, float]:
         """`p50_times` and `p99_times`: quantiles amid the storm as multiples of those before it."""

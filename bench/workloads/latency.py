@@ -15,10 +15,6 @@ class Latency(Workload):
         """One case."""
         return ["1"]
 
-    def obstacle(self, case: str, contender: Contender) -> str | None:
-        """None: everyone can."""
-        return None
-
     def measure(self, case: str, contender: Contender, bench: Bench) -> dict[str, float]:
         """Quantiles of the round trip in microseconds."""
         seconds = bench.seconds(4, 2)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from bench.contenders import Contender
 from bench.memory import pss_bytes
 from bench.processes import BenchError, wait_until_idle
-from bench.workloads.base import Bench, Workload
+from bench.workloads.base import Bench, Workload, too_many, unprepared
 
 CLIENTS = 5000
 STATEMENTS = 5
@@ -30,11 +30,7 @@ class Memory(Workload):
 
     def obstacle(self, case: str, contender: Contender) -> str | None:
         """Too many clients for it, or no prepared statements in it."""
-        if contender.max_clients < CLIENTS:
-            return f"takes at most {contender.max_clients} connections"
-        if not case.startswith("0") and not contender.runs_prepared:
-            return "this version has no prepared statements in transaction mode"
-        return None
+        return too_many(CLIENTS, contender) or (None if case.startswith("0") else unprepared(contender))
 
     def measure(self, case: str, contender: Contender, bench: Bench) -> dict[str, float]:
         """`bytes_per_client`, `base_bytes` before them, and `all_bytes` with them."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench.contenders import Contender, Tidegate
 from bench.processes import BenchError
-from bench.workloads.base import Bench, Workload
+from bench.workloads.base import Bench, Workload, too_many
 from bench.workloads.transactions import follow, summarize
 
 CLIENTS = 100
@@ -58,7 +58,7 @@ class Orm(Workload):
 
     def obstacle(self, case: str, contender: Contender) -> str | None:
         """Fewer connections than clients."""
-        return None if contender.max_clients >= CLIENTS else f"takes at most {contender.max_clients} connections"
+        return too_many(CLIENTS, contender)
 
     def measure(self, case: str, contender: Contender, bench: Bench) -> dict[str, float]:
         """`tps` and mean `latency_ms` (with the pause), `pins` of Tidegate; BenchError on any failed transaction."""

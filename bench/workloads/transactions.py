@@ -18,7 +18,7 @@ from bench import cpu
 from bench.contenders import Contender
 from bench.contenders.base import ProxyContender
 from bench.processes import BenchError
-from bench.workloads.base import Bench, Workload
+from bench.workloads.base import Bench, Workload, too_many, unprepared
 
 PROTOCOLS = ("simple", "extended", "prepared")
 CLIENTS = (1, 20, 100, 500)
@@ -108,11 +108,7 @@ class Transactions(Workload):
     def obstacle(self, case: str, contender: Contender) -> str | None:
         """More clients than the contender takes, or no prepared statements in it."""
         protocol, clients = case.split()
-        if int(clients) > contender.max_clients:
-            return f"takes at most {contender.max_clients} connections"
-        if protocol == "prepared" and not contender.runs_prepared:
-            return "this version has no prepared statements in transaction mode"
-        return None
+        return too_many(int(clients), contender) or (unprepared(contender) if protocol == "prepared" else None)
 
     def measure(self, case: str, contender: Contender, bench: Bench) -> dict[str, float]:
         """`cpu_us` per transaction (proxies only), `tps`, mean `latency_ms`."""

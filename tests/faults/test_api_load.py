@@ -16,10 +16,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
-import boto3
 import pytest
 
-from tests.support.control import REGION, ROOT
 from tests.support.control_server import RunningFront
 from tests.support.postgres import Postgres
 from tests.support.stack import Stack
@@ -292,13 +290,7 @@ def test_an_answer_that_nobody_reads_is_given_up(tmp_path: Path, monkeypatch: py
     size = 16 << 20
     with RunningFront(tmp_path) as front:
         front.rds.outcome = {"DBProxies": [{"DBProxyName": "a" * size}]}
-        rds = boto3.client(
-            "rds",
-            endpoint_url=front.url,
-            region_name=REGION,
-            aws_access_key_id=ROOT.access_key,
-            aws_secret_access_key=ROOT.secret,
-        )
+        rds = front.client("rds")
         request = rds.generate_presigned_url("describe_db_proxies", HttpMethod="GET").removeprefix(front.url)
         with socket.socket() as stream:
             stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 
 import psycopg
 import pytest
 
+from tests.support.load import Load
 from tests.support.postgres import Postgres
 from tests.support.tidegate import Proxy
 
@@ -20,53 +20,25 @@ def role(postgres: Postgres) -> Iterator[str]:
     postgres.sql("DROP ROLE rotated")
 
 
-class Busy:
-    """Clients that come, ask and go all the time; `failures` must stay empty."""
-
-    def __init__(self, proxy: Proxy, passwords: list[str]) -> None:
-        self.failures: list[str] = []
-        self.served = 0
-        self.passwords = passwords
-        self._proxy = proxy
-        self._over = threading.Event()
-        self._threads = [threading.Thread(target=self._work, args=(at,)) for at in range(4)]
-
-    def __enter__(self) -> Busy:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _work(self, at: int) -> None:
-        while not self._over.is_set():
-            password = self.passwords[at % len(self.passwords)]
-            try:
-                with psycopg.connect(self._proxy.dsn("rotated", "postgres", password), autocommit=True) as client:
-                    for _ in range(5):
-                        client.execute("SELECT 1")
-                        time.sleep(0.002)
-            except psycopg.Error as error:
-                self.failures.append(f"{password}: {error}")
-            self.served += 1
-
-
 @pytest.mark.parametrize("method", ["scram-sha-256", "md5", "password"])
 def test_nobody_is_refused(postgres: Postgres, role: str, method: str) -> None:
     user = {"name": role, "password": "first", "other_passwords": ["second"]}
     # Servers live a second, so that new ones log in all the time.
     target = {"max_connections": 3, "server_lifetime": 1}
     with Proxy(postgres, proxy={"auth_method": method}, target=target, users=[user], top={"workers": 2}) as proxy:
-        with Busy(proxy, ["first", "second"]) as busy:
+        passwords = ["first", "second"]
+
+        def connect(client: int) -> psycopg.Connection[tuple[object, ...]]:
+            password = passwords[client % len(passwords)]
+            return psycopg.connect(proxy.dsn(role, "postgres", password), autocommit=True)
+
+        with Load(connect, role) as busy:
             for password in ("second", "first", "second"):
                 time.sleep(1.5)
                 postgres.sql(f"ALTER ROLE {role} PASSWORD '{password}'")
             time.sleep(1.5)
             proxy.users = [{"name": role, "password": "second"}]
-            busy.passwords = ["second"]
+            passwords = ["second"]
             time.sleep(1)
             assert proxy.reload()["ok"]
             time.sleep(1)

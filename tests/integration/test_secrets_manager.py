@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import psycopg
 import pytest
 
+from tests.support.load import Load
 from tests.support.postgres import Postgres
 from tests.support.stack import Stack
 from tests.support.tidegate import Proxy, wait_until
@@ -76,50 +75,6 @@ def asked_for(stack: Stack, secret: str) -> str:
     return str(json.loads(value)["password"])
 
 
-def rotate(stack: Stack, secret: str) -> None:
-    """And wait until it is done."""
-    secrets = stack.client("secretsmanager")
-    version = secrets.rotate_secret(SecretId=secret)["VersionId"]
-    wait_until(lambda: secrets.get_secret_value(SecretId=secret)["VersionId"] == version, "it is rotated", 30)
-
-
-class Load:
-    """Clients that come, ask and go; `failures` must stay empty. New servers are needed all the time."""
-
-    def __init__(self, proxy: Proxy, user: str, password: Callable[[], str]) -> None:
-        self.failures: list[str] = []
-        self.served = 0
-        self._proxy, self._user, self._password = proxy, user, password
-        self._over = threading.Event()
-        self._threads = [threading.Thread(target=self._work) for _ in range(4)]
-
-    def __enter__(self) -> Load:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        for thread in self._threads:
-            thread.join()
-
-    def more(self, clients: int = 20) -> None:
-        """Wait until so many more were served."""
-        goal = self.served + clients
-        wait_until(lambda: self.served >= goal or self.failures, f"{clients} more clients are served", 30)
-
-    def _work(self) -> None:
-        while not self._over.is_set():
-            try:
-                with connect(self._proxy, self._user, self._password()) as client:
-                    for _ in range(5):
-                        assert client.execute("SELECT current_user").fetchone() == (self._user,)
-                        time.sleep(0.002)
-            except (psycopg.Error, AssertionError) as error:
-                self.failures.append(str(error))
-            self.served += 1
-
-
 def new_servers(postgres: Postgres, user: str) -> None:
     """End those that are there, and have the next client log in at the database."""
     postgres.sql("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = %s", [user])
@@ -144,9 +99,9 @@ def test_a_rotation_that_the_proxy_learns_of_by_a_refusal(
     arn = stack.secret(postgres, user, "first")
     top, target = {"workers": 2}, {"max_connections": 4, "server_lifetime": 1}
     with before(postgres, stack, {"name": user, "secret_arn": arn}, top=top, target=target) as proxy:
-        with Load(proxy, user, lambda: "first") as load:
+        with Load(lambda _: connect(proxy, user, "first"), user) as load:
             load.more()
-            rotate(stack, arn)
+            stack.rotate(arn)
             assert asked_for(stack, arn) != "first"
             ((rotated,),) = postgres.sql("SELECT now()")
             older = "SELECT 1 FROM pg_stat_activity WHERE usename = %s AND backend_start < %s"
@@ -167,7 +122,7 @@ def test_a_rotation_while_no_server_is_there(
     with before(postgres, stack, {"name": user, "secret_arn": arn}) as proxy:
         for _ in range(3):
             old = asked_for(stack, arn)
-            rotate(stack, arn)
+            stack.rotate(arn)
             new_servers(postgres, user)
             with connect(proxy, user, old) as client:
                 assert client.execute("SELECT 1").fetchone() == (1,)
@@ -181,7 +136,7 @@ def test_clients_with_the_new_password_after_a_rotation(
     arn = stack.secret(postgres, user, "first")
     with before(postgres, stack, {"name": user, "secret_arn": arn}) as proxy:
         connect(proxy, user, "first").close()
-        rotate(stack, arn)
+        stack.rotate(arn)
         with connect(proxy, user, asked_for(stack, arn)) as client:
             assert client.execute("SELECT 1").fetchone() == (1,)
 
@@ -281,7 +236,7 @@ def test_no_secret_is_said(postgres: Postgres, stack: Stack, roles: Callable[[st
     with before(postgres, stack, {"name": user, "secret_arn": arn}, top=top) as proxy:
         connect(proxy, user, CANARY).close()
         assert CANARY not in refused(proxy, user, CANARY + "x")
-        rotate(stack, arn)
+        stack.rotate(arn)
         new = asked_for(stack, arn)
         new_servers(postgres, user)
         connect(proxy, user, CANARY).close()

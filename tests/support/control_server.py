@@ -2,52 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import ssl
-import threading
-import time
-from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.support.control import ACCOUNT, REGION, Ec2, Guard, Iam, Rds, SecretsManager, Sts, find_key
-from tidegate.control.api.app import make_app
-from tidegate.control.api.dispatch import Dispatcher
+from tests.support.control import Ec2, Iam, Rds, SecretsManager, Sts
+from tests.support.served import Served
 from tidegate.control.api.server import ApiServer
-from tidegate.control.store.store import Store
-from tidegate.control.store.thread import StoreThread
 from tidegate.errors import ConfigError
 
-T = TypeVar("T")
 
-
-class RunningFront:
-    """The doubles behind a real server on loopback, in an event loop of its own thread."""
+class RunningFront(Served):
+    """The doubles, served."""
 
     def __init__(self, folder: Path, *, tls: bool = False) -> None:
-        self.thread = StoreThread(Store(folder / "state.db"))
         self.sts, self.rds, self.iam, self.ec2, self.secrets = Sts(), Rds(), Iam(), Ec2(), SecretsManager()
         services = (self.sts, self.rds, self.iam, self.ec2, self.secrets)
-        dispatcher = Dispatcher(self.thread, services, Guard(), find_key, account=ACCOUNT, region=REGION)
         self.certificate = folder / "certificate.pem"
-        self._server = ApiServer(
-            make_app(dispatcher, time.time), "127.0.0.1", 0, tls=make_tls(self.certificate) if tls else None
-        )
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="front")
-
-    @property
-    def url(self) -> str:
-        """What --endpoint-url takes."""
-        return self._server.url
+        super().__init__(folder, services, make_tls(self.certificate) if tls else None)
 
     @property
     def port(self) -> int:
@@ -66,21 +45,6 @@ class RunningFront:
         except ConfigError as error:
             return str(error)
         return "no error"
-
-    def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
-
-    def __enter__(self) -> RunningFront:
-        self._thread.start()
-        self._run(self._server.start())
-        return self
-
-    def __exit__(self, *failure: object) -> None:
-        self._run(self._server.stop())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-        self.thread.close()
 
 
 def make_tls(path: Path) -> ssl.SSLContext:

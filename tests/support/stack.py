@@ -170,6 +170,12 @@ class Stack:
         made = self.client("secretsmanager").create_secret(Name=name or user, SecretString=json.dumps(value))
         return str(made["ARN"])
 
+    def rotate(self, secret: str) -> None:
+        """RotateSecret, and wait until it is done."""
+        secrets = self.client("secretsmanager")
+        version = secrets.rotate_secret(SecretId=secret)["VersionId"]
+        wait_until(lambda: secrets.get_secret_value(SecretId=secret)["VersionId"] == version, "it is rotated", 30)
+
     def role(self, name: str = "proxy") -> str:
         """A role that RDS may take, and that may read all secrets; its ARN."""
         iam = self.client("iam")

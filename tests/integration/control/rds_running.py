@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
-from collections.abc import Coroutine
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import boto3
-from botocore.config import Config
+import botocore.session
 
-from tests.support.control import ACCOUNT, REGION, ROOT, Guard, find_key
+from tests.support.control import ACCOUNT, REGION
+from tests.support.served import Served
 from tests.support.tidegate import wait_until
 from tests.unit.control.services.rds.stage import Secrets
-from tidegate.control.api.app import make_app
-from tidegate.control.api.dispatch import Dispatcher
-from tidegate.control.api.server import ApiServer
 from tidegate.control.desired import HealthBoard, Place, Plan, Reconciler, make_plan, settle
 from tidegate.control.ports import Desired, Failure, Health, TargetHealth
 from tidegate.control.services.ec2.lookup import Lookup
@@ -28,10 +23,11 @@ from tidegate.control.services.rds.service import RdsService
 from tidegate.control.services.rds.settings import Settings
 from tidegate.control.services.rds.usage import user_of
 from tidegate.control.store.sealed import open_sealer
-from tidegate.control.store.store import Store, Transaction
-from tidegate.control.store.thread import StoreThread
+from tidegate.control.store.store import Transaction
 
-T = TypeVar("T")
+MODEL = botocore.session.Session().get_service_model("rds")
+OPERATIONS = sorted(name for name in MODEL.operation_names if "DBProx" in name)
+"""Those on proxies, their endpoints and targets."""
 
 
 class Plane:
@@ -57,20 +53,16 @@ class Plane:
         }
 
 
-class Running:
-    """The services over a data folder, in an event loop of its own thread."""
+class Running(Served):
+    """The services over a data folder, and their reconciler."""
 
     def __init__(self, folder: Path, settings: Settings | None = None) -> None:
         self.sealer = open_sealer(folder)
         self.secrets = Secrets()
-        self.guard = Guard()
         self.plane = Plane()
         self.board = HealthBoard()
-        self._store = StoreThread(Store(folder / "state.db"))
         rds = RdsService(network=Lookup(), sealer=self.sealer, health=self.board.of, settings=settings)
-        services = (rds, Ec2Service(used=user_of))
-        dispatcher = Dispatcher(self._store, services, self.guard, find_key, account=ACCOUNT, region=REGION)
-        self._server = ApiServer(make_app(dispatcher, time.time), "127.0.0.1", 0)
+        super().__init__(folder, (rds, Ec2Service(used=user_of)))
         self._place = Place(ACCOUNT, REGION)
         self._reconciler = Reconciler(
             in_transaction=self._store.run,
@@ -81,35 +73,10 @@ class Running:
             data_plane=self.plane,
             board=self.board,
         )
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="api")
 
     def _plan(self, transaction: Transaction) -> Plan:
         credentials = partial(make_plan, place=self._place, credentials=self.secrets, sealer=self.sealer)
         return credentials(transaction, at=time.time())
-
-    def __enter__(self) -> Running:
-        self._thread.start()
-        self._run(self._start())
-        return self
-
-    def __exit__(self, *failure: object) -> None:
-        self._run(self._stop())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-        self._store.close()
-
-    def client(self, service: str = "rds") -> Any:
-        """boto3 as it is, at this endpoint."""
-        return boto3.client(
-            service,
-            endpoint_url=self._server.url,
-            region_name=REGION,
-            aws_access_key_id=ROOT.access_key,
-            aws_secret_access_key=ROOT.secret,
-            config=Config(retries={"total_max_attempts": 1}),
-        )
 
     def hold(self) -> None:
         """What is applied from now on waits."""
@@ -128,13 +95,10 @@ class Running:
         await self._store.run(lambda transaction: seed(transaction, ACCOUNT, REGION, time.time()))
         self._end_listening = self._store.listen(self._reconciler.changed)
         self._reconciling = asyncio.create_task(self._reconciler.run())
-        await self._server.start()
+        await super()._start()
 
     async def _stop(self) -> None:
-        await self._server.stop()
+        await super()._stop()
         self._end_listening()
         self._reconciling.cancel()
         await asyncio.gather(self._reconciling, return_exceptions=True)
-
-    def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)

@@ -14,9 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from tests.support.control import ACCOUNT, REGION, ROOT
@@ -41,17 +39,6 @@ def _fresh(running: RunningFront) -> None:
     running.rds.outcome = running.secrets.outcome = running.ec2.outcome = running.iam.outcome = {}
 
 
-def client(running: RunningFront, service: str, secret: str = ROOT.secret, **config: Any) -> Any:
-    return boto3.client(
-        service,
-        endpoint_url=running.url,
-        region_name=REGION,
-        aws_access_key_id=ROOT.access_key,
-        aws_secret_access_key=secret,
-        config=Config(retries={"total_max_attempts": 1}, **config),
-    )
-
-
 def raw(running: RunningFront, *pieces: bytes, wait: float = 0.0) -> bytes:
     """What comes back until the end of the connection, for bytes as they are."""
     with running.connect() as stream:
@@ -74,24 +61,24 @@ def raw(running: RunningFront, *pieces: bytes, wait: float = 0.0) -> bytes:
 
 
 def test_boto3_in_each_protocol(running: RunningFront) -> None:
-    identity = client(running, "sts").get_caller_identity()
+    identity = running.client("sts").get_caller_identity()
     assert (identity["Account"], identity["Arn"]) == (ACCOUNT, f"arn:aws:iam::{ACCOUNT}:root")
     metadata = identity["ResponseMetadata"]
     assert metadata["RequestId"] == metadata["HTTPHeaders"]["x-amzn-requestid"]
     running.rds.outcome = {"DBProxies": [{"DBProxyName": "a", "CreatedDate": 1.5}], "Marker": "m"}
-    proxies = client(running, "rds").describe_db_proxies(DBProxyName="a")
+    proxies = running.client("rds").describe_db_proxies(DBProxyName="a")
     assert proxies["DBProxies"][0]["CreatedDate"].timestamp() == 1.5
     assert (proxies["DBProxies"][0]["DBProxyName"], proxies["Marker"]) == ("a", "m")
     running.ec2.outcome = {"Vpcs": [{"VpcId": "vpc-1", "Tags": [{"Key": "k", "Value": "ü"}]}]}
-    vpcs = client(running, "ec2").describe_vpcs(VpcIds=["vpc-1"])
+    vpcs = running.client("ec2").describe_vpcs(VpcIds=["vpc-1"])
     assert vpcs["Vpcs"] == [{"VpcId": "vpc-1", "Tags": [{"Key": "k", "Value": "ü"}]}]
     running.secrets.outcome = {"SecretBinary": b"\x00", "SecretString": "ü", "CreatedDate": 1.5}
-    secret = client(running, "secretsmanager").get_secret_value(SecretId="a")
+    secret = running.client("secretsmanager").get_secret_value(SecretId="a")
     assert (secret["SecretBinary"], secret["SecretString"]) == (b"\x00", "ü")
     assert secret["CreatedDate"].timestamp() == 1.5
     running.iam.outcome = {"User": {"Path": "/", "UserName": "u", "UserId": "A", "Arn": "a", "CreateDate": 1}}
-    assert client(running, "iam").create_user(UserName="u")["User"]["UserName"] == "u"
-    client(running, "iam").delete_user(UserName="u")
+    assert running.client("iam").create_user(UserName="u")["User"]["UserName"] == "u"
+    running.client("iam").delete_user(UserName="u")
 
 
 @pytest.mark.parametrize(
@@ -108,7 +95,7 @@ def test_boto3_reads_errors(
     error = AwsError(code, "none <here>", status)
     running.rds.outcome = running.secrets.outcome = running.ec2.outcome = error  # type: ignore[assignment]
     with pytest.raises(ClientError) as caught:
-        getattr(client(running, service), operation)(**arguments)
+        getattr(running.client(service), operation)(**arguments)
     assert caught.value.response["Error"]["Code"] == code
     assert caught.value.response["Error"]["Message"] == "none <here>"
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == status
@@ -126,25 +113,25 @@ def test_boto3_reads_errors(
 )
 def test_boto3_with_a_wrong_secret(running: RunningFront, service: str, operation: str, code: str) -> None:
     with pytest.raises(ClientError) as caught:
-        getattr(client(running, service, secret="wrong"), operation)()
+        getattr(running.client(service, secret="wrong"), operation)()
     assert caught.value.response["Error"]["Code"] == code
 
 
 def test_bounds_that_boto3_does_not_check_itself(running: RunningFront) -> None:
     with pytest.raises(ClientError) as caught:
-        client(running, "secretsmanager", parameter_validation=False).get_secret_value()
+        running.client("secretsmanager", parameter_validation=False).get_secret_value()
     assert caught.value.response["Error"] == {
         "Code": "ValidationException",
         "Message": "1 validation error detected: Value null at 'secretId' failed to satisfy constraint: "
         "Member must not be null",
     }
     with pytest.raises(ClientError) as caught:
-        client(running, "rds", parameter_validation=False).create_db_proxy(DBProxyName="a")
+        running.client("rds", parameter_validation=False).create_db_proxy(DBProxyName="a")
     assert caught.value.response["Error"]["Code"] == "MissingParameter"
 
 
 def test_a_presigned_identity_is_read_by_anybody_who_has_it(running: RunningFront) -> None:
-    url = client(running, "sts").generate_presigned_url("get_caller_identity", ExpiresIn=60, HttpMethod="GET")
+    url = running.client("sts").generate_presigned_url("get_caller_identity", ExpiresIn=60, HttpMethod="GET")
     request = urllib.request.Request(url, headers={"Accept": "application/json"})
     with urllib.request.urlopen(request) as answer:
         told = json.load(answer)
@@ -186,7 +173,7 @@ def test_many_clients_at_once(running: RunningFront) -> None:
 
     def work() -> None:
         try:
-            sts = client(running, "sts")
+            sts = running.client("sts")
             for _ in range(20):
                 assert sts.get_caller_identity()["Account"] == ACCOUNT
         except BaseException as error:
@@ -253,7 +240,7 @@ def test_a_body_that_grows_too_large_is_cut_off(running: RunningFront) -> None:
     answer = raw(running, TOO_LARGE + b"Transfer-Encoding: chunked\r\n\r\n", *[chunk] * (MAX_BODY // 0x10000 + 2))
     # The end of the connection may overtake the answer, as it has not read what was sent.
     assert answer == b"" or answer.startswith(b"HTTP/1.1 413 ")
-    assert client(running, "sts").get_caller_identity()["Account"] == ACCOUNT
+    assert running.client("sts").get_caller_identity()["Account"] == ACCOUNT
 
 
 def test_a_head_that_is_too_long_is_refused_in_one_piece_and_in_many(running: RunningFront) -> None:
@@ -264,7 +251,7 @@ def test_a_head_that_is_too_long_is_refused_in_one_piece_and_in_many(running: Ru
     assert answer == b"" or answer.startswith(b"HTTP/1.1 431 ")
     lines = b"".join(b"X-%d: a\r\n" % number for number in range(20000))
     assert raw(running, b"GET / HTTP/1.1\r\n" + lines).startswith((b"HTTP/1.1 4", b""))
-    assert client(running, "sts").get_caller_identity()["Account"] == ACCOUNT
+    assert running.client("sts").get_caller_identity()["Account"] == ACCOUNT
 
 
 def test_a_head_that_never_ends_is_given_up(running: RunningFront, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -319,7 +306,7 @@ def test_a_body_that_never_comes_is_given_up(running: RunningFront, monkeypatch:
 )
 def test_what_is_no_http_is_refused(running: RunningFront, junk: bytes) -> None:
     assert raw(running, junk).startswith(b"HTTP/1.1 4")
-    assert client(running, "sts").get_caller_identity()["Account"] == ACCOUNT
+    assert running.client("sts").get_caller_identity()["Account"] == ACCOUNT
 
 
 def test_an_address_in_use_is_told(running: RunningFront) -> None:
@@ -329,13 +316,6 @@ def test_an_address_in_use_is_told(running: RunningFront) -> None:
 def test_tls(tmp_path: Path) -> None:
     with RunningFront(tmp_path, tls=True) as front:
         assert front.url.startswith("https://127.0.0.1:")
-        answer = boto3.client(
-            "rds",
-            endpoint_url=front.url,
-            region_name=REGION,
-            aws_access_key_id=ROOT.access_key,
-            aws_secret_access_key=ROOT.secret,
-            verify=str(front.certificate),
-        ).describe_db_proxies()
+        answer = front.client("rds", verify=str(front.certificate)).describe_db_proxies()
         assert answer["ResponseMetadata"]["HTTPStatusCode"] == 200
         assert front.rds.calls[-1].secure

@@ -2,87 +2,44 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import threading
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
 
-import boto3
 import psycopg
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from tests.support.control import ACCOUNT, REGION, ROOT, Guard, find_key
 from tests.support.postgres import Postgres
+from tests.support.served import Served
 from tests.support.tidegate import wait_until
-from tidegate.control.api.app import make_app
-from tidegate.control.api.dispatch import Dispatcher
-from tidegate.control.api.server import ApiServer
 from tidegate.control.rotation.handlers import handlers as rotations
 from tidegate.control.services.secretsmanager.chores import handlers as chores
 from tidegate.control.services.secretsmanager.service import SecretsManager
 from tidegate.control.store.sealed import open_sealer
-from tidegate.control.store.store import Store
-from tidegate.control.store.thread import StoreThread
 from tidegate.control.tasks import TaskRunner
 
-T = TypeVar("T")
 ROLE = "rotated_by_api"
 
 
-class Running:
-    """The service and its tasks over a data folder, in an event loop of its own thread."""
+class Running(Served):
+    """The service over a data folder, and its tasks."""
 
     def __init__(self, folder: Path) -> None:
         sealer = open_sealer(folder)
-        self._store = StoreThread(Store(folder / "state.db"))
-        self.guard = Guard()
-        services = (SecretsManager(sealer),)
-        dispatcher = Dispatcher(self._store, services, self.guard, find_key, account=ACCOUNT, region=REGION)
-        self._server = ApiServer(make_app(dispatcher, time.time), "127.0.0.1", 0)
+        super().__init__(folder, (SecretsManager(sealer),))
         self._runner = TaskRunner(self._store, time.time, {**chores(sealer), **rotations(sealer)})
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="api")
-
-    def __enter__(self) -> Running:
-        self._thread.start()
-        self._run(self._start())
-        return self
-
-    def __exit__(self, *failure: object) -> None:
-        self._run(self._stop())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-        self._store.close()
-
-    def client(self) -> Any:
-        """boto3 as it is, at this endpoint."""
-        return boto3.client(
-            "secretsmanager",
-            endpoint_url=self._server.url,
-            region_name=REGION,
-            aws_access_key_id=ROOT.access_key,
-            aws_secret_access_key=ROOT.secret,
-            config=Config(retries={"total_max_attempts": 1}),
-        )
 
     async def _start(self) -> None:
         self._end_listening = self._store.listen(self._runner.committed)
         self._runner.start()
-        await self._server.start()
+        await super()._start()
 
     async def _stop(self) -> None:
-        await self._server.stop()
+        await super()._stop()
         await self._runner.stop()
         self._end_listening()
-
-    def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
 
 
 @pytest.fixture
@@ -104,7 +61,7 @@ def code_of(caught: pytest.ExceptionInfo[ClientError]) -> tuple[str, str, int]:
 
 
 def test_a_secrets_life(running: Running) -> None:
-    client = running.client()
+    client = running.client("secretsmanager")
     arn = client.create_secret(Name="web/key", SecretString="é", Tags=[{"Key": "a", "Value": "b"}])["ARN"]
     assert client.get_secret_value(SecretId="web/key")["SecretString"] == "é"
     client.put_secret_value(SecretId=arn, SecretBinary=b"\0\xff")
@@ -130,7 +87,7 @@ def test_a_secrets_life(running: Running) -> None:
 
 
 def test_what_is_refused_and_what_is_not_there(running: Running) -> None:
-    client = running.client()
+    client = running.client("secretsmanager")
     running.guard.denied.add("secretsmanager:GetSecretValue")
     with pytest.raises(ClientError) as denied:
         client.get_secret_value(SecretId="x")
@@ -143,7 +100,7 @@ def test_what_is_refused_and_what_is_not_there(running: Running) -> None:
 def test_a_rotation_that_fails_at_first_and_a_restart_in_between(tmp_path: Path, postgres: Postgres, role: str) -> None:
     value = {"engine": "postgres", "host": postgres.host, "port": postgres.port, "username": role, "password": "wrong"}
     with Running(tmp_path) as running:
-        client = running.client()
+        client = running.client("secretsmanager")
         arn = client.create_secret(Name="db", SecretString=json.dumps(value))["ARN"]
         client.rotate_secret(SecretId=arn, RotationRules={"ScheduleExpression": "cron(0 3 ? * SUN *)"})
         pending = "AWSPENDING"
@@ -158,7 +115,7 @@ def test_a_rotation_that_fails_at_first_and_a_restart_in_between(tmp_path: Path,
         made = json.loads(client.get_secret_value(SecretId=arn, VersionStage=pending)["SecretString"])["password"]
     postgres.sql(f"ALTER ROLE {role} PASSWORD 'wrong'")
     with Running(tmp_path) as running:
-        client = running.client()
+        client = running.client("secretsmanager")
         wait_until(lambda: "LastRotatedDate" in client.describe_secret(SecretId=arn), "the rotation is done", 30)
         described = client.describe_secret(SecretId=arn)
         assert described["NextRotationDate"].strftime("%a") in ("Sun", "Mon")

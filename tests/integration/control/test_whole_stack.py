@@ -7,13 +7,14 @@ import json
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import asyncpg
 import psycopg
 import pytest
 
+from tests.support.load import Load
 from tests.support.postgres import Postgres
 from tests.support.stack import Stack, policy
 from tests.support.tidegate import wait_until
@@ -52,36 +53,8 @@ def token(stack: Stack, key: dict[str, str], endpoint: str) -> str:
     return str(stack.client("rds", key).generate_db_auth_token(endpoint, 5432, "app"))
 
 
-class Load:
-    """Clients that come, ask and go, until the end of the block; nothing may fail."""
-
-    def __init__(self, stack: Stack, endpoint: str, password: Any) -> None:
-        self.failures: list[str] = []
-        self.served = 0
-        self._stack, self._endpoint, self._password = stack, endpoint, password
-        self._over = threading.Event()
-        self._threads = [threading.Thread(target=self._work) for _ in range(4)]
-
-    def __enter__(self) -> Load:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _work(self) -> None:
-        while not self._over.is_set():
-            try:
-                with self._stack.connect(self._endpoint, "app", self._password()) as client:
-                    for _ in range(10):
-                        assert client.execute("SELECT 1").fetchone() == (1,)
-                        time.sleep(0.005)
-            except (psycopg.Error, AssertionError) as error:
-                self.failures.append(str(error))
-            self.served += 1
+def load(stack: Stack, endpoint: str, password: Callable[[], str]) -> Load:
+    return Load(lambda _: stack.connect(endpoint, "app", password()), "app", asks=10, pause=0.005)
 
 
 def test_first_hour(stack: Stack, database: Postgres) -> None:
@@ -107,13 +80,13 @@ def test_first_hour(stack: Stack, database: Postgres) -> None:
     assert asyncio.run(by_asyncpg()) == 42
 
     shared = token(stack, key, endpoint)
-    with Load(stack, endpoint, lambda: shared) as load:
+    with load(stack, endpoint, lambda: shared) as clients:
         time.sleep(1)
-        rotate(stack, secret)
-        rotate(stack, secret)
+        stack.rotate(secret)
+        stack.rotate(secret)
         time.sleep(1)
-    assert load.failures == []
-    assert load.served > 10
+    assert clients.failures == []
+    assert clients.served > 10
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(database.dsn("app", "postgres", "app"))
 
@@ -129,15 +102,6 @@ def test_first_hour(stack: Stack, database: Postgres) -> None:
         assert client.execute("SELECT 'still in'").fetchone() == ("still in",)
     with pytest.raises(psycopg.OperationalError, match="requires TLS"):
         stack.connect(endpoint, "app", "x", sslmode="disable")
-
-
-def rotate(stack: Stack, secret: str) -> None:
-    """And wait until it is done."""
-    secrets = stack.client("secretsmanager")
-    version = secrets.rotate_secret(SecretId=secret)["VersionId"]
-    wait_until(
-        lambda: secrets.get_secret_value(SecretId=secret)["VersionId"] == version, "the new version is current", 30
-    )
 
 
 def test_passwords_rotate_under_load(stack: Stack, database: Postgres) -> None:
@@ -156,9 +120,9 @@ def test_passwords_rotate_under_load(stack: Stack, database: Postgres) -> None:
             slept.append(client.execute("SELECT pg_sleep(0.3)").fetchone())
 
     old = current()
-    with Load(stack, endpoint, lambda: old) as with_old, Load(stack, endpoint, current) as fresh:
+    with load(stack, endpoint, lambda: old) as with_old, load(stack, endpoint, current) as fresh:
         time.sleep(0.5)
-        rotate(stack, secret)
+        stack.rotate(secret)
         crowd = [threading.Thread(target=work) for _ in range(12)]  # so that new servers log in
         for thread in crowd:
             thread.start()
@@ -287,7 +251,7 @@ def test_no_secret_is_said(stack: Stack, database: Postgres) -> None:
         MasterUserPassword=canary,
         Tags=[{"Key": "tidegate:address", "Value": "127.0.0.1:1"}],
     )
-    rotate(stack, secret)
+    stack.rotate(secret)
     stack.stop()
     assert canary not in stack.said()
     for path in stack.data.rglob("*"):

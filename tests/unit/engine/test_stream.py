@@ -3,21 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
-
-import pytest
 
 from tests.unit.engine.ends import Ends
-
-
-@pytest.fixture
-def ends() -> Iterator[Ends]:
-    made = Ends()
-    made.turn()
-    yield made
-    made.owner.close()
-    made.peer.close()
-
 
 BIG = bytes(range(256)) * 2000
 

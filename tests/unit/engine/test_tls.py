@@ -6,7 +6,6 @@ import hashlib
 import os
 import ssl
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +23,6 @@ BIG = os.urandom(1 << 20)
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
     return Files(tmp_path_factory.mktemp("tls"))
-
-
-@pytest.fixture
-def ends() -> Iterator[Ends]:
-    made = Ends()
-    made.turn()
-    yield made
-    made.owner.close()
-    made.peer.close()
 
 
 class Talk:

@@ -10,9 +10,8 @@ from ipaddress import IPv4Address
 from typing import Any
 
 from tidegate.control.call import Call
-from tidegate.control.services.ec2 import errors
 from tidegate.control.services.ec2.base import Base, permit
-from tidegate.control.services.ec2.filters import Filters, flag, given, page
+from tidegate.control.services.ec2.filters import Filters, by_ids, flag, given, page
 from tidegate.control.services.ec2.records import NatGateway, Subnet, Vpc
 from tidegate.control.services.ec2.zones import zone_id
 
@@ -66,12 +65,9 @@ class Attached(Base):
             (vpc, [subnet for subnet in subnets if subnet.vpc_id == vpc.identifier])
             for vpc in call.transaction.table(Vpc).all()
         ]
-        ids = [str(each) for each in call.parameters.get("NetworkAclIds") or []]
-        for each in ids:
-            if all(_acl_id(vpc) != each for vpc, _ in there):
-                raise errors.not_found("network-acl", each[:200])
-        there = [acl for acl in there if not ids or _acl_id(acl[0]) in ids]
-        found = ACL_FILTERS.apply(call.parameters.get("Filters"), there, call.account)
+        ids = call.parameters.get("NetworkAclIds") or []
+        found = by_ids("network-acl", ids, there, lambda acl: _acl_id(acl[0]))
+        found = ACL_FILTERS.apply(call.parameters.get("Filters"), found, call.account)
         acls, token = page(call.parameters, found, lambda acl: _acl_id(acl[0]))
         return {"NetworkAcls": [_acl_shape(call, vpc, own) for vpc, own in acls], **token}
 
@@ -84,12 +80,9 @@ class Attached(Base):
             for gateway in call.transaction.table(NatGateway).all()
             if gateway.deleted is None
         ]
-        ids = [str(each) for each in call.parameters.get("NetworkInterfaceIds") or []]
-        for each in ids:
-            if all(gateway.interface_id != each for gateway, _ in there):
-                raise errors.not_found("network-interface", each[:200])
-        there = [one for one in there if not ids or one[0].interface_id in ids]
-        found = INTERFACE_FILTERS.apply(call.parameters.get("Filters"), there, call.account)
+        ids = call.parameters.get("NetworkInterfaceIds") or []
+        found = by_ids("network-interface", ids, there, lambda one: one[0].interface_id)
+        found = INTERFACE_FILTERS.apply(call.parameters.get("Filters"), found, call.account)
         interfaces, token = page(call.parameters, found, lambda one: one[0].interface_id)
         return {"NetworkInterfaces": [_interface_shape(call, *one) for one in interfaces], **token}
 

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, TypeVar
 from tidegate.control.call import Call
 from tidegate.control.errors import AwsError
 from tidegate.control.services.ec2 import errors
+from tidegate.control.services.ec2.filters import Filters, by_ids, page
 from tidegate.control.services.ec2.records import (
     Address,
     InternetGateway,
@@ -25,6 +26,7 @@ from tidegate.control.services.ec2.records import (
     Vpc,
 )
 from tidegate.control.services.service import Service
+from tidegate.control.services.tag_keys import request_tags, resource_tags
 from tidegate.control.store.store import Transaction
 
 R = TypeVar("R", Vpc, Subnet, SecurityGroup, RouteTable, InternetGateway, Address, NatGateway)
@@ -87,7 +89,7 @@ def permit(
 
     tags: those that are given to what is created: these need ec2:CreateTags, too.
     """
-    keys = {"ec2:Region": call.region, **(context or {}), **_requested(tags or {})}
+    keys = {"ec2:Region": call.region, **(context or {}), **request_tags(tags or {})}
     action = f"ec2:{call.operation}"
     for kind, identifier in resources:
         call.require(action, arn_of(call, kind, identifier), {**keys, **tag_keys(call, kind, identifier)})
@@ -109,10 +111,7 @@ def tag_keys(call: Call, kind: str, identifier: str) -> dict[str, str]:
     """aws:ResourceTag/KEY and ec2:ResourceTag/KEY of a resource, if there is one."""
     record = next((record for record, name in KINDS.items() if name == kind), None)
     found = None if record is None else call.transaction.table(record).get(identifier)
-    keys: dict[str, str] = {}
-    for key, value in (found.tags if found else {}).items():
-        keys |= {f"aws:ResourceTag/{key}": value, f"ec2:ResourceTag/{key}": value}
-    return keys
+    return resource_tags(found.tags, "ec2:ResourceTag") if found else {}
 
 
 def find(call: Call, record: type[R], identifier: str) -> R:
@@ -121,6 +120,26 @@ def find(call: Call, record: type[R], identifier: str) -> R:
     if found is None:
         raise errors.not_found(KINDS[record], identifier[:200])
     return found
+
+
+def allowed(call: Call, record: type[R], parameter: str) -> R:
+    """The resource that a parameter names, with leave for the call's operation on it. MissingParameter, not found."""
+    permit(call, [(KINDS[record], str(call.parameters.get(parameter) or ""))])
+    return find(call, record, text(call, parameter))
+
+
+def named(call: Call, record: type[R], ids: str) -> list[R]:
+    """Those that a parameter lists, all if it lists none. The resource's not-found error."""
+    there = call.transaction.table(record).all()
+    return by_ids(KINDS[record], call.parameters.get(ids) or [], there, lambda one: one.identifier)
+
+
+def listed(
+    call: Call, record: type[R], ids: str, filters: Filters[R], *, most: int = 1000
+) -> tuple[Sequence[R], dict[str, str]]:
+    """A page of those that a parameter lists and the call's filters let through; see filters.page."""
+    found = filters.apply(call.parameters.get("Filters"), named(call, record, ids), call.account)
+    return page(call.parameters, found, lambda one: one.key, most=most)
 
 
 def text(call: Call, name: str) -> str:
@@ -162,9 +181,3 @@ def checked_tags(given: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 def tag_set(tags: Mapping[str, str]) -> list[dict[str, str]]:
     """Tags of an answer."""
     return [{"Key": key, "Value": value} for key, value in tags.items()]
-
-
-def _requested(tags: Mapping[str, str]) -> dict[str, Any]:
-    if not tags:
-        return {}
-    return {**{f"aws:RequestTag/{key}": value for key, value in tags.items()}, "aws:TagKeys": list(tags)}

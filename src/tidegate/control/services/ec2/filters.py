@@ -6,12 +6,11 @@ meaning away), and the bounds. Refuses what a filter looks at: each resource has
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from tidegate.control.services.ec2 import errors
+from tidegate.control.services.pages import page_after
 
 T = TypeVar("T")
 Values = Callable[[T], Collection[str]]
@@ -124,11 +123,6 @@ def page(
     parameters: Mapping[str, Any], items: Sequence[T], key: Callable[[T], str], *, most: int = 1000
 ) -> tuple[Sequence[T], dict[str, str]]:
     """A page, in the order of keys, and {"NextToken": ...} where there are more. MaxResults: 5 to `most`; else all."""
-    ordered = sorted(items, key=key)
-    token = parameters.get("NextToken")
-    if token:
-        last = _untold(str(token))
-        ordered = [item for item in ordered if key(item) > last]
     wanted = parameters.get("MaxResults")
     if wanted is None:
         wanted = most
@@ -136,16 +130,11 @@ def page(
         raise errors.invalid_value(
             f"Value ( {wanted} ) for parameter maxResults is invalid. Expecting a value between 5 and {most}."
         )
-    if len(ordered) <= wanted:
-        return ordered, {}
-    return ordered[:wanted], {"NextToken": base64.urlsafe_b64encode(key(ordered[wanted - 1]).encode()).decode()}
-
-
-def _untold(token: str) -> str:
     try:
-        return base64.b64decode(token.encode(), altchars=b"-_", validate=True).decode()
-    except (binascii.Error, ValueError):
+        found, token = page_after(parameters.get("NextToken"), sorted(items, key=key), key, wanted)
+    except ValueError:
         raise errors.invalid_value("The token is not valid.") from None
+    return found, {} if token is None else {"NextToken": token}
 
 
 def flag(value: bool) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from tidegate.control.call import Call
 from tidegate.control.services.ec2 import errors
-from tidegate.control.services.ec2.base import Base, find, new_tags, permit, tag_set, text
+from tidegate.control.services.ec2.base import Base, allowed, find, listed, named, new_tags, permit, tag_set, text
 from tidegate.control.services.ec2.filters import Filters, by_ids, given, page
 from tidegate.control.services.ec2.records import Address, InternetGateway, NatGateway, Subnet, Vpc, new_id
 from tidegate.control.services.ec2.subnets import available
@@ -90,8 +90,7 @@ class Gateways(Base):
 
     def delete_internet_gateway(self, call: Call) -> dict[str, Any]:
         """DeleteInternetGateway. InvalidInternetGatewayID.NotFound, DependencyViolation while it is attached."""
-        permit(call, [("internet-gateway", str(call.parameters.get("InternetGatewayId") or ""))])
-        gateway = find(call, InternetGateway, text(call, "InternetGatewayId"))
+        gateway = allowed(call, InternetGateway, "InternetGatewayId")
         if gateway.vpc_id is not None:
             raise errors.in_use(f"The internetGateway '{gateway.identifier}' has dependencies")
         call.transaction.table(InternetGateway).delete(gateway.key)
@@ -100,11 +99,7 @@ class Gateways(Base):
     def describe_internet_gateways(self, call: Call) -> dict[str, Any]:
         """DescribeInternetGateways. InvalidInternetGatewayID.NotFound."""
         permit(call)
-        wanted = call.parameters
-        there = call.transaction.table(InternetGateway).all()
-        found = by_ids("internet-gateway", wanted.get("InternetGatewayIds") or [], there, lambda one: one.identifier)
-        found = INTERNET_FILTERS.apply(wanted.get("Filters"), found, call.account)
-        gateways, token = page(wanted, found, lambda gateway: gateway.key)
+        gateways, token = listed(call, InternetGateway, "InternetGatewayIds", INTERNET_FILTERS)
         return {"InternetGateways": [_internet_shape(call, gateway) for gateway in gateways], **token}
 
     def describe_vpn_gateways(self, call: Call) -> dict[str, Any]:
@@ -135,8 +130,7 @@ class Gateways(Base):
 
     def release_address(self, call: Call) -> dict[str, Any]:
         """ReleaseAddress. InvalidAllocationID.NotFound, InvalidIPAddress.InUse."""
-        permit(call, [("elastic-ip", str(call.parameters.get("AllocationId") or ""))])
-        address = find(call, Address, text(call, "AllocationId"))
+        address = allowed(call, Address, "AllocationId")
         if self._user(call, address) is not None:
             raise errors.address_in_use(address.identifier)
         call.transaction.table(Address).delete(address.key)
@@ -146,8 +140,7 @@ class Gateways(Base):
         """DescribeAddresses. InvalidAllocationID.NotFound."""
         permit(call)
         wanted = call.parameters
-        there = call.transaction.table(Address).all()
-        found = by_ids("elastic-ip", wanted.get("AllocationIds") or [], there, lambda one: one.identifier)
+        found = named(call, Address, "AllocationIds")
         ips = wanted.get("PublicIps") or []
         used = [(one, self._user(call, one)) for one in found if not ips or one.public_ip in ips]
         used = ADDRESS_FILTERS.apply(wanted.get("Filters"), used, call.account)
@@ -211,9 +204,8 @@ class Gateways(Base):
 
     def delete_nat_gateway(self, call: Call) -> dict[str, Any]:
         """DeleteNatGateway. NatGatewayNotFound. Those deleted long ago are forgotten on the way."""
-        permit(call, [("natgateway", str(call.parameters.get("NatGatewayId") or ""))])
+        gateway = allowed(call, NatGateway, "NatGatewayId")
         gateways = call.transaction.table(NatGateway)
-        gateway = find(call, NatGateway, text(call, "NatGatewayId"))
         for old in gateways.all():
             if old.deleted is not None and call.at - old.deleted > TOLD_FOR:
                 gateways.delete(old.key)

@@ -12,10 +12,21 @@ from typing import Any
 from tidegate.control.call import Call
 from tidegate.control.errors import AwsError
 from tidegate.control.services.ec2 import errors
-from tidegate.control.services.ec2.base import Base, arn_of, checked_tags, find, new_tags, permit, tag_set, text
+from tidegate.control.services.ec2.base import (
+    Base,
+    allowed,
+    arn_of,
+    checked_tags,
+    find,
+    named,
+    new_tags,
+    permit,
+    tag_set,
+    text,
+)
 from tidegate.control.services.ec2.filters import Filters, by_ids, flag, given, page
 from tidegate.control.services.ec2.records import Rule, SecurityGroup, Vpc, new_id
-from tidegate.control.services.ec2.rules import permissions_shape, requested_rules, rule_shape, told
+from tidegate.control.services.ec2.rules import permissions_shape, requested_rules, revoked_shape, rule_shape, told
 
 _NAME = re.compile(r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{1,255}")
 
@@ -120,8 +131,8 @@ class SecurityGroups(Base):
         """DescribeSecurityGroups. InvalidGroup.NotFound."""
         permit(call)
         wanted = call.parameters
+        found = named(call, SecurityGroup, "GroupIds")
         there = call.transaction.table(SecurityGroup).all()
-        found = by_ids("security-group", wanted.get("GroupIds") or [], there, lambda group: group.identifier)
         names = wanted.get("GroupNames") or []
         for name in names:
             if all(group.name != name for group in there):
@@ -194,7 +205,7 @@ class SecurityGroups(Base):
         return {
             "Return": True,
             "UnknownIpPermissions": [],
-            "RevokedSecurityGroupRules": [_revoked(group, r) for r in gone],
+            "RevokedSecurityGroupRules": [revoked_shape(group, rule) for rule in gone],
         }
 
     def _allowed_group(self, call: Call) -> SecurityGroup:
@@ -203,13 +214,12 @@ class SecurityGroups(Base):
         if identifier is None and name is not None:
             default = {vpc.identifier for vpc in call.transaction.table(Vpc).all() if vpc.is_default}
             groups = call.transaction.table(SecurityGroup).all()
-            named = next((group for group in groups if group.vpc_id in default and group.name == name), None)
-            _permit_named(call, named)
-            if named is None:
+            found = next((group for group in groups if group.vpc_id in default and group.name == name), None)
+            _permit_named(call, found)
+            if found is None:
                 raise errors.not_found("security-group", str(name)[:200])
-            return named
-        permit(call, [("security-group", str(identifier or ""))])
-        return find(call, SecurityGroup, text(call, "GroupId"))
+            return found
+        return allowed(call, SecurityGroup, "GroupId")
 
 
 def _permit_named(call: Call, group: SecurityGroup | None) -> None:
@@ -240,20 +250,3 @@ def _shape(call: Call, group: SecurityGroup) -> dict[str, Any]:
         "IpPermissionsEgress": permissions_shape(call, (rule for rule in group.rules if rule.egress)),
         "Tags": tag_set(group.tags),
     }
-
-
-def _revoked(group: SecurityGroup, rule: Rule) -> dict[str, Any]:
-    named = {
-        "SecurityGroupRuleId": rule.identifier,
-        "GroupId": group.identifier,
-        "IsEgress": rule.egress,
-        "IpProtocol": rule.protocol,
-        "FromPort": -1 if rule.from_port is None else rule.from_port,
-        "ToPort": -1 if rule.to_port is None else rule.to_port,
-        "CidrIpv4": rule.cidr,
-        "CidrIpv6": rule.cidr6,
-        "PrefixListId": rule.prefix_list,
-        "ReferencedGroupId": rule.group,
-        "Description": rule.description,
-    }
-    return {name: value for name, value in named.items() if value is not None}

@@ -11,8 +11,8 @@ from typing import Any
 
 from tidegate.control.call import Call
 from tidegate.control.services.ec2 import errors
-from tidegate.control.services.ec2.base import Base, find, new_tags, permit, tag_set, text
-from tidegate.control.services.ec2.filters import Filters, by_ids, flag, given, page
+from tidegate.control.services.ec2.base import Base, allowed, find, listed, new_tags, permit, tag_set, text
+from tidegate.control.services.ec2.filters import Filters, flag, given
 from tidegate.control.services.ec2.records import (
     Association,
     InternetGateway,
@@ -66,7 +66,7 @@ class RouteTables(Base):
 
     def delete_route_table(self, call: Call) -> dict[str, Any]:
         """DeleteRouteTable. InvalidRouteTableID.NotFound, DependencyViolation while a subnet or the VPC uses it."""
-        table = self._allowed_table(call)
+        table = allowed(call, RouteTable, "RouteTableId")
         if table.associations:
             raise errors.in_use(f"The routeTable '{table.identifier}' has dependencies")
         call.transaction.table(RouteTable).delete(table.key)
@@ -75,16 +75,12 @@ class RouteTables(Base):
     def describe_route_tables(self, call: Call) -> dict[str, Any]:
         """DescribeRouteTables. InvalidRouteTableID.NotFound."""
         permit(call)
-        wanted = call.parameters
-        there = call.transaction.table(RouteTable).all()
-        found = by_ids(KIND, wanted.get("RouteTableIds") or [], there, lambda table: table.identifier)
-        found = FILTERS.apply(wanted.get("Filters"), found, call.account)
-        tables, token = page(wanted, found, lambda table: table.key, most=100)
+        tables, token = listed(call, RouteTable, "RouteTableIds", FILTERS, most=100)
         return {"RouteTables": [_shape(call, table) for table in tables], **token}
 
     def create_route(self, call: Call) -> dict[str, Any]:
         """CreateRoute. InvalidRouteTableID.NotFound, RouteAlreadyExists, RouteLimitExceeded, the target's not-found."""
-        table = self._allowed_table(call)
+        table = allowed(call, RouteTable, "RouteTableId")
         route = Route(destination=_destination(call), target=_target(call, table))
         if any(other.destination == route.destination for other in table.routes):
             raise errors.route_exists(route.destination)
@@ -95,14 +91,14 @@ class RouteTables(Base):
 
     def replace_route(self, call: Call) -> dict[str, Any]:
         """ReplaceRoute. InvalidRouteTableID.NotFound, InvalidRoute.NotFound, the target's not-found."""
-        table = self._allowed_table(call)
+        table = allowed(call, RouteTable, "RouteTableId")
         route = Route(destination=_destination(call), target=_target(call, table))
         _keep(call, table, routes=(*_without(table, route.destination), route))
         return {}
 
     def delete_route(self, call: Call) -> dict[str, Any]:
         """DeleteRoute. InvalidRouteTableID.NotFound, InvalidRoute.NotFound."""
-        table = self._allowed_table(call)
+        table = allowed(call, RouteTable, "RouteTableId")
         _keep(call, table, routes=_without(table, _destination(call)))
         return {}
 
@@ -160,10 +156,6 @@ class RouteTables(Base):
         if found is None:
             raise errors.not_found("association", text(call, "AssociationId")[:200])
         return found
-
-    def _allowed_table(self, call: Call) -> RouteTable:
-        permit(call, [(KIND, str(call.parameters.get("RouteTableId") or ""))])
-        return find(call, RouteTable, text(call, "RouteTableId"))
 
 
 def _associated(identifier: str) -> dict[str, Any]:

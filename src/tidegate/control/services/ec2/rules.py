@@ -146,24 +146,32 @@ def permissions_shape(call: Call, rules: Iterable[Rule]) -> list[dict[str, Any]]
 
 def rule_shape(call: Call, group: SecurityGroup, rule: Rule) -> dict[str, Any]:
     """SecurityGroupRule of an answer."""
-    shape: dict[str, Any] = {
-        "SecurityGroupRuleId": rule.identifier,
+    shape = _members(group, rule) | {
         "SecurityGroupRuleArn": arn_of(call, "security-group-rule", rule.identifier),
-        "GroupId": group.identifier,
         "GroupOwnerId": call.account,
+        "Tags": tag_set(rule.tags),
+    }
+    if rule.group is not None:
+        shape["ReferencedGroupInfo"] = {"GroupId": rule.group, "UserId": call.account}
+    return shape
+
+
+def revoked_shape(group: SecurityGroup, rule: Rule) -> dict[str, Any]:
+    """RevokedSecurityGroupRule of an answer."""
+    return _members(group, rule) | ({} if rule.group is None else {"ReferencedGroupId": rule.group})
+
+
+def _members(group: SecurityGroup, rule: Rule) -> dict[str, Any]:
+    named = {
+        "SecurityGroupRuleId": rule.identifier,
+        "GroupId": group.identifier,
         "IsEgress": rule.egress,
         "IpProtocol": rule.protocol,
         "FromPort": -1 if rule.from_port is None else rule.from_port,
         "ToPort": -1 if rule.to_port is None else rule.to_port,
-        "Tags": tag_set(rule.tags),
-    }
-    named = {
         "CidrIpv4": rule.cidr,
         "CidrIpv6": rule.cidr6,
         "PrefixListId": rule.prefix_list,
         "Description": rule.description,
     }
-    shape |= {name: value for name, value in named.items() if value is not None}
-    if rule.group is not None:
-        shape["ReferencedGroupInfo"] = {"GroupId": rule.group, "UserId": call.account}
-    return shape
+    return {name: value for name, value in named.items() if value is not None}

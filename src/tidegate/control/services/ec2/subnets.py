@@ -10,8 +10,8 @@ from typing import Any
 
 from tidegate.control.call import Call
 from tidegate.control.services.ec2 import errors
-from tidegate.control.services.ec2.base import Base, arn_of, find, new_tags, permit, tag_set, text
-from tidegate.control.services.ec2.filters import Filters, by_ids, flag, page
+from tidegate.control.services.ec2.base import Base, allowed, arn_of, find, named, new_tags, permit, tag_set, text
+from tidegate.control.services.ec2.filters import Filters, flag, page
 from tidegate.control.services.ec2.records import NatGateway, RouteTable, Subnet, Vpc, new_id
 from tidegate.control.services.ec2.vpcs import block
 from tidegate.control.services.ec2.zones import zone_id, zone_of
@@ -82,10 +82,8 @@ class Subnets(Base):
 
     def delete_subnet(self, call: Call) -> dict[str, Any]:
         """DeleteSubnet. InvalidSubnetID.NotFound, DependencyViolation while anything is in it."""
-        identifier = str(call.parameters.get("SubnetId") or "")
-        permit(call, [("subnet", identifier)])
-        text(call, "SubnetId")
-        subnet = find(call, Subnet, identifier)
+        subnet = allowed(call, Subnet, "SubnetId")
+        identifier = subnet.identifier
         gateways = call.transaction.table(NatGateway).all()
         if any(gateway.subnet_id == identifier and gateway.deleted is None for gateway in gateways):
             raise errors.in_use(f"The subnet '{identifier}' has dependencies")
@@ -104,19 +102,14 @@ class Subnets(Base):
         """DescribeSubnets. InvalidSubnetID.NotFound."""
         permit(call)
         given = call.parameters
-        there = call.transaction.table(Subnet).all()
-        named = by_ids("subnet", given.get("SubnetIds") or [], there, lambda subnet: subnet.identifier)
-        counted = [(subnet, available(call.transaction, subnet)) for subnet in named]
+        counted = [(subnet, available(call.transaction, subnet)) for subnet in named(call, Subnet, "SubnetIds")]
         found = FILTERS.apply(given.get("Filters"), counted, call.account)
         subnets, token = page(given, [subnet for subnet, _ in found], lambda subnet: subnet.key)
         return {"Subnets": [_shape(call, subnet) for subnet in subnets], **token}
 
     def modify_subnet_attribute(self, call: Call) -> dict[str, Any]:
         """ModifySubnetAttribute: MapPublicIpOnLaunch. InvalidSubnetID.NotFound."""
-        identifier = str(call.parameters.get("SubnetId") or "")
-        permit(call, [("subnet", identifier)])
-        text(call, "SubnetId")
-        subnet = find(call, Subnet, identifier)
+        subnet = allowed(call, Subnet, "SubnetId")
         others = [name for name in call.parameters if name not in ("SubnetId", "MapPublicIpOnLaunch", "DryRun")]
         if others:
             raise errors.unsupported(f"The attribute {others[0]} of a subnet can't be changed in Tidegate yet.")

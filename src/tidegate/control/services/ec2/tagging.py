@@ -23,6 +23,7 @@ from tidegate.control.services.ec2.records import (
     Tagged,
     Vpc,
 )
+from tidegate.control.services.tag_keys import request_tags
 
 PREFIXES: dict[str, type[Tagged]] = {
     "vpc": Vpc,
@@ -54,8 +55,7 @@ class Tagging(Base):
         """CreateTags, on all of the resources or on none. The resource's not-found error, TagLimitExceeded."""
         added = checked_tags(call.parameters.get("Tags") or [])
         ids = _ids(call)
-        keys = {f"aws:RequestTag/{key}": value for key, value in added.items()} | {"aws:TagKeys": list(added)}
-        permit(call, [(_kind(each), each) for each in ids], context=keys)
+        permit(call, [(_kind(each), each) for each in ids], context=request_tags(added))
         if not added:
             raise errors.missing("tag")
         for identifier in ids:

@@ -10,8 +10,8 @@ from typing import Any
 
 from tidegate.control.call import Call
 from tidegate.control.services.ec2 import errors
-from tidegate.control.services.ec2.base import Base, find, new_tags, permit, tag_set, text
-from tidegate.control.services.ec2.filters import Filters, by_ids, flag, page
+from tidegate.control.services.ec2.base import Base, allowed, find, listed, new_tags, permit, tag_set, text
+from tidegate.control.services.ec2.filters import Filters, flag
 from tidegate.control.services.ec2.records import (
     Association,
     InternetGateway,
@@ -117,10 +117,8 @@ class Vpcs(Base):
 
     def delete_vpc(self, call: Call) -> dict[str, Any]:
         """DeleteVpc. InvalidVpcID.NotFound, DependencyViolation while anything else is in it."""
-        identifier = str(call.parameters.get("VpcId") or "")
-        permit(call, [("vpc", identifier)])
-        text(call, "VpcId")
-        vpc = find(call, Vpc, identifier)
+        vpc = allowed(call, Vpc, "VpcId")
+        identifier = vpc.identifier
         _check_empty(call.transaction, identifier)
         for table in call.transaction.table(RouteTable).all():
             if table.vpc_id == identifier:
@@ -134,10 +132,7 @@ class Vpcs(Base):
     def describe_vpcs(self, call: Call) -> dict[str, Any]:
         """DescribeVpcs. InvalidVpcID.NotFound."""
         permit(call)
-        given = call.parameters
-        found = by_ids("vpc", given.get("VpcIds") or [], call.transaction.table(Vpc).all(), lambda vpc: vpc.identifier)
-        found = FILTERS.apply(given.get("Filters"), found, call.account)
-        vpcs, token = page(given, found, lambda vpc: vpc.key)
+        vpcs, token = listed(call, Vpc, "VpcIds", FILTERS)
         return {"Vpcs": [_shape(call, vpc) for vpc in vpcs], **token}
 
     def describe_vpc_attribute(self, call: Call) -> dict[str, Any]:
@@ -154,10 +149,7 @@ class Vpcs(Base):
 
     def modify_vpc_attribute(self, call: Call) -> dict[str, Any]:
         """ModifyVpcAttribute. InvalidVpcID.NotFound; one attribute a call, as with EC2."""
-        identifier = str(call.parameters.get("VpcId") or "")
-        permit(call, [("vpc", identifier)])
-        text(call, "VpcId")
-        vpc = find(call, Vpc, identifier)
+        vpc = allowed(call, Vpc, "VpcId")
         update = {
             kept: bool(call.parameters[member].get("Value"))
             for member, kept in ATTRIBUTES.values()

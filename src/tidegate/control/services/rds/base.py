@@ -7,7 +7,7 @@ Refuses what operations do.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from tidegate.control.call import Call
 from tidegate.control.ports import TargetHealth
@@ -69,7 +69,7 @@ def allowed_proxy(
     return proxy
 
 
-def check_group(call: Call, name: object) -> None:
+def check_group(name: object) -> None:
     """DBProxyTargetGroupNotFoundFault unless it is the one group that a proxy has; None stands for that."""
     if name is not None and str(name).lower() != DEFAULT_GROUP:
         raise errors.group_not_found(str(name))
@@ -79,6 +79,14 @@ def check_status(proxy: Proxy, wanted: Collection[Status]) -> None:
     """InvalidDBProxyStateFault unless it is in one of the states."""
     if proxy.status not in wanted:
         raise errors.proxy_state(proxy.name, proxy.status, ", ".join(wanted))
+
+
+def with_group(call: Call, proxy: Proxy, **update: Any) -> Proxy:
+    """Keep a change of the proxy's target group. The proxy stays available meanwhile, as with AWS."""
+    group = proxy.group.model_copy(update={**update, "updated": call.at})
+    changed = proxy.model_copy(update={"group": group, "revision": proxy.revision + 1})
+    call.transaction.table(Proxy).put(changed)
+    return changed
 
 
 def endpoints_of(transaction: Transaction, proxy: Proxy) -> list[ProxyEndpoint]:

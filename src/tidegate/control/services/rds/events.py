@@ -16,7 +16,7 @@ from tidegate.control.call import Call
 from tidegate.control.services.rds import errors
 from tidegate.control.services.rds.base import Base
 from tidegate.control.services.rds.parameters import no_filters, number, page, texts
-from tidegate.control.services.rds.permission import permit
+from tidegate.control.services.rds.permission import arn_of, permit
 from tidegate.control.services.rds.records import Event, EventLog, Instance, Proxy
 from tidegate.control.store.store import Transaction
 
@@ -76,6 +76,12 @@ def proxy_event(
 ) -> None:
     """Write down what happened to a proxy or a part of it. at: seconds since 1970; most: how many events are kept."""
     _write(transaction, at, arn, "db-proxy", proxy.name, kind, most, name=proxy.name, **words)
+
+
+def target_event(call: Call, proxy: Proxy, target: Instance, kind: Kind, most: int) -> None:
+    """Write down what a call has done to a proxy's target."""
+    arn = arn_of(call, "db-proxy", proxy.resource_id)
+    proxy_event(call.transaction, call.at, arn, proxy, kind, most, target=target.identifier)
 
 
 def instance_event(

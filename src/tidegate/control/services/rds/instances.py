@@ -13,7 +13,7 @@ from typing import Any
 from tidegate.control.call import Call
 from tidegate.control.services.rds import errors, events
 from tidegate.control.services.rds.addresses import TAG
-from tidegate.control.services.rds.base import Base
+from tidegate.control.services.rds.base import Base, with_group
 from tidegate.control.services.rds.echoes import echoed
 from tidegate.control.services.rds.instance_rules import (
     DEFAULT_VERSION,
@@ -187,20 +187,10 @@ class Instances(Base):
         check_snapshot(call.parameters)
         gone = instance.model_copy(update={"status": "deleting", "revision": instance.revision + 1})
         call.transaction.table(Instance).put(gone)
-        proxies = call.transaction.table(Proxy)
-        for proxy in proxies.all():
+        for proxy in call.transaction.table(Proxy).all():
             if proxy.group.target == instance.resource_id:
-                group = proxy.group.model_copy(update={"target": None, "updated": call.at})
-                proxies.put(proxy.model_copy(update={"group": group, "revision": proxy.revision + 1}))
-                events.proxy_event(
-                    call.transaction,
-                    call.at,
-                    arn_of(call, "db-proxy", proxy.resource_id),
-                    proxy,
-                    events.TARGET_REMOVED,
-                    self.settings.events,
-                    target=instance.identifier,
-                )
+                with_group(call, proxy, target=None)
+                events.target_event(call, proxy, instance, events.TARGET_REMOVED, self.settings.events)
         return {"DBInstance": self._instance_shape(call, gone)}
 
     def describe_db_instances(self, call: Call) -> dict[str, Any]:

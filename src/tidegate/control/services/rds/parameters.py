@@ -5,12 +5,11 @@ Owns single values and paging. Refuses what several parameters mean together (ea
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from tidegate.control.services.pages import page_after
 from tidegate.control.services.rds import errors
 
 T = TypeVar("T")
@@ -98,21 +97,11 @@ def page(
 ) -> tuple[Sequence[T], dict[str, str]]:
     """A page of items, which are in the order of their keys, and {"Marker": ...} where there are more.
 
-    A marker names the last item seen, so that pages neither repeat nor skip what was there all the time. MaxRecords: 20
-    to 100, 100 by default.
+    MaxRecords: 20 to 100, 100 by default.
     """
     most = number(parameters, "MaxRecords", least, 100, 100)
-    marker = parameters.get("Marker")
-    if marker:
-        last = _unmarked(str(marker))
-        items = [item for item in items if key(item) > last]
-    if len(items) <= most:
-        return items, {}
-    return items[:most], {"Marker": base64.urlsafe_b64encode(key(items[most - 1]).encode()).decode()}
-
-
-def _unmarked(marker: str) -> str:
     try:
-        return base64.b64decode(marker.encode(), altchars=b"-_", validate=True).decode()
-    except (binascii.Error, ValueError):
+        found, marker = page_after(parameters.get("Marker"), items, key, most)
+    except ValueError:
         raise errors.invalid_value("The specified marker is not valid.") from None
+    return found, {} if marker is None else {"Marker": marker}

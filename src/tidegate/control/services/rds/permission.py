@@ -14,9 +14,10 @@ from typing import Any
 from tidegate.control.call import Call
 from tidegate.control.errors import AwsError
 from tidegate.control.services.rds.addresses import Address
+from tidegate.control.services.tag_keys import request_tags, resource_tags
 
-TAG_FAMILIES = {"db": "db-tag", "subgrp": "subgrp-tag"}
-"""RDS's own condition key for tags, rds:FAMILY/KEY, by type of resource; proxies have aws:ResourceTag only."""
+TAG_KEYS = {"db": ("rds:db-tag",), "subgrp": ("rds:subgrp-tag",)}
+"""RDS's own condition keys for tags, by type of resource; proxies have aws:ResourceTag only."""
 
 
 def arn_of(call: Call, kind: str, identifier: str) -> str:
@@ -71,15 +72,8 @@ def permit_tagging(call: Call, kind: str, tags: Mapping[str, str]) -> None:
 def _context(
     kind: str, tags: Mapping[str, str], requested: Mapping[str, str] | None, more: Mapping[str, Any]
 ) -> dict[str, Any]:
-    context: dict[str, Any] = {f"aws:ResourceTag/{key}": value for key, value in tags.items()}
-    family = TAG_FAMILIES.get(kind)
-    if family:
-        context |= {f"rds:{family}/{key}": value for key, value in tags.items()}
-    if requested:
-        context |= {f"aws:RequestTag/{key}": value for key, value in requested.items()}
-        context |= {f"rds:req-tag/{key}": value for key, value in requested.items()}
-        context["aws:TagKeys"] = list(requested)
-    return context | dict(more)
+    about = resource_tags(tags, *TAG_KEYS.get(kind, ()))
+    return {**about, **request_tags(requested or {}, "rds:req-tag"), **more}
 
 
 def permit_address(call: Call, address: Address | None) -> None:

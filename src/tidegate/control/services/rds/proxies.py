@@ -63,10 +63,9 @@ class Proxies(Base):
             raise errors.already_exists(name)
         if len(proxies.all()) >= self.settings.proxies:
             raise errors.proxy_quota()
-        endpoint = self._default_endpoint(call, proxy)
+        call.transaction.table(ProxyEndpoint).put(self._default_endpoint(call, proxy))
         proxies.put(proxy)
-        call.transaction.table(ProxyEndpoint).put(endpoint)
-        return {"DBProxy": proxy_shape(proxy, arn_of(call, "db-proxy", proxy.resource_id), endpoint)}
+        return {"DBProxy": _shape(call, proxy)}
 
     def _new_proxy(self, call: Call, name: str, tags: dict[str, str]) -> Proxy:
         given = call.parameters
@@ -151,9 +150,9 @@ class Proxies(Base):
         proxies.put(changed)
         endpoint = default_endpoint(call.transaction, proxy)
         if endpoint.security_group_ids != changed.security_group_ids:
-            endpoint = endpoint.model_copy(update={"security_group_ids": changed.security_group_ids})
-            call.transaction.table(ProxyEndpoint).put(endpoint)
-        return {"DBProxy": proxy_shape(changed, arn_of(call, "db-proxy", proxy.resource_id), endpoint)}
+            moved = endpoint.model_copy(update={"security_group_ids": changed.security_group_ids})
+            call.transaction.table(ProxyEndpoint).put(moved)
+        return {"DBProxy": _shape(call, changed)}
 
     def _modified_proxy(self, call: Call, proxy: Proxy) -> Proxy:
         given = call.parameters
@@ -192,10 +191,7 @@ class Proxies(Base):
         endpoints = call.transaction.table(ProxyEndpoint)
         for endpoint in endpoints_of(call.transaction, proxy):
             endpoints.put(endpoint.model_copy(update={"status": Status.DELETING, "revision": endpoint.revision + 1}))
-        shape = proxy_shape(
-            gone, arn_of(call, "db-proxy", proxy.resource_id), default_endpoint(call.transaction, proxy)
-        )
-        return {"DBProxy": shape}
+        return {"DBProxy": _shape(call, gone)}
 
     def describe_db_proxies(self, call: Call) -> dict[str, Any]:
         """DescribeDBProxies. DBProxyNotFoundFault if one was named."""
@@ -206,11 +202,12 @@ class Proxies(Base):
             found = call.transaction.table(Proxy).all()
         no_filters(call.parameters)
         proxies, marker = page(call.parameters, found, lambda proxy: proxy.key)
-        shapes = [
-            proxy_shape(proxy, arn_of(call, "db-proxy", proxy.resource_id), default_endpoint(call.transaction, proxy))
-            for proxy in proxies
-        ]
-        return {"DBProxies": shapes, **marker}
+        return {"DBProxies": [_shape(call, proxy) for proxy in proxies], **marker}
+
+
+def _shape(call: Call, proxy: Proxy) -> dict[str, Any]:
+    arn = arn_of(call, "db-proxy", proxy.resource_id)
+    return proxy_shape(proxy, arn, default_endpoint(call.transaction, proxy))
 
 
 def require_pass_role(call: Call, role: str) -> None:

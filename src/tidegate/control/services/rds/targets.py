@@ -19,6 +19,7 @@ from tidegate.control.services.rds.base import (
     check_group,
     check_status,
     instance_by_id,
+    with_group,
 )
 from tidegate.control.services.rds.parameters import no_filters, page, text, texts
 from tidegate.control.services.rds.permission import arn_of
@@ -39,9 +40,7 @@ class Targets(Base):
 
         DBProxyNotFoundFault, DBProxyTargetGroupNotFoundFault, InvalidDBProxyStateFault (while the proxy is deleted).
         """
-        proxy = allowed_proxy(call)
-        check_group(call, call.parameters.get("TargetGroupName"))
-        check_status(proxy, PRESENT)
+        proxy = _allowed(call)
         no_filters(call.parameters)
         groups, marker = page(call.parameters, [proxy], lambda _: DEFAULT_GROUP)
         return {"TargetGroups": [_group_shape(call, group) for group in groups], **marker}
@@ -52,12 +51,12 @@ class Targets(Base):
         DBProxyNotFoundFault, DBProxyTargetGroupNotFoundFault, InvalidDBProxyStateFault; `default` can't be renamed.
         """
         proxy = allowed_proxy(call, kind=KIND)
-        check_group(call, text(call.parameters, "TargetGroupName"))
+        check_group(text(call.parameters, "TargetGroupName"))
         check_status(proxy, PRESENT)
         if call.parameters.get("NewName") is not None:
             raise errors.invalid_value("You can't rename the default target group.")
         pool = configured(proxy.group.pool, call.parameters.get("ConnectionPoolConfig") or {})
-        changed = _with_group(call, proxy, pool=pool)
+        changed = with_group(call, proxy, pool=pool)
         return {"DBProxyTargetGroup": _group_shape(call, changed)}
 
     def register_db_proxy_targets(self, call: Call) -> dict[str, Any]:
@@ -67,21 +66,11 @@ class Targets(Base):
         DBClusterNotFoundFault, InvalidDBInstanceState, DBProxyTargetAlreadyRegisteredFault,
         InsufficientAvailableIPsInSubnetFault.
         """
-        proxy = allowed_proxy(call, kind=KIND)
-        check_group(call, call.parameters.get("TargetGroupName"))
-        check_status(proxy, PRESENT)
+        proxy = _allowed(call, KIND)
         instance = self._wanted_instance(call)
         self._check_fit(call, proxy, instance)
-        _with_group(call, proxy, target=instance.resource_id)
-        events.proxy_event(
-            call.transaction,
-            call.at,
-            arn_of(call, "db-proxy", proxy.resource_id),
-            proxy,
-            events.TARGET_ADDED,
-            self.settings.events,
-            target=instance.identifier,
-        )
+        with_group(call, proxy, target=instance.resource_id)
+        events.target_event(call, proxy, instance, events.TARGET_ADDED, self.settings.events)
         return {"DBProxyTargets": [target_shape(instance, arn_of(call, "db", instance.identifier), None)]}
 
     def _wanted_instance(self, call: Call) -> Instance:
@@ -112,15 +101,13 @@ class Targets(Base):
 
         DBProxyNotFoundFault, DBProxyTargetGroupNotFoundFault, DBProxyTargetNotFoundFault, InvalidDBProxyStateFault.
         """
-        proxy = allowed_proxy(call, kind=KIND)
-        check_group(call, call.parameters.get("TargetGroupName"))
-        check_status(proxy, PRESENT)
+        proxy = _allowed(call, KIND)
         instances, clusters = _identifiers(call)
         registered = _target(call, proxy)
         for name in (*clusters, *instances):
             if registered is None or name in clusters or name.lower() != registered.identifier:
                 raise errors.target_not_found(name)
-        _with_group(call, proxy, target=None)
+        with_group(call, proxy, target=None)
         return {}
 
     def describe_db_proxy_targets(self, call: Call) -> dict[str, Any]:
@@ -128,9 +115,7 @@ class Targets(Base):
 
         DBProxyNotFoundFault, DBProxyTargetGroupNotFoundFault, InvalidDBProxyStateFault (while the proxy is deleted).
         """
-        proxy = allowed_proxy(call)
-        check_group(call, call.parameters.get("TargetGroupName"))
-        check_status(proxy, PRESENT)
+        proxy = _allowed(call)
         no_filters(call.parameters)
         registered = _target(call, proxy)
         found = [] if registered is None else [registered]
@@ -138,6 +123,14 @@ class Targets(Base):
         health = None if proxy.status is Status.CREATING else self.health(proxy.resource_id)
         shapes = [target_shape(target, arn_of(call, "db", target.identifier), health) for target in targets]
         return {"Targets": shapes, **marker}
+
+
+def _allowed(call: Call, kind: str = "db-proxy") -> Proxy:
+    """The proxy, with leave, if it has the target group and is not on its way out."""
+    proxy = allowed_proxy(call, kind=kind)
+    check_group(call.parameters.get("TargetGroupName"))
+    check_status(proxy, PRESENT)
+    return proxy
 
 
 def _identifiers(call: Call) -> tuple[list[str], list[str]]:
@@ -152,14 +145,6 @@ def _identifiers(call: Call) -> tuple[list[str], list[str]]:
 
 def _target(call: Call, proxy: Proxy) -> Instance | None:
     return None if proxy.group.target is None else instance_by_id(call.transaction, proxy.group.target)
-
-
-def _with_group(call: Call, proxy: Proxy, **update: Any) -> Proxy:
-    """Keep a change of the target group. The proxy stays available meanwhile, as with AWS."""
-    group = proxy.group.model_copy(update={**update, "updated": call.at})
-    changed = proxy.model_copy(update={"group": group, "revision": proxy.revision + 1})
-    call.transaction.table(Proxy).put(changed)
-    return changed
 
 
 def _group_shape(call: Call, proxy: Proxy) -> dict[str, Any]:

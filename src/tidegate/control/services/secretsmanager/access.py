@@ -19,6 +19,7 @@ from tidegate.control.services.secretsmanager.names import Reference, parse
 from tidegate.control.services.secretsmanager.records import Secret
 from tidegate.control.services.secretsmanager.vault import Vault
 from tidegate.control.services.service import Service
+from tidegate.control.services.tag_keys import resource_tags
 from tidegate.control.store.sealed import Sealer
 
 SERVICE = "secretsmanager"
@@ -81,18 +82,7 @@ def keys_of(secret: Secret) -> dict[str, Any]:
     keys: dict[str, Any] = {f"{SERVICE}:SecretPrimaryRegion": secret.region}
     if secret.rotation is not None:
         keys[f"{SERVICE}:resource/AllowRotationLambdaArn"] = secret.rotation.function
-    return {**keys, **tag_keys(secret.tags)}
-
-
-def tag_keys(tags: Mapping[str, str]) -> dict[str, Any]:
-    """Condition keys of the tags that a secret has."""
-    prefixes = ("aws:ResourceTag/", f"{SERVICE}:ResourceTag/")
-    return {prefix + key: value for key, value in tags.items() for prefix in prefixes}
-
-
-def request_tag_keys(tags: Mapping[str, str]) -> dict[str, Any]:
-    """Condition keys of the tags that a call gives."""
-    return {**{f"aws:RequestTag/{key}": value for key, value in tags.items()}, "aws:TagKeys": list(tags)}
+    return {**keys, **resource_tags(secret.tags, f"{SERVICE}:ResourceTag")}
 
 
 def arn_of(call: Call, reference: Reference) -> str:

@@ -11,11 +11,12 @@ from typing import Any
 
 from tidegate.control.call import Call
 from tidegate.control.services.secretsmanager import answers, errors, names
-from tidegate.control.services.secretsmanager.access import Operations, arn_of, request_tag_keys, require
+from tidegate.control.services.secretsmanager.access import Operations, arn_of, require
 from tidegate.control.services.secretsmanager.names import Reference
 from tidegate.control.services.secretsmanager.records import CURRENT, PENDING, PREVIOUS, Secret
 from tidegate.control.services.secretsmanager.tags import read_tags
 from tidegate.control.services.secretsmanager.vault import Value, Vault
+from tidegate.control.services.tag_keys import request_tags
 
 DEFAULT_KEYS = ("alias/aws/secretsmanager", "aws/secretsmanager")
 """AWS's own key, which answers do not mention."""
@@ -92,7 +93,7 @@ class Creating(Operations):
         if not tags:
             require(call, "secretsmanager:CreateSecret", name, arn, context)
             return
-        context = {**context, **request_tag_keys(tags)}
+        context = {**context, **request_tags(tags)}
         for action in ("secretsmanager:CreateSecret", "secretsmanager:TagResource"):
             require(call, action, name, arn, context)
 

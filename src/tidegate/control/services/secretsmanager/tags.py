@@ -12,8 +12,9 @@ from typing import Any
 
 from tidegate.control.call import Call
 from tidegate.control.services.secretsmanager import errors
-from tidegate.control.services.secretsmanager.access import Operations, request_tag_keys, require
+from tidegate.control.services.secretsmanager.access import Operations, require
 from tidegate.control.services.secretsmanager.records import MAX_TAGS, Secret
+from tidegate.control.services.tag_keys import request_tags
 
 MAX_KEY = 128
 MAX_VALUE = 256
@@ -49,8 +50,8 @@ class Tagging(Operations):
     def tag_resource(self, call: Call) -> dict[str, Any]:
         """Add tags, or give them other values."""
         given = read_tags(call.parameters["Tags"])
-        _, secret = self._live(call, request_tag_keys(given))
-        return self._retag(call, secret, checked_number({**secret.tags, **given}), request_tag_keys(given))
+        _, secret = self._live(call, request_tags(given))
+        return self._retag(call, secret, checked_number({**secret.tags, **given}), request_tags(given))
 
     def untag_resource(self, call: Call) -> dict[str, Any]:
         """Remove tags; those that are not there are no error."""

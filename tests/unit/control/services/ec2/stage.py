@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.control.services.rds.conformance import check_answer, check_parameters, method
+from tests.support.conformance import make_call, serve
 from tests.unit.control.services.rds.stage import ACCOUNT, NOW, REGION, Guard
-from tidegate.control.call import Call, Caller
 from tidegate.control.errors import AwsError
 from tidegate.control.services.ec2.base import Limits
 from tidegate.control.services.ec2.seed import seed
@@ -32,26 +31,8 @@ class Stage:
 
     def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
         """The operation's answer, which is checked against the model."""
-        check_parameters("ec2", operation, parameters)
         with self.store.transaction() as transaction:
-            call = Call(
-                service="ec2",
-                operation=operation,
-                parameters=parameters,
-                caller=Caller(account=ACCOUNT, arn=f"arn:aws:iam::{ACCOUNT}:user/ann", user_id="A", access_key="AKIA"),
-                account=ACCOUNT,
-                region=REGION,
-                request_id="r",
-                at=self.now,
-                source_ip="127.0.0.1",
-                secure=False,
-                transaction=transaction,
-                guard=self.guard,
-            )
-            answer: dict[str, Any] = getattr(self.service, method(operation))(call)
-            assert call.required, "an operation that asked nobody for leave"
-        check_answer("ec2", operation, answer)
-        return answer
+            return serve(self.service, make_call("ec2", operation, parameters, transaction, self.guard, at=self.now))
 
     def refused(self, operation: str, code: str, **parameters: Any) -> AwsError:
         """The error that it answers; nothing is kept."""

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
-from botocore.session import Session
 from botocore.validate import ParamValidator
 
+from tests.support.conformance import make_call, model, serve
 from tidegate.control.account import Account
 from tidegate.control.call import Call
 from tidegate.control.errors import AwsError
@@ -43,11 +40,6 @@ ACCOUNT_TRUST = (
     + ACCOUNT
     + '"},"Action":["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"]}]}'
 )
-
-
-@lru_cache(maxsize=8)
-def model(service: str) -> Any:
-    return Session().get_service_model(service)
 
 
 class World:
@@ -76,40 +68,22 @@ class World:
 
     def call(self, operation: str, /, who: str = ROOT_KEY, service: str = "iam", **parameters: Any) -> dict[str, Any]:
         """The answer; AwsError if it is one. who: an access key."""
-        described: OperationModel = model(service).operation_model(operation)
-        report = ParamValidator().validate(parameters, described.input_shape) if described.input_shape else None
+        shape = model(service).operation_model(operation).input_shape
+        report = ParamValidator().validate(parameters, shape) if shape else None
         assert report is None or not report.has_errors(), report.generate_report()
         with self.transaction() as transaction:
             key = find_key(transaction, who)
             assert key is not None, f"no key {who}"
             call = self.new_call(transaction, key, operation, service, parameters)
-            served = self.services[service].operation(operation)
-            assert served is not None, f"{operation} is not served"
-            answer = served(call)
+            answer = serve(self.services[service], call)
             self.required = call.required
-            unguarded = getattr(self.services[service], "unguarded", frozenset())
-            assert call.required or operation in unguarded, f"{operation} has required nothing"
-        _check(described.output_shape, answer, operation)
         return answer
 
     def new_call(
         self, transaction: Transaction, key: Key, operation: str, service: str, parameters: dict[str, Any]
     ) -> Call:
-        return Call(
-            service=service,
-            operation=operation,
-            parameters=parameters,
-            caller=key.caller,
-            account=ACCOUNT,
-            region=REGION,
-            request_id="request-1",
-            at=self.now,
-            source_ip="203.0.113.5",
-            secure=True,
-            user_agent="tests",
-            transaction=transaction,
-            guard=PolicyGuard(),
-        )
+        about = {"at": self.now, "source_ip": "203.0.113.5", "secure": True, "user_agent": "tests"}
+        return make_call(service, operation, parameters, transaction, PolicyGuard(), caller=key.caller, **about)
 
     def fails(self, code: str, operation: str, /, **parameters: Any) -> str:
         """The message of the error that it answers, which has this code."""
@@ -138,22 +112,3 @@ class World:
         answer = self.call("AssumeRole", who=who, service="sts", RoleArn=role, RoleSessionName=session, **more)
         access_key: str = answer["Credentials"]["AccessKeyId"]
         return access_key
-
-
-def _check(shape: Shape | None, value: Any, where: str) -> None:
-    if isinstance(shape, StructureShape):
-        assert isinstance(value, dict), where
-        assert value.keys() <= shape.members.keys(), (where, value.keys() - shape.members.keys())
-        for name, inner in value.items():
-            _check(shape.members[name], inner, f"{where}.{name}")
-    elif isinstance(shape, ListShape):
-        assert isinstance(value, list), where
-        for inner in value:
-            _check(shape.member, inner, where)
-    elif isinstance(shape, MapShape):
-        assert isinstance(value, dict), where
-    elif shape is None:
-        assert value == {}, where
-    else:
-        kinds = {"timestamp": datetime, "integer": int, "boolean": bool}
-        assert isinstance(value, kinds.get(shape.type_name, str)), (where, value)

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.unit.control.services.rds.conformance import check_answer, check_error, check_parameters, method
+from tests.support.conformance import check_error, make_call, serve
 from tidegate.auth.rds_token import SigningKeys
-from tidegate.control.call import Call, Caller
+from tidegate.control.call import Call
 from tidegate.control.desired.credentials import Login, NoCredentialsError
 from tidegate.control.desired.plan import Place, Plan, make_plan
 from tidegate.control.desired.settling import settle
@@ -35,6 +35,18 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/proxy"
 SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:app-AbCdEf"
 KEYS = SigningKeys(region=REGION, access_key="ASIA1", secret_key="canary-key", session_token="canary-token")
 AUTH = [{"AuthScheme": "SECRETS", "SecretArn": SECRET, "IAMAuth": "REQUIRED"}]
+
+
+def instance(name: str = "db1", address: str = "127.0.0.1:5433") -> dict[str, Any]:
+    """Parameters of a CreateDBInstance for one that runs elsewhere."""
+    return {
+        "DBInstanceIdentifier": name,
+        "Engine": "postgres",
+        "DBInstanceClass": "db.t3.small",
+        "MasterUsername": "postgres",
+        "MasterUserPassword": "canary-password",
+        "Tags": [{"Key": "tidegate:address", "Value": address}],
+    }
 
 
 @dataclass
@@ -109,28 +121,8 @@ class Stage:
 
     def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
         """The operation's answer, which is checked against the model."""
-        check_parameters("rds", operation, parameters)
         with self.transaction() as transaction:
-            call = Call(
-                service="rds",
-                operation=operation,
-                parameters=parameters,
-                caller=Caller(
-                    account=ACCOUNT, arn=f"arn:aws:iam::{ACCOUNT}:user/ann", user_id="AIDA", access_key="AKIA"
-                ),
-                account=ACCOUNT,
-                region=REGION,
-                request_id="r",
-                at=self.now,
-                source_ip="127.0.0.1",
-                secure=False,
-                transaction=transaction,
-                guard=self.guard,
-            )
-            answer: dict[str, Any] = getattr(self.service, method(operation))(call)
-            assert call.required, "an operation that asked nobody for leave"
-        check_answer("rds", operation, answer)
-        return answer
+            return serve(self.service, make_call("rds", operation, parameters, transaction, self.guard, at=self.now))
 
     def refused(self, operation: str, code: str, **parameters: Any) -> AwsError:
         """The error that it answers; nothing is kept."""
@@ -170,16 +162,7 @@ class Stage:
 
     def create_instance(self, name: str = "db1", address: str = "127.0.0.1:5433", **more: Any) -> dict[str, Any]:
         """An instance that runs elsewhere."""
-        given = {
-            "DBInstanceIdentifier": name,
-            "Engine": "postgres",
-            "DBInstanceClass": "db.t3.small",
-            "MasterUsername": "postgres",
-            "MasterUserPassword": "canary-password",
-            "Tags": [{"Key": "tidegate:address", "Value": address}],
-            **more,
-        }
-        return dict(self.call("CreateDBInstance", **given)["DBInstance"])
+        return dict(self.call("CreateDBInstance", **{**instance(name, address), **more})["DBInstance"])
 
     def plan(self) -> Plan:
         """What a data plane is to run now."""

@@ -10,11 +10,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import botocore.session
 import pytest
-from botocore.validate import ParamValidator
 
-from tidegate.control.call import Call, Caller
+from tests.support.conformance import make_call, serve
+from tidegate.control.call import Call
 from tidegate.control.errors import AwsError
 from tidegate.control.policies.decision import IDENTITY
 from tidegate.control.services.iam.errors import refused
@@ -32,8 +31,6 @@ REGION = "eu-central-1"
 PREFIX = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:"
 NOON = 1_700_049_600.0
 """2023-11-15 12:00 UTC."""
-CALLER = Caller(account=ACCOUNT, arn=f"arn:aws:iam::{ACCOUNT}:user/ann", user_id="AIDAX", access_key="AKIAX")
-MODEL = botocore.session.get_session().get_service_model("secretsmanager")
 WITH_TOKEN = {"create_secret", "put_secret_value", "update_secret", "rotate_secret"}
 
 
@@ -72,29 +69,11 @@ class Desk:
             parameters.setdefault("ClientRequestToken", str(uuid.uuid4()))
         name = "".join(part.title() for part in operation.split("_"))
         with self.store.transaction() as transaction:
-            call = Call(
-                service="secretsmanager",
-                operation=name,
-                parameters=parameters,
-                caller=CALLER,
-                account=ACCOUNT,
-                region=self.region,
-                request_id="r",
-                at=self.at,
-                source_ip="127.0.0.1",
-                secure=True,
-                transaction=transaction,
-                guard=self.guard,
+            call = make_call(
+                "secretsmanager", name, parameters, transaction, self.guard, region=self.region, at=self.at, secure=True
             )
-            method = self.service.operation(name)
-            assert method is not None, f"{name} is not served"
-            answer = method(call)
+            answer = serve(self.service, call)
             self.written = transaction.written
-            assert call.required, f"{name} answered without asking for permission"
-        shape = MODEL.operation_model(name).output_shape
-        if shape is not None:
-            report = ParamValidator().validate(answer, shape)
-            assert not report.has_errors(), report.generate_report()
         return answer
 
     def refused(self, operation: str, **parameters: Any) -> tuple[str, str]:

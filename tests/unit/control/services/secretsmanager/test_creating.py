@@ -108,8 +108,10 @@ def test_a_new_secret_of_an_old_name_has_another_arn(desk: Desk) -> None:
 )
 def test_raw_calls_need_a_token(desk: Desk, operation: str, code: str) -> None:
     desk.create("app")
-    which = {"Name": "new"} if operation == "create_secret" else {"SecretId": "app"}
-    assert desk.refused(operation, **which, SecretString="x", ClientRequestToken=None) == (
+    given = {"Name": "new"} if operation == "create_secret" else {"SecretId": "app"}
+    if operation != "rotate_secret":
+        given["SecretString"] = "x"
+    assert desk.refused(operation, **given, ClientRequestToken=None) == (
         code,
         "You must provide a ClientRequestToken value. We recommend a UUID-type value.",
     )
