@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 from typing import Any
 
 import psycopg
 import pytest
 
-from tests.support.postgres import Postgres
-from tests.support.tidegate import Proxy, wait_until
+from tests.support.postgres import Postgres, dsn
+from tests.support.tidegate import Proxy, target_address, wait_until
 from tidegate.errors import CloseReason
 
 SECRET = "hunter2-xyzzy"
@@ -50,6 +51,34 @@ def test_debug_tells_of_each_connection_from_its_beginning_to_its_end(postgres: 
         assert postgres.backends("app") == [opened["server"]]
         postgres.sql("SELECT pg_terminate_backend(%s)", [opened["server"]])
         wait_until(lambda: logged(proxy, f"server connection closed: {CloseReason.SERVER_LOST}"), "its end is logged")
+
+
+def test_one_proxy_is_debugged_alone(postgres: Postgres) -> None:
+    """From a reload to the next, and what is about the other one stays at its level."""
+    second: dict[str, Any] = {"name": "second", "listen": ["127.0.0.1:0"], "target": "other"}
+    target = {"name": "other", **target_address(postgres)}
+    with serving(postgres, "warning", proxies=[second], targets=[target]) as proxy:
+        (listening,) = logged(proxy, "listening on ")
+        ports = re.findall(r"127\.0\.0\.1:(\d+) \(target", listening["message"])
+
+        def visit() -> None:
+            for port in ports:
+                with psycopg.connect(dsn("127.0.0.1", int(port), "app", "app", "app")) as client:
+                    client.execute("SELECT 1")
+
+        visit()
+        assert logged(proxy, "client") == logged(proxy, "server") == []
+        second["debug_logging"] = True
+        proxy.reload()
+        visit()
+        wait_until(lambda: logged(proxy, "client connection ended"), "its end is logged")
+        assert {line["proxy"] for line in logged(proxy, "client")} == {"second"}
+        assert {line["target"] for line in logged(proxy, "server")} <= {"other"}
+        second["debug_logging"] = False
+        proxy.reload()
+        before = len(logged(proxy, "client"))
+        visit()
+        assert len(logged(proxy, "client")) == before
 
 
 def test_info_tells_of_no_connection_that_is_well(postgres: Postgres) -> None:

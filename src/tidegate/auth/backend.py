@@ -196,8 +196,9 @@ class BackendLogin:
         }.get(type(self._credential), "no password")
         return self._refusal(
             f"The database asks for {asked}; for this user Tidegate has {held}.",
-            "Give this user a password in the configuration's users (by the AWS API: a secret in the proxy's Auth), or let "
-            "the database's pg_hba.conf ask the proxy's address for scram-sha-256 and the role have a SCRAM verifier.",
+            "Give this user a password in the configuration's users (by the AWS API: a secret in the proxy's Auth), "
+            "or let the database's pg_hba.conf ask the proxy's address for scram-sha-256 and the role "
+            "have a SCRAM verifier.",
         )
 
     def _refusal(self, detail: str, hint: str = "") -> PgError:

@@ -101,6 +101,12 @@ class Config:
                 return target
         raise KeyError(proxy.target)
 
+    @property
+    def debugged(self) -> frozenset[tuple[str, str]]:
+        """Fields of the log lines that are about proxies with debug_logging, or about their targets' servers."""
+        proxies = [proxy for proxy in self.proxies if proxy.debug_logging]
+        return frozenset(field for proxy in proxies for field in (("proxy", proxy.name), ("target", proxy.target)))
+
     def user(self, name: str, proxy: str) -> UserConfig | None:
         """The listed user of that name who may come by the proxy of that name, else ANY_USER's entry, or None."""
         known = (*self._users_by_name.get(name, ()), *self._users_by_name.get(ANY_USER, ()))

@@ -224,6 +224,10 @@ class ProxyConfig:
         default="",
         metadata=about("SQL that each new server connection runs before its first use"),
     )
+    debug_logging: bool = field(
+        default=False,
+        metadata=about("log what is about this proxy from level debug on, whatever `log_level` says"),
+    )
     session_audit: float = field(
         default=0.0,
         metadata=about(

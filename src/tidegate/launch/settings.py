@@ -18,7 +18,6 @@ from tidegate.config.model import (
     ANY_USER,
     AuthMethod,
     Config,
-    LogLevel,
     ProxyConfig,
     SslMode,
     TargetConfig,
@@ -41,7 +40,6 @@ def configuration(desired: Desired, base: Config, certificates: LocalCertificate
         proxies=tuple(part for proxy in desired.proxies for part in _proxies(proxy, certificates)),
         targets=tuple(_target(proxy) for proxy in desired.proxies),
         users=tuple(user for proxy in desired.proxies for user in _users(proxy)),
-        log_level=LogLevel.DEBUG if any(proxy.debug_logging for proxy in desired.proxies) else base.log_level,
     )
 
 
@@ -88,6 +86,7 @@ def _proxy(proxy: DesiredProxy, certificates: LocalCertificates) -> ProxyConfig:
         idle_client_timeout=float(proxy.idle_client_timeout),
         connection_borrow_timeout=float(proxy.connection_borrow_timeout),
         init_query=proxy.init_query,
+        debug_logging=proxy.debug_logging,
         pass_through=False,
     )
 

@@ -2,7 +2,8 @@
 
 Owns the words, the level and the rate of these lines. Refuses to count (`context.Counters`): what many clients cause at
 once is written a few times a second at most, and the statistics have it all. No line holds a password or a client's
-data, but for two: at level debug the beginning of a statement that pinned its session, and what an audit has found.
+data, but for two: the beginning of a statement that pinned its session, and the statements after which an audit found
+something.
 
     debug    each connection of a client: come, logged in, ended (CloseReason); each server connection: opened, closed
     info     logins that failed; sessions that were pinned (PinReason), and no longer are

@@ -12,21 +12,50 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Collection
 from typing import Any, TextIO
 
 LOG = logging.getLogger("tidegate")
 
+ALWAYS = "always"
+"""Attribute of a record that is written whatever the level, where it is handed to LOG.handle()."""
 
-def set_up(level: str, form: str, process: str, stream: TextIO | None = None) -> None:
+
+def set_up(
+    level: str,
+    form: str,
+    process: str,
+    stream: TextIO | None = None,
+    *,
+    debugged: Collection[tuple[str, str]] = (),
+) -> None:
     """Write this process's lines to `stream` (standard error); may be called again when settings change.
 
-    level: least severe line ("debug", "info", "warning", "error"); form: "text" or "json"; process: who writes.
+    level: least severe line ("debug", "info", "warning", "error"); form: "text" or "json"; process: who writes;
+    debugged: names and values of fields: lines that have one of them are written whatever the level.
     """
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonLines(process) if form == "json" else TextLines(process))
+    handler.addFilter(_Wanted(level, debugged))
     LOG.handlers[:] = [handler]
-    LOG.setLevel(level.upper())
+    LOG.setLevel("DEBUG" if debugged else level.upper())
     LOG.propagate = False
+
+
+class _Wanted(logging.Filter):
+    """Which lines are written, where some are that the level alone would leave out."""
+
+    def __init__(self, level: str, debugged: Collection[tuple[str, str]]) -> None:
+        super().__init__()
+        self._level = logging.getLevelNamesMapping()[level.upper()]
+        self._debugged = debugged
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether this one is."""
+        if record.levelno >= self._level or getattr(record, ALWAYS, False):
+            return True
+        fields = fields_of(record)
+        return any(fields.get(name) == value for name, value in self._debugged)
 
 
 class Seldom:

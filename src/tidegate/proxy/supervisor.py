@@ -53,7 +53,7 @@ from tidegate.proxy.crew import Crew
 from tidegate.proxy.descriptors import raise_limit, shortage
 from tidegate.proxy.learnt import Knowledge, Learnt
 from tidegate.proxy.listening import Change, Listening, describe
-from tidegate.proxy.logs import LOG, set_up
+from tidegate.proxy.logs import ALWAYS, LOG, set_up
 from tidegate.proxy.recovery import Recovery
 from tidegate.proxy.shared import Shared
 from tidegate.proxy.totals import Totals
@@ -82,7 +82,7 @@ def run(config: Config, config_path: Path | None, command: WorkerCommand = DEFAU
     config_path: what a reload reads; None if the settings came from the command line. ConfigError if an address or
     the control socket cannot be used.
     """
-    set_up(config.log_level, config.log_format, "supervisor")
+    set_up(config.log_level, config.log_format, "supervisor", debugged=config.debugged)
     return asyncio.run(Supervisor(config, config_path, command).run())
 
 
@@ -182,7 +182,7 @@ class Supervisor:
             return
         line = describe_service(self._config, self._listening.addresses())
         if self._config.log_format is LogFormat.JSON:
-            LOG.handle(LOG.makeRecord(LOG.name, logging.INFO, __file__, 0, line, (), None))
+            LOG.handle(LOG.makeRecord(LOG.name, logging.INFO, __file__, 0, line, (), None, extra={ALWAYS: True}))
         else:
             print(f"tidegate: {line}", file=sys.stderr, flush=True)
 
@@ -285,7 +285,7 @@ class Supervisor:
             self._listening.undo(change)
             raise
         self._config, self._targets, self._proxies = new, targets, proxies
-        set_up(new.log_level, new.log_format, "supervisor")
+        set_up(new.log_level, new.log_format, "supervisor", debugged=new.debugged)
         self._warn_of_shortage()
         await self._configure_workers(change, ended)
         for number in unused:

@@ -131,7 +131,8 @@ class Worker:
     # --- configuration -----------------------------------------------------------------------------------------------
 
     def _take_config(self, message: Boot | Configure) -> None:
-        set_up(self.config.log_level, self.config.log_format, f"worker {self.index}")
+        config = self.config
+        set_up(config.log_level, config.log_format, f"worker {self.index}", debugged=config.debugged)
         self.context.verbose = LOG.isEnabledFor(logging.DEBUG)
         self._choose_ring()
         self._secrets.clear()

@@ -232,6 +232,19 @@ def test_health_is_live(stack: Stack) -> None:
         wait_until(lambda: health() == {"State": "AVAILABLE"}, "its return shows", 30)
 
 
+def test_debug_logging_is_of_one_proxy(stack: Stack, database: Postgres) -> None:
+    secret, role = stack.secret(database, "app", "app"), stack.role()
+    loud = stack.proxy("loud", role, secret, DebugLogging=True)
+    quiet = stack.proxy("quiet", role, secret)
+    for proxy in (quiet, loud):
+        with stack.connect(proxy["Endpoint"], "app", "app") as client:
+            client.execute("SELECT 1")
+    identifier = loud["DBProxyArn"].rpartition(":")[2]
+    wait_until(lambda: "client connection ended" in stack.said(), "its end is logged")
+    lines = [line for line in stack.said().splitlines() if " DEBUG " in line]
+    assert lines and all(identifier in line for line in lines), lines
+
+
 def test_no_secret_is_said(stack: Stack, database: Postgres) -> None:
     """A canary in every place that takes one; then in nothing that is written, but sealed or in the profile."""
     canary = "canary-5up3rs3cr3t"

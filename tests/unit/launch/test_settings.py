@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tidegate.auth.rds_token import SigningKeys
-from tidegate.config.model import ANY_USER, AuthMethod, Config, LogLevel, SslMode
+from tidegate.config.model import ANY_USER, AuthMethod, Config, SslMode
 from tidegate.control.ports import Desired, DesiredEndpoint, DesiredProxy, DesiredTarget, DesiredUser
 from tidegate.launch.certificates import LocalCertificates
 from tidegate.launch.settings import NOWHERE, configuration, resource_id_of
@@ -183,8 +183,15 @@ def test_a_new_name_changes_nothing(certificates: LocalCertificates) -> None:
 
 def test_debug_logging(certificates: LocalCertificates) -> None:
     second = replace(PROXY, resource_id="prx-2", debug_logging=True)
-    assert translated(certificates, PROXY, second).log_level is LogLevel.DEBUG
-    assert translated(certificates, PROXY).log_level is BASE.log_level
+    made = translated(certificates, PROXY, second)
+    assert made.log_level is BASE.log_level
+    assert made.debugged == {("proxy", "prx-2"), ("target", "prx-2")}
+    assert translated(certificates, PROXY).debugged == set()
+
+
+def test_debug_logging_is_for_all_endpoints(certificates: LocalCertificates) -> None:
+    made = translated(certificates, replace(WITH_READERS, debug_logging=True))
+    assert made.debugged == {("target", "prx-1"), *(("proxy", proxy.name) for proxy in made.proxies)}
 
 
 def test_it_reaches_workers_whole(certificates: LocalCertificates) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tidegate.proxy.logs import LOG, Seldom, set_up
+from tidegate.proxy.logs import ALWAYS, LOG, Seldom, set_up
 
 
 @pytest.fixture(autouse=True)
@@ -43,6 +43,24 @@ def test_json() -> None:
     line = json.loads(stream.getvalue())
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("time"))
     assert line == {"n": 1, "odd": "{1}", "level": "error", "process": "worker 1", "message": "no"}
+
+
+def test_some_lines_are_written_whatever_the_level() -> None:
+    """Those of one proxy and its target's servers, of loggers below, too; every other line goes by the level."""
+    stream = io.StringIO()
+    set_up("warning", "text", "worker 1", stream, debugged={("proxy", "one"), ("target", "db")})
+    for name in ("one", "two", "db"):
+        for field in ("proxy", "target"):
+            LOG.debug("%s %s", field, name, extra={"fields": {field: name}})
+            LOG.info("info")
+    logging.getLogger("tidegate.part").debug("part", extra={"fields": {"proxy": "one"}})
+    logging.getLogger("tidegate.part").debug("part")
+    LOG.warning("warned", extra={"fields": {"proxy": "two"}})
+    LOG.handle(LOG.makeRecord(LOG.name, logging.INFO, __file__, 0, "listening", (), None, extra={ALWAYS: True}))
+    said = [line.split(": ", 1)[1].partition(" (")[0] for line in stream.getvalue().splitlines()]
+    assert said == ["proxy one", "target db", "part", "warned", "listening"]
+    set_up("warning", "text", "worker 1", stream)
+    assert not LOG.isEnabledFor(logging.INFO)
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
