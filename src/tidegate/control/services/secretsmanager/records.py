@@ -44,6 +44,8 @@ class Version(Part):
     accessed: float | None = None
     """The day (00:00 UTC) of the last GetSecretValue."""
     kms_key_id: str = ""
+    base: str = ""
+    """Of one that a rotation has made: the version that it was made from."""
 
 
 class RotationRules(Part):
