@@ -23,7 +23,9 @@ from tidegate.control.services.secretsmanager.credentials import CredentialsErro
 from tidegate.control.services.secretsmanager.functions import Strategy, strategy_of
 from tidegate.control.services.secretsmanager.passwords import random_password
 from tidegate.control.services.secretsmanager.records import CURRENT, PENDING, PREVIOUS, Rotation, Secret
+from tidegate.control.services.secretsmanager.rotation_address import may_go
 from tidegate.control.services.secretsmanager.vault import Value, Vault, pending_rotation
+from tidegate.control.services.use_address import ACTION, text_of
 from tidegate.control.store.sealed import Sealer
 from tidegate.control.store.store import Transaction
 from tidegate.control.tasks import TaskContext
@@ -60,7 +62,7 @@ class Job:
             if secret.versions[self.version_id].content is not None:
                 return
             fields = fields_of(vault, secret, CURRENT)
-            current = account_in(fields)
+            current = _account(transaction, rotation, fields)
             fields["username"] = strategies.next_username(_strategy(rotation), current.username)
             fields["password"] = random_password({"ExcludeCharacters": EXCLUDED})
             value, base = Value.of_text(json.dumps(fields)), secret.labelled(CURRENT) or ""
@@ -105,7 +107,7 @@ class Job:
         vault, secret, rotation = self._looked_up(transaction)
         if secret.versions[self.version_id].base in ("", secret.labelled(CURRENT)):
             return False
-        account_in(fields_of(vault, secret, CURRENT))
+        _account(transaction, rotation, fields_of(vault, secret, CURRENT))
         vault.begin_rotation(secret, rotation, str(uuid.uuid4()), self.context.now())
         return True
 
@@ -117,7 +119,8 @@ class Job:
         current = fields_of(vault, secret, CURRENT)
         previous = _account_or_none(vault, secret, PREVIOUS, current)
         pending = account_in(fields_of(vault, secret, PENDING))
-        return _strategy(rotation), Accounts(account_in(current), pending, previous, _master(vault, rotation, current))
+        account, master = _account(transaction, rotation, current), _master(vault, rotation, current)
+        return _strategy(rotation), Accounts(account, pending, previous, master)
 
     def _looked_up(self, transaction: Transaction) -> tuple[Vault, Secret, Rotation]:
         vault = Vault(transaction, self.sealer)
@@ -145,12 +148,23 @@ def in_order(job: Job) -> Iterator[str]:
 
 
 def current_account(transaction: Transaction, sealer: Sealer, arn: str) -> Account | None:
-    """Whom a rotation of that secret would log in as; None if it is not rotated. CredentialsError."""
+    """Whom a rotation of that secret would log in as; None if it is not rotated. CredentialsError, NotAllowed."""
     vault = Vault(transaction, sealer)
     secret = vault.by_arn(arn)
     if secret is None or secret.purge_at is not None or secret.rotation is None or not secret.rotation.enabled:
         return None
-    return account_in(fields_of(vault, secret, CURRENT))
+    return _account(transaction, secret.rotation, fields_of(vault, secret, CURRENT))
+
+
+def _account(transaction: Transaction, rotation: Rotation, fields: Mapping[str, Any]) -> Account:
+    """The account of AWSCURRENT, to whose server rotation may go: those of other versions must be there, too."""
+    account = account_in(fields)
+    if not may_go(transaction, rotation, account.place):
+        raise NotAllowed(
+            f"no instance is registered at {text_of(account.place)}, which the secret names: have somebody who is "
+            f"allowed {ACTION} there put the value again"
+        )
+    return account
 
 
 def _strategy(rotation: Rotation) -> Strategy:

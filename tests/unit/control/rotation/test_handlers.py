@@ -12,6 +12,8 @@ from tidegate.control.rotation import databases, handlers
 from tidegate.control.rotation.databases import Account, LoginError
 from tidegate.control.rotation.handlers import RotationError
 from tidegate.control.services.secretsmanager import works
+from tidegate.control.services.secretsmanager.vault import Vault
+from tidegate.control.store.store import Transaction
 from tidegate.control.tasks import Task
 
 TOKEN, OTHER = "2" * 32, "3" * 32
@@ -265,3 +267,30 @@ def test_another_server_in_the_pending_version_is_not_even_tried(desk: Desk, ser
     with pytest.raises(RotationError, match="the pending secret names another server than the current one"):
         run(desk)
     assert server.places <= {("db", 5432)}
+
+
+@pytest.mark.parametrize("work", [works.ROTATE, works.TEST_ROTATION])
+def test_an_address_that_nobody_was_allowed_is_not_used(desk: Desk, server: Server, work: str) -> None:
+    """A schedule has no caller who could be asked: what counts is who has named the address."""
+    arn = desk.create("app", json.dumps(FIELDS))
+    desk("rotate_secret", SecretId="app", RotateImmediately=work == works.ROTATE)
+    rotation = desk.secret(arn).rotation
+    assert rotation is not None and rotation.address == "db:5432"
+
+    def forget(transaction: Transaction) -> None:
+        vault = Vault(transaction, desk.sealer)
+        vault.save(desk_secret.model_copy(update={"rotation": rotation.model_copy(update={"address": "other:5432"})}))
+
+    desk_secret = desk.secret(arn)
+    desk.run(forget)
+    if work == works.ROTATE:
+        with pytest.raises(RotationError, match=r"^createSecret: no instance is registered at db:5432, which"):
+            run(desk, work)
+    else:
+        run(desk, work)
+    rotation = desk.secret(arn).rotation
+    assert rotation is not None and "tidegate:UseAddress there put the value again" in rotation.failure
+    assert server.places == set()
+    desk("put_secret_value", SecretId="app", SecretString=json.dumps(FIELDS))
+    run(desk, work)
+    assert server.places == {("db", 5432)}

@@ -66,6 +66,9 @@ class Rotation(Part):
     rules: RotationRules = RotationRules()
     master_arn: str = ""
     """The secret of the master user, which whoever turned rotation on was allowed to read."""
+    address: str = ""
+    """HOST:PORT of AWSCURRENT, which whoever turned rotation on or put that value was allowed to name; empty where it
+    needed no leave (`rotation_address`)."""
     opens: float | None = None
     """When the next window opens, and closes."""
     closes: float | None = None
