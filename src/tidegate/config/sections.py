@@ -433,6 +433,10 @@ class UserConfig:
             secret=True,
         ),
     )
+    plain_passwords: bool = field(
+        default=False,
+        metadata=about("take the passwords for plain ones whatever they look like"),
+    )
     secret_arn: str = field(
         default="",
         metadata=about("secret of AWS Secrets Manager with the passwords", default_shown="none"),

@@ -230,7 +230,8 @@ class Credentials:
         if name != user:
             LOG.warning("secret %s is user %s's, not %s's; it is not used", part.secret_arn, name, user)
             return part
-        return replace(part, password=passwords[0], other_passwords=passwords[1:])
+        filled = replace(part, password=passwords[0], other_passwords=passwords[1:])
+        return replace(filled, plain_passwords=True) if isinstance(filled, UserConfig) else filled
 
 
 def _forget_all_but(names: set[str], known: dict[str, Value]) -> None:

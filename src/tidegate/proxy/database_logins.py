@@ -26,7 +26,7 @@ from tidegate.errors import LoginUnsettled, PgError, Sqlstate
 from tidegate.proxy.control import CredentialLooked, CredentialRefused, Message
 
 if TYPE_CHECKING:
-    from tidegate.config.model import Config, TargetConfig
+    from tidegate.config.model import Config, TargetConfig, UserConfig
     from tidegate.proxy.login import ClientLogin
     from tidegate.proxy.target import Target
 
@@ -229,11 +229,12 @@ class DatabaseLogins:
 def _passwords_of(config: Config, target: TargetConfig, user: str) -> tuple[tuple[str, ...], str]:
     """A user's plain passwords at a target, the likeliest first, and where they come from ("": the settings).
 
-    Verifiers and hashes are none: with these the database lets in by what a client has shown.
+    A user's verifiers and hashes are none: with these the database lets in by what a client has shown. What is the
+    proxy's own is plain always.
     """
     if user == OWN:
         source = IAM if target.database_iam else target.secret_arn
-        return _plain(target.password, *target.other_passwords), source
+        return _each_once(target.password, *target.other_passwords), source
     entries = [entry for proxy in config.proxies if proxy.target == target.name for entry in proxy.databases.values()]
     own = [entry.password for entry in entries if entry.user == user and entry.password is not None]
     if own:
@@ -241,9 +242,13 @@ def _passwords_of(config: Config, target: TargetConfig, user: str) -> tuple[tupl
     listed = config.users_at(user, target.name)
     if any(one.database_iam for one in listed):
         return (), IAM
-    passwords = _plain(*(text for one in listed for text in (one.password, *one.other_passwords)))
-    return passwords, next((one.secret_arn for one in listed if one.secret_arn), "")
+    passwords = [text for one in listed for text in (one.password, *one.other_passwords) if _is_plain(one, text)]
+    return _each_once(*passwords), next((one.secret_arn for one in listed if one.secret_arn), "")
 
 
-def _plain(*texts: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(text for text in texts if text and isinstance(parse_secret(text), Plain)))
+def _is_plain(user: UserConfig, text: str) -> bool:
+    return bool(text) and (user.plain_passwords or isinstance(parse_secret(text), Plain))
+
+
+def _each_once(*passwords: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(one for one in passwords if one))

@@ -18,6 +18,7 @@ from tests.support.load import Load
 from tests.support.postgres import Postgres
 from tests.support.stack import Stack, policy
 from tests.support.tidegate import wait_until
+from tidegate.auth.scram_keys import ScramKeys
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +135,14 @@ def test_passwords_rotate_under_load(stack: Stack, database: Postgres) -> None:
     assert current() != old
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         stack.connect(endpoint, "app", "neither")
+
+
+@pytest.mark.parametrize("password", ["SCRAM-SHA-256$no verifier", "md5" + "0" * 32])
+def test_a_password_that_looks_like_a_verifier(stack: Stack, database: Postgres, password: str) -> None:
+    database.sql(f"ALTER ROLE app PASSWORD '{ScramKeys.from_password(password).text()}'")
+    endpoint = stack.proxy("lookalike", stack.role(), stack.secret(database, "app", password))["Endpoint"]
+    with stack.connect(endpoint, "app", password) as client:
+        assert client.execute("SELECT current_user").fetchone() == ("app",)
 
 
 def test_the_pools_size_acts_at_once(stack: Stack, database: Postgres) -> None:

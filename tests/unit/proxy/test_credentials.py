@@ -461,3 +461,15 @@ def test_aws_is_asked_only_where_it_is_named(monkeypatch: pytest.MonkeyPatch) ->
 def test_the_limits_are_as_documented() -> None:
     """docs/configuration.md: every five minutes. A start must not outlast what service managers wait for (90 s)."""
     assert (REFRESH, credentials.LOAD_LIMIT <= 30) == (300, True)
+
+
+def test_what_a_secret_holds_is_plain(world: World) -> None:
+    """Never a verifier, whatever it looks like: nobody puts one into a secret."""
+    world.source.secrets = {ONE: ("app", ("SCRAM-SHA-256$x", "old"))}
+
+    async def test() -> None:
+        await world.credentials.take(config(APP))
+        (user,) = world.credentials.filled_in(config(APP)).users
+        assert (user.password, user.other_passwords, user.plain_passwords) == ("SCRAM-SHA-256$x", ("old",), True)
+
+    play(test())

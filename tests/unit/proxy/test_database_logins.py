@@ -248,3 +248,15 @@ def test_keys_that_sign_tokens_are_looked_at_again() -> None:
     error = PgError("PAM authentication failed", "28000", "FATAL")
     assert isinstance(world.logins.refused(world.target, OWN, world.credential(OWN), error), LoginUnsettled)
     assert world.told == [CredentialRefused(serial=1, source="iam")]
+
+
+LOOKALIKES = ("SCRAM-SHA-256$no verifier", "md5" + "0" * 32)
+
+
+@pytest.mark.parametrize("password", LOOKALIKES)
+def test_a_plain_password_that_looks_like_a_verifier(password: str) -> None:
+    """Secrets and the API have plain ones only, and so has the proxy's own login."""
+    world = World(UserConfig(name="app", password=password, other_passwords=("old",), plain_passwords=True))
+    assert world.password() == password
+    world.config = replace(world.config, targets=(replace(world.config.targets[0], password=password),))
+    assert world.password(OWN) == password
