@@ -321,6 +321,10 @@ class TargetConfig:
         default="",
         metadata=about("file of its private key (PEM), readable by its owner alone", default_shown="none"),
     )
+    cleartext_passwords: bool = field(
+        default=False,
+        metadata=about("send a password in clear where the database asks for it over TCP without TLS"),
+    )
     max_connections_percent: int = field(
         default=100,
         metadata=about(

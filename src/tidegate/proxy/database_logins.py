@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from tidegate.auth.backend import Credential, PasswordCredential
 from tidegate.auth.rds_token import SigningKeys, make_token
 from tidegate.auth.verifiers import Plain, parse_secret
+from tidegate.config.sections import SslMode
 from tidegate.errors import LoginUnsettled, PgError, Sqlstate
 from tidegate.proxy.control import CredentialLooked, CredentialRefused, Message
 
@@ -110,15 +111,16 @@ class DatabaseLogins:
     def credential(self, target: Target, user: str) -> Credential:
         """What the next connection logs in with: what the settings have, or what a client has shown."""
         login = self._login(target.config, user)
-        return target.credentials.get(user) if login is None else self._next(target.config, login, user)
+        known = target.credentials.get(user) if login is None else self._next(target.config, login, user)
+        return _guarded(target.config, known)
 
     def own(self, target: Target) -> Credential:
         """The same for the proxy's own login."""
         config = target.config
         login = self._login(config, OWN)
         if login is None:
-            return PasswordCredential(config.password) if config.password else None
-        return self._next(config, login, config.user)
+            return None
+        return _guarded(config, self._next(config, login, config.user))
 
     def refused(self, target: Target, user: str, shown: Credential, error: PgError) -> PgError:
         """What a refused login means: LoginUnsettled while it may still come right, else the error itself.
@@ -244,6 +246,17 @@ def _passwords_of(config: Config, target: TargetConfig, user: str) -> tuple[tupl
         return (), IAM
     passwords = [text for one in listed for text in (one.password, *one.other_passwords) if _is_plain(one, text)]
     return _each_once(*passwords), next((one.secret_arn for one in listed if one.secret_arn), "")
+
+
+def _guarded(target: TargetConfig, credential: Credential) -> Credential:
+    """The credential, told where the target's connections may carry it in clear: what a client has shown, too.
+
+    With sslmode require and stricter all are encrypted; with prefer the login sees which one is.
+    """
+    if isinstance(credential, PasswordCredential):
+        open_to_all = target.sslmode in (SslMode.DISABLE, SslMode.PREFER) and not target.host.startswith("/")
+        credential.needs_tls = open_to_all and not target.cleartext_passwords
+    return credential
 
 
 def _is_plain(user: UserConfig, text: str) -> bool:
