@@ -241,6 +241,27 @@ def test_health_is_live(stack: Stack) -> None:
         wait_until(lambda: health() == {"State": "AVAILABLE"}, "its return shows", 30)
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("PGHOSTADDR", "127.0.0.9"),
+        ("PGOPTIONS", "-c no_such_setting=1"),
+        ("PGSSLMODE", "verify-full"),
+        ("PGSERVICE", "nowhere"),
+        ("PGTZ", "Nowhere/Land"),
+    ],
+)
+def test_libpqs_variables_are_for_others(stack: Stack, database: Postgres, variable: str, value: str) -> None:
+    """The health check and the rotation say where they connect, and how."""
+    stack.stop()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(variable, value)
+        stack.start()
+    secret = stack.secret(database, "app", "app")
+    stack.proxy("main", stack.role(), secret)
+    stack.rotate(secret)
+
+
 def test_no_secret_is_said(stack: Stack, database: Postgres) -> None:
     """A canary in every place that takes one; then in nothing that is written, but sealed or in the profile."""
     canary = "canary-5up3rs3cr3t"
