@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from tidegate.auth.backend import Credential, PasswordCredential
 from tidegate.auth.rds_token import SigningKeys, make_token
 from tidegate.auth.verifiers import Plain, parse_secret
-from tidegate.config.sections import SslMode
+from tidegate.config.choices import SslMode
 from tidegate.errors import LoginUnsettled, PgError, Sqlstate
 from tidegate.proxy.control import CredentialLooked, CredentialRefused, Message
 

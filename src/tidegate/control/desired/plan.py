@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tidegate.auth.rds_token import SigningKeys
-from tidegate.config.sections import ANY_USER
+from tidegate.config.choices import ANY_USER
 from tidegate.control.desired.credentials import Credentials, Login, NoCredentialsError
 from tidegate.control.ports import Desired, DesiredEndpoint, DesiredProxy, DesiredTarget, DesiredUser
 from tidegate.control.services.rds.auth import IAM_AUTH, PASSWORD_TYPES
