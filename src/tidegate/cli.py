@@ -155,11 +155,13 @@ def _serve_api(
     with _plain_errors():
         try:
             from tidegate.control.plane import Options
+            from tidegate.launch.libpq_variables import forget_libpq_variables
             from tidegate.launch.run import base_config, run
         except ImportError as error:
             _fail(f'the AWS API needs {error.name}, which is missing: pip install "tidegate[aws]"')
         from tidegate.config.addresses import split_host_port
 
+        forget_libpq_variables()
         host, port = split_host_port(api)
         options = Options(
             host=host or "127.0.0.1",

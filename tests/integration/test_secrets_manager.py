@@ -14,10 +14,12 @@ from tests.support.postgres import Postgres
 from tests.support.stack import Stack
 from tests.support.tidegate import Proxy, wait_until
 from tests.support.wire import RawClient, ServerError
+from tidegate.auth.scram_keys import ScramKeys
 from tidegate.control.profile import environment
 from tidegate.demo.postgres import PASSWORD, SUPERUSER
 
 CANARY = "canary-5up3rs3cr3t"
+LOOKALIKES = ("SCRAM-SHA-256$no verifier", "md5" + "0" * 32)
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +91,19 @@ def test_logins(postgres: Postgres, stack: Stack, roles: Callable[[str, str], st
             assert client.execute("SELECT current_user").fetchone() == (user,)
         assert 'password authentication failed for user "sm_login"' in refused(proxy, user, "wrong")
         assert 'password authentication failed for user "stranger"' in refused(proxy, "stranger", "first")
+
+
+@pytest.mark.parametrize("password", LOOKALIKES)
+def test_a_password_that_looks_like_a_verifier(
+    postgres: Postgres, stack: Stack, roles: Callable[[str, str], str], password: str
+) -> None:
+    """The database is given a verifier made of it, since it would take it for one, too."""
+    user = roles("sm_lookalike", ScramKeys.from_password(password).text())
+    arn = stack.secret(postgres, user, password)
+    with before(postgres, stack, {"name": user, "secret_arn": arn}) as proxy:
+        with connect(proxy, user, password) as client:
+            assert client.execute("SELECT current_user").fetchone() == (user,)
+        assert 'password authentication failed for user "sm_lookalike"' in refused(proxy, user, "wrong")
 
 
 def test_a_rotation_that_the_proxy_learns_of_by_a_refusal(

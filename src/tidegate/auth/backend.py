@@ -43,6 +43,8 @@ class PasswordCredential:
 
     password: str = field(repr=False)
     derived: ScramCredential | None = field(default=None, repr=False, compare=False)
+    needs_tls: bool = field(default=False, compare=False)
+    """Whether it goes in clear only where the connection has a tls-server-end-point, that is, is encrypted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,13 @@ class BackendLogin:
     def _cleartext(self, payload: bytes) -> bytes:
         if not isinstance(self._credential, PasswordCredential):
             raise self._unable("the password in clear text")
+        if self._credential.needs_tls and not self.end_point:
+            raise self._refusal(
+                "The database asks for the password in clear text, and the connection is not encrypted.",
+                "Let the database's pg_hba.conf ask the proxy's address for scram-sha-256, or the database offer TLS "
+                "(ssl = on). To send the password all the same, set cleartext_passwords = true in the configuration's "
+                "[[target]].",
+            )
         self._step = _Step.PASSWORD_SENT
         return _octets(self._credential.password) + b"\0"
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import MISSING, fields
 from typing import Any
 
-from tidegate.config.model import Config
-from tidegate.config.passwords import kind_of
+from tidegate.config.model import Config, TargetConfig
+from tidegate.config.passwords import SecretKind, kind_of
 from tidegate.config.problems import database_label, number, shown
 from tidegate.config.shape import known_of
 
@@ -45,12 +45,18 @@ def _table(title: str, part: Any) -> Iterator[str]:
         if known.secret and isinstance(value, tuple):
             text = f"({len(value)} given)" if value else "(none)"
         elif known.secret:
-            text = f"({kind_of(value)})" if value else "(none)"
+            text = f"({_kind(part, value)})" if value else "(none)"
         elif value in (None, "", ()):
             text = f"({known.default_shown or 'none'})".replace("`", "")
         else:
             text = f"{_shown(value)} {known.unit}".rstrip()
         yield f"{'*' if changed else ' '} {one.name:<28} {text}"
+
+
+def _kind(part: Any, secret: str) -> SecretKind:
+    """A target's password is what the proxy itself logs in with: plain, whatever it looks like."""
+    plain = isinstance(part, TargetConfig) or getattr(part, "plain_passwords", False)
+    return SecretKind.PLAIN if plain else kind_of(secret)
 
 
 def _shown(value: Any) -> str:

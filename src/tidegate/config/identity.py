@@ -35,7 +35,7 @@ def secret_problems(where: Label, table: Table) -> Iterator[Problem]:
     if table.get("database_iam") is True and (arn or table.get("password")):
         yield Problem(where, "database_iam", "does without a password; leave out password and secret_arn", True)
     others = table.get("other_passwords")
-    for text in others if isinstance(others, list) else ():
+    for text in others if isinstance(others, list) and table.get("plain_passwords") is not True else ():
         if isinstance(text, str) and _is_stored(text):
             yield Problem(where, "other_passwords", "must be plain passwords")
 

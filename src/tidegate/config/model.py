@@ -16,21 +16,18 @@ from functools import cached_property
 from typing import Any, Self
 
 from tidegate.config.about import about
-from tidegate.config.sections import (
+from tidegate.config.choices import (
     ANY_DATABASE,
     ANY_USER,
     AuthMethod,
-    DatabaseConfig,
     Lending,
     LogFormat,
     LogLevel,
     PoolMode,
-    ProxyConfig,
     SslMode,
     SslNegotiation,
-    TargetConfig,
-    UserConfig,
 )
+from tidegate.config.sections import DatabaseConfig, ProxyConfig, TargetConfig, UserConfig
 
 __all__ = [
     "ANY_DATABASE",

@@ -12,73 +12,16 @@ from enum import StrEnum
 from typing import Any, Self, TypeVar
 
 from tidegate.config.about import about
+from tidegate.config.choices import (
+    ANY_DATABASE,
+    AuthMethod,
+    Lending,
+    PoolMode,
+    SslMode,
+    SslNegotiation,
+)
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
-
-ANY_DATABASE = "*"
-"""The alias that stands for every database name without an entry of its own."""
-
-
-ANY_USER = "*"
-"""The name that stands for every user without an entry of its own."""
-
-
-class PoolMode(StrEnum):
-    """When a client's server connection goes back to the pool: at the end of each transaction, or of the session."""
-
-    TRANSACTION = "transaction"
-    SESSION = "session"
-
-
-class Lending(StrEnum):
-    """Which idle server a client is lent: the latest used, if possible one that fits; or never the one it had last."""
-
-    FIT = "fit"
-    ROTATE = "rotate"
-
-
-class AuthMethod(StrEnum):
-    """How a client proves who it is (PostgreSQL documentation, "Authentication Methods")."""
-
-    SCRAM_SHA_256 = "scram-sha-256"
-    MD5 = "md5"
-    PASSWORD = "password"
-    CERT = "cert"
-    IAM = "iam"
-    TRUST = "trust"
-
-
-class SslMode(StrEnum):
-    """How far a connection to the database must be encrypted (libpq documentation, "SSL Mode Descriptions")."""
-
-    DISABLE = "disable"
-    PREFER = "prefer"
-    REQUIRE = "require"
-    VERIFY_CA = "verify-ca"
-    VERIFY_FULL = "verify-full"
-
-
-class SslNegotiation(StrEnum):
-    """How encryption begins: asked for by an SSLRequest, or at once, which takes PostgreSQL 17."""
-
-    POSTGRES = "postgres"
-    DIRECT = "direct"
-
-
-class LogLevel(StrEnum):
-    """The least severe log line that is written."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-
-
-class LogFormat(StrEnum):
-    """Log lines for people, or one JSON object a line."""
-
-    TEXT = "text"
-    JSON = "json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -325,6 +268,10 @@ class TargetConfig:
         default="",
         metadata=about("file of its private key (PEM), readable by its owner alone", default_shown="none"),
     )
+    cleartext_passwords: bool = field(
+        default=False,
+        metadata=about("send a password in clear where the database asks for it over TCP without TLS"),
+    )
     max_connections_percent: int = field(
         default=100,
         metadata=about(
@@ -436,6 +383,10 @@ class UserConfig:
             default_shown="none",
             secret=True,
         ),
+    )
+    plain_passwords: bool = field(
+        default=False,
+        metadata=about("take the passwords for plain ones whatever they look like"),
     )
     secret_arn: str = field(
         default="",

@@ -125,6 +125,7 @@ def _user(proxy: DesiredProxy, user: DesiredUser) -> UserConfig:
         name=user.name,
         password=user.passwords[0] if user.passwords else "",
         other_passwords=user.passwords[1:],
+        plain_passwords=True,
         auth_method=AuthMethod.IAM if user.iam else AuthMethod(user.auth_method),
         database_iam=user.database_iam,
         via=_via(proxy),

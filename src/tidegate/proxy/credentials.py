@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from tidegate.auth.rds_token import SigningKeys
-from tidegate.config.model import Config, TargetConfig, UserConfig
+from tidegate.config.model import ANY_USER, Config, TargetConfig, UserConfig
 from tidegate.errors import ConfigError
 from tidegate.proxy.database_logins import IAM
 from tidegate.proxy.logs import LOG
@@ -230,7 +230,15 @@ class Credentials:
         if name != user:
             LOG.warning("secret %s is user %s's, not %s's; it is not used", part.secret_arn, name, user)
             return part
-        return replace(part, password=passwords[0], other_passwords=passwords[1:])
+        if name == ANY_USER and isinstance(part, UserConfig):
+            LOG.warning(
+                'secret %s has the username "%s", which would stand for every user; it is not used',
+                part.secret_arn,
+                name,
+            )
+            return part
+        filled = replace(part, password=passwords[0], other_passwords=passwords[1:])
+        return replace(filled, plain_passwords=True) if isinstance(filled, UserConfig) else filled
 
 
 def _forget_all_but(names: set[str], known: dict[str, Value]) -> None:

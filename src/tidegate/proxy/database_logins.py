@@ -22,11 +22,12 @@ from typing import TYPE_CHECKING
 from tidegate.auth.backend import Credential, PasswordCredential
 from tidegate.auth.rds_token import SigningKeys, make_token
 from tidegate.auth.verifiers import Plain, parse_secret
+from tidegate.config.choices import SslMode
 from tidegate.errors import LoginUnsettled, PgError, Sqlstate
 from tidegate.proxy.control import CredentialLooked, CredentialRefused, Message
 
 if TYPE_CHECKING:
-    from tidegate.config.model import Config, TargetConfig
+    from tidegate.config.model import Config, TargetConfig, UserConfig
     from tidegate.proxy.login import ClientLogin
     from tidegate.proxy.target import Target
 
@@ -110,15 +111,16 @@ class DatabaseLogins:
     def credential(self, target: Target, user: str) -> Credential:
         """What the next connection logs in with: what the settings have, or what a client has shown."""
         login = self._login(target.config, user)
-        return target.credentials.get(user) if login is None else self._next(target.config, login, user)
+        known = target.credentials.get(user) if login is None else self._next(target.config, login, user)
+        return _guarded(target.config, known)
 
     def own(self, target: Target) -> Credential:
         """The same for the proxy's own login."""
         config = target.config
         login = self._login(config, OWN)
         if login is None:
-            return PasswordCredential(config.password) if config.password else None
-        return self._next(config, login, config.user)
+            return None
+        return _guarded(config, self._next(config, login, config.user))
 
     def refused(self, target: Target, user: str, shown: Credential, error: PgError) -> PgError:
         """What a refused login means: LoginUnsettled while it may still come right, else the error itself.
@@ -229,11 +231,12 @@ class DatabaseLogins:
 def _passwords_of(config: Config, target: TargetConfig, user: str) -> tuple[tuple[str, ...], str]:
     """A user's plain passwords at a target, the likeliest first, and where they come from ("": the settings).
 
-    Verifiers and hashes are none: with these the database lets in by what a client has shown.
+    A user's verifiers and hashes are none: with these the database lets in by what a client has shown. What is the
+    proxy's own is plain always.
     """
     if user == OWN:
         source = IAM if target.database_iam else target.secret_arn
-        return _plain(target.password, *target.other_passwords), source
+        return _each_once(target.password, *target.other_passwords), source
     entries = [entry for proxy in config.proxies if proxy.target == target.name for entry in proxy.databases.values()]
     own = [entry.password for entry in entries if entry.user == user and entry.password is not None]
     if own:
@@ -241,9 +244,24 @@ def _passwords_of(config: Config, target: TargetConfig, user: str) -> tuple[tupl
     listed = config.users_at(user, target.name)
     if any(one.database_iam for one in listed):
         return (), IAM
-    passwords = _plain(*(text for one in listed for text in (one.password, *one.other_passwords)))
-    return passwords, next((one.secret_arn for one in listed if one.secret_arn), "")
+    passwords = [text for one in listed for text in (one.password, *one.other_passwords) if _is_plain(one, text)]
+    return _each_once(*passwords), next((one.secret_arn for one in listed if one.secret_arn), "")
 
 
-def _plain(*texts: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(text for text in texts if text and isinstance(parse_secret(text), Plain)))
+def _guarded(target: TargetConfig, credential: Credential) -> Credential:
+    """The credential, told where the target's connections may carry it in clear: what a client has shown, too.
+
+    With sslmode require and stricter all are encrypted; with prefer the login sees which one is.
+    """
+    if isinstance(credential, PasswordCredential):
+        open_to_all = target.sslmode in (SslMode.DISABLE, SslMode.PREFER) and not target.host.startswith("/")
+        credential.needs_tls = open_to_all and not target.cleartext_passwords
+    return credential
+
+
+def _is_plain(user: UserConfig, text: str) -> bool:
+    return bool(text) and (user.plain_passwords or isinstance(parse_secret(text), Plain))
+
+
+def _each_once(*passwords: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(one for one in passwords if one))

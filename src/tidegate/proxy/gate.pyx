@@ -125,8 +125,8 @@ cdef class Gate(Entrance):
                               hint="Add a [[user]] to the proxy's configuration.")
             return self.stranger  # names that anyone makes up leave nothing behind
         found = Listed()
-        found.secret = self.worker.secret_of(listed.password) if listed.password else None
-        found.spare = [self.worker.secret_of(text) for text in listed.other_passwords]
+        found.secret = self.worker.secret_of(listed.password, listed.plain_passwords) if listed.password else None
+        found.spare = [self.worker.secret_of(text, listed.plain_passwords) for text in listed.other_passwords]
         found.method = asked_method(ClientMethod(self.worker.config.auth_method(self.proxy, user)), found.secret)
         if listed.secret_arn and found.secret is None and found.method not in NEEDS_NO_SECRET:
             raise no_credentials(user)

@@ -18,7 +18,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 
-from tidegate.auth.verifiers import CleartextCache, ExchangeKeys, Secret, parse_secret
+from tidegate.auth.verifiers import CleartextCache, ExchangeKeys, Plain, Secret, parse_secret
 from tidegate.config.model import Config, ProxyConfig
 from tidegate.engine.loop import Loop, Watch, ignore_interrupts
 from tidegate.engine.tls_context import TlsContext
@@ -94,7 +94,7 @@ class Worker:
         self.servers_closed_by_reason: dict[CloseReason, int] = {}
         self.set_outcomes: dict[bytes, tuple[str, bytes]] = {}
         self.lingering: set[Relay] = set()
-        self._secrets: dict[str, Secret] = {}
+        self._secrets: dict[tuple[str, bool], Secret] = {}
         self.certificates = Certificates()
         self.gates: dict[str, Gate] = {}
         self.listeners: dict[str, Listener] = {}
@@ -159,11 +159,11 @@ class Worker:
         """What the clients of a proxy meet that ask for TLS."""
         return self.certificates.of_proxy(proxy, self.exchange_keys[proxy.target].mock_key)
 
-    def secret_of(self, text: str) -> Secret:
-        """A listed user's password or verifier, parsed once."""
-        known = self._secrets.get(text)
+    def secret_of(self, text: str, plain: bool) -> Secret:
+        """A listed user's password or verifier, parsed once. `plain`: it is a password, whatever it looks like."""
+        known = self._secrets.get((text, plain))
         if known is None:
-            known = self._secrets[text] = parse_secret(text)
+            known = self._secrets[text, plain] = Plain(text) if plain else parse_secret(text)
         return known
 
     @staticmethod

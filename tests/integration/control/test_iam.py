@@ -395,3 +395,35 @@ def test_a_session_ends(account: Account) -> None:
     account.no_login(ending)
     assert account.stack.client("rds", lasting).describe_db_proxies()["DBProxies"]
     assert account.login(lasting) == "app"
+
+
+def test_an_address_takes_leave_of_its_own(account: Account, postgres: Postgres) -> None:
+    """RotateSecret and CreateDBInstance: the services' own permissions do not do."""
+    name, key = account.user(policy("rds:*", "*"))
+    iam = account.stack.client("iam")
+    iam.put_user_policy(UserName=name, PolicyName="secrets", PolicyDocument=policy("secretsmanager:*", "*"))
+    rds, secrets = account.stack.client("rds", key), account.stack.client("secretsmanager", key)
+    fields = {"engine": "postgres", "host": "127.0.0.9", "port": 9, "username": "nobody", "password": "nothing"}
+    arn = secrets.create_secret(Name=account.name(), SecretString=json.dumps(fields))["ARN"]
+    instance = {
+        "DBInstanceIdentifier": account.name(),
+        "Engine": "postgres",
+        "DBInstanceClass": "db.t3.micro",
+        "MasterUsername": "nobody",
+        "MasterUserPassword": "nothing",
+        "Tags": [{"Key": "tidegate:address", "Value": "127.0.0.9:9"}],
+    }
+    for service, call in (
+        (rds, lambda: rds.create_db_instance(**instance)),
+        (secrets, lambda: secrets.rotate_secret(SecretId=arn, RotateImmediately=False)),
+    ):
+        with pytest.raises(ClientError) as caught:
+            call()
+        assert caught.value.response["Error"]["Code"].startswith("AccessDenied"), service
+        assert "tidegate:UseAddress" in caught.value.response["Error"]["Message"]
+    assert "RotationEnabled" not in secrets.describe_secret(SecretId=arn)
+    leave = policy("tidegate:UseAddress", account.arn("tidegate", "address/127.0.0.9:9"))
+    iam.put_user_policy(UserName=name, PolicyName="address", PolicyDocument=leave)
+    secrets.rotate_secret(SecretId=arn, RotateImmediately=False)
+    secrets.cancel_rotate_secret(SecretId=arn)
+    rds.create_db_instance(**instance)

@@ -18,6 +18,7 @@ from tests.support.load import Load
 from tests.support.postgres import Postgres
 from tests.support.stack import Stack, policy
 from tests.support.tidegate import wait_until
+from tidegate.auth.scram_keys import ScramKeys
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +137,14 @@ def test_passwords_rotate_under_load(stack: Stack, database: Postgres) -> None:
         stack.connect(endpoint, "app", "neither")
 
 
+@pytest.mark.parametrize("password", ["SCRAM-SHA-256$no verifier", "md5" + "0" * 32])
+def test_a_password_that_looks_like_a_verifier(stack: Stack, database: Postgres, password: str) -> None:
+    database.sql(f"ALTER ROLE app PASSWORD '{ScramKeys.from_password(password).text()}'")
+    endpoint = stack.proxy("lookalike", stack.role(), stack.secret(database, "app", password))["Endpoint"]
+    with stack.connect(endpoint, "app", password) as client:
+        assert client.execute("SELECT current_user").fetchone() == ("app",)
+
+
 def test_the_pools_size_acts_at_once(stack: Stack, database: Postgres) -> None:
     secret = stack.secret(database, "app", "app")
     endpoint = stack.proxy("sized", stack.role(), secret)["Endpoint"]
@@ -250,6 +259,27 @@ def test_debug_logging_is_of_one_proxy(stack: Stack, database: Postgres) -> None
     wait_until(lambda: "client connection ended" in stack.said(), "its end is logged")
     lines = [line for line in stack.said().splitlines() if " DEBUG " in line]
     assert lines and all(identifier in line for line in lines), lines
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("PGHOSTADDR", "127.0.0.9"),
+        ("PGOPTIONS", "-c no_such_setting=1"),
+        ("PGSSLMODE", "verify-full"),
+        ("PGSERVICE", "nowhere"),
+        ("PGTZ", "Nowhere/Land"),
+    ],
+)
+def test_libpqs_variables_are_for_others(stack: Stack, database: Postgres, variable: str, value: str) -> None:
+    """The health check and the rotation say where they connect, and how."""
+    stack.stop()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(variable, value)
+        stack.start()
+    secret = stack.secret(database, "app", "app")
+    stack.proxy("main", stack.role(), secret)
+    stack.rotate(secret)
 
 
 def test_no_secret_is_said(stack: Stack, database: Postgres) -> None:

@@ -40,6 +40,14 @@ def test_secrets_are_named_by_their_form() -> None:
     assert text.count("* password                     (md5 hash)") == 1
 
 
+def test_plain_passwords_that_look_like_verifiers() -> None:
+    looks = "SCRAM-SHA-256$x"
+    user = UserConfig(name="app", password=looks, plain_passwords=True)
+    target = TargetConfig(name="t", host="h", user="u", password=looks)
+    text = describe(Config(proxies=(), targets=(target,), users=(user,)))
+    assert text.count("* password                     (plain)") == 2 and looks not in text
+
+
 def test_pass_through_is_said() -> None:
     last = "no [[user]]: every role of the database may log in (pass-through)"
     assert describe(Config(proxies=(), targets=())).endswith(last)

@@ -33,6 +33,7 @@ def said(text: str) -> list[str]:
         f'secret_arn = "{ARN.replace("arn:aws:", "arn:aws-us-gov:")}"',
         'password = "a"\nother_passwords = ["b", "c"]',
         f'password = "{STORED}"\nother_passwords = ["b"]',
+        f'plain_passwords = true\npassword = "SCRAM-SHA-256$x"\nother_passwords = ["{STORED}", "SCRAM-SHA-256$y"]',
         f'secret_arn = "{ARN}"\nauth_method = "md5"',
         'password = "a"\nvia = ["main"]',
     ],

@@ -98,6 +98,7 @@ def test_its_target(certificates: LocalCertificates) -> None:
 def test_its_users(certificates: LocalCertificates) -> None:
     (user,) = translated(certificates, PROXY).users
     assert (user.name, user.password, user.other_passwords, user.via) == ("app", "now", ("next", "before"), ("prx-1",))
+    assert user.plain_passwords, "the API has no verifiers, whatever a password looks like"
     assert (user.auth_method, user.database_iam) == (AuthMethod.SCRAM_SHA_256, False)
 
 

@@ -6,6 +6,7 @@ import asyncio
 import builtins
 import logging
 from collections.abc import Coroutine, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -193,6 +194,19 @@ def test_a_secret_of_another_user_is_not_used(world: World, caplog: pytest.LogCa
     play(test())
     assert f"secret {ONE} is user somebody's, not app's; it is not used" in caplog.text
     assert CANARY not in caplog.text
+
+
+def test_a_secret_of_everybody_is_not_used(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever writes a secret could else let in all users, with one password."""
+    settings = config(replace(APP, name="*"))
+    world.source.secrets = {ONE: ("*", (CANARY,))}
+
+    async def test() -> None:
+        await world.credentials.take(settings)
+        assert world.passwords(settings) == {"*": (APP.password, ())}
+
+    play(test())
+    assert f'secret {ONE} has the username "*", which would stand for every user; it is not used' in caplog.text
 
 
 def test_a_reload_reads_only_what_is_not_known(world: World) -> None:
@@ -461,3 +475,15 @@ def test_aws_is_asked_only_where_it_is_named(monkeypatch: pytest.MonkeyPatch) ->
 def test_the_limits_are_as_documented() -> None:
     """docs/configuration.md: every five minutes. A start must not outlast what service managers wait for (90 s)."""
     assert (REFRESH, credentials.LOAD_LIMIT <= 30) == (300, True)
+
+
+def test_what_a_secret_holds_is_plain(world: World) -> None:
+    """Never a verifier, whatever it looks like: nobody puts one into a secret."""
+    world.source.secrets = {ONE: ("app", ("SCRAM-SHA-256$x", "old"))}
+
+    async def test() -> None:
+        await world.credentials.take(config(APP))
+        (user,) = world.credentials.filled_in(config(APP)).users
+        assert (user.password, user.other_passwords, user.plain_passwords) == ("SCRAM-SHA-256$x", ("old",), True)
+
+    play(test())

@@ -10,7 +10,7 @@ import pytest
 
 from tidegate.auth.backend import Credential, PasswordCredential
 from tidegate.auth.rds_token import SigningKeys
-from tidegate.config.model import AuthMethod, Config, DatabaseConfig, ProxyConfig, TargetConfig, UserConfig
+from tidegate.config.model import AuthMethod, Config, DatabaseConfig, ProxyConfig, SslMode, TargetConfig, UserConfig
 from tidegate.errors import LoginUnsettled, PgError
 from tidegate.proxy.control import CredentialLooked, CredentialRefused
 from tidegate.proxy.database_logins import OWN, PATIENCE, DatabaseLogins
@@ -248,3 +248,38 @@ def test_keys_that_sign_tokens_are_looked_at_again() -> None:
     error = PgError("PAM authentication failed", "28000", "FATAL")
     assert isinstance(world.logins.refused(world.target, OWN, world.credential(OWN), error), LoginUnsettled)
     assert world.told == [CredentialRefused(serial=1, source="iam")]
+
+
+LOOKALIKES = ("SCRAM-SHA-256$no verifier", "md5" + "0" * 32)
+
+
+@pytest.mark.parametrize("password", LOOKALIKES)
+def test_a_plain_password_that_looks_like_a_verifier(password: str) -> None:
+    """Secrets and the API have plain ones only, and so has the proxy's own login."""
+    world = World(UserConfig(name="app", password=password, other_passwords=("old",), plain_passwords=True))
+    assert world.password() == password
+    world.config = replace(world.config, targets=(replace(world.config.targets[0], password=password),))
+    assert world.password(OWN) == password
+
+
+@pytest.mark.parametrize(
+    ("settings", "needed"),
+    [
+        ({}, True),
+        ({"sslmode": SslMode.DISABLE}, True),
+        ({"sslmode": SslMode.REQUIRE}, False),
+        ({"sslmode": SslMode.VERIFY_FULL}, False),
+        ({"host": "/run/postgresql"}, False),
+        ({"cleartext_passwords": True}, False),
+    ],
+)
+@pytest.mark.parametrize("user", ["app", "shown", OWN])
+def test_where_a_password_may_go_in_clear(settings: dict[str, Any], needed: bool, user: str) -> None:
+    """It goes over TLS or stays in the machine; with sslmode prefer the login sees which connection is encrypted."""
+    world = World(UserConfig(name="app", password="one"))
+    world.config = replace(world.config, targets=(replace(world.config.targets[0], password="own"),))
+    world.credential(user)  # a reload changes the target beneath what is known
+    world.config = replace(world.config, targets=(replace(world.config.targets[0], **settings),))
+    world.logins.configure({})
+    credential = world.credential(user)
+    assert isinstance(credential, PasswordCredential) and credential.needs_tls is needed

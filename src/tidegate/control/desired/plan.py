@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tidegate.auth.rds_token import SigningKeys
+from tidegate.config.choices import ANY_USER
 from tidegate.control.desired.credentials import Credentials, Login, NoCredentialsError
 from tidegate.control.ports import Desired, DesiredEndpoint, DesiredProxy, DesiredTarget, DesiredUser
 from tidegate.control.services.rds.auth import IAM_AUTH, PASSWORD_TYPES
@@ -148,6 +149,11 @@ class _Maker:
             )
         except NoCredentialsError as error:
             self._refuse(proxy, str(error))
+            return []
+        if any(login.name == ANY_USER for login in logins):
+            self._refuse(
+                proxy, f'{entry.secret_arn}: the username "{ANY_USER}" would stand for every user, and is refused'
+            )
             return []
         if entry.user_name and entry.user_name not in (login.name for login in logins):
             self._refuse(proxy, f"{entry.secret_arn} is not of the user {entry.user_name}, as the Auth entry says")

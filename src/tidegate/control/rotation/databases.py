@@ -11,7 +11,6 @@ after it by TIME_LIMIT. The database's own statement_timeout comes first, where 
 from __future__ import annotations
 
 import os
-import re
 import socket
 import threading
 from collections.abc import Iterator, Mapping
@@ -23,7 +22,7 @@ import psycopg
 from psycopg import sql
 
 from tidegate.auth.scram_keys import ScramKeys
-from tidegate.control.services.secretsmanager.credentials import CredentialsError, login_in
+from tidegate.control.services.secretsmanager.credentials import CredentialsError, login_in, place_in
 
 CONNECT_TIMEOUT = 10
 """Seconds for each address of the host."""
@@ -31,11 +30,7 @@ TIME_LIMIT = 30.0
 """Seconds that a connection may be used, from its login on."""
 STATEMENT_TIMEOUT = 15_000
 """Milliseconds."""
-DEFAULT_PORT = 5432
 DEFAULT_DATABASE = "postgres"
-
-_HOST = re.compile(r"[A-Za-z0-9._:-]{1,255}")
-"""Names and addresses. Not folders of sockets, and not lists."""
 
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 
@@ -119,19 +114,11 @@ class Account:
 def account_in(fields: Mapping[str, Any]) -> Account:
     """What a database secret's JSON says. CredentialsError for what can't be used."""
     username, password = login_in(dict(fields))
-    host, database = fields.get("host"), fields.get("dbname") or DEFAULT_DATABASE
-    if not isinstance(host, str) or not _HOST.fullmatch(host):
-        raise CredentialsError("the secret's value has no key \"host\" with a host's name or address")
+    host, port = place_in(fields)
+    database = fields.get("dbname") or DEFAULT_DATABASE
     if not isinstance(database, str) or "\0" in database:
         raise CredentialsError("the secret's \"dbname\" is not a database's name")
-    return Account(host, _port(fields.get("port")), database, username, password, _sslmode(fields.get("ssl")))
-
-
-def _port(given: Any) -> int:
-    text = str(DEFAULT_PORT if given is None or given == "" else given)
-    if not re.fullmatch(r"[0-9]{1,5}", text, re.ASCII) or not 1 <= int(text) <= 65535:
-        raise CredentialsError('the secret\'s "port" is not a port')
-    return int(text)
+    return Account(host, port, database, username, password, _sslmode(fields.get("ssl")))
 
 
 def _sslmode(given: Any) -> str:

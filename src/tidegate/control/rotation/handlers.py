@@ -13,7 +13,7 @@ from collections.abc import Callable
 from tidegate.control.errors import AwsError
 from tidegate.control.rotation import databases, steps
 from tidegate.control.rotation.databases import LoginError, StatementError
-from tidegate.control.rotation.steps import Job, Superseded
+from tidegate.control.rotation.steps import BegunAnew, Job, Superseded
 from tidegate.control.rotation.strategies import NotAllowed
 from tidegate.control.services.secretsmanager import works
 from tidegate.control.services.secretsmanager.credentials import CredentialsError
@@ -53,6 +53,9 @@ def rotate(context: TaskContext, sealer: Sealer, published: Callable[[], None]) 
     try:
         for step in steps.in_order(job):
             LOG.debug("rotation of %s: %s", arn, step)
+    except BegunAnew as outdated:
+        LOG.info("rotation of %s begins anew, from the present AWSCURRENT: %s", arn, outdated)
+        return
     except Superseded:
         LOG.info("rotation of %s is not wanted any more (%s)", arn, step)
         return

@@ -10,19 +10,22 @@ whose password logs in has had setSecret, one that is AWSCURRENT is done.
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from tidegate.control.rotation import databases, strategies
 from tidegate.control.rotation.databases import Account, account_in
-from tidegate.control.rotation.strategies import Accounts
+from tidegate.control.rotation.strategies import Accounts, NotAllowed
 from tidegate.control.services.secretsmanager import labels
-from tidegate.control.services.secretsmanager.credentials import CredentialsError, fields_of, login_in, secret_at
+from tidegate.control.services.secretsmanager.credentials import CredentialsError, fields_of, secret_at
 from tidegate.control.services.secretsmanager.functions import Strategy, strategy_of
 from tidegate.control.services.secretsmanager.passwords import random_password
 from tidegate.control.services.secretsmanager.records import CURRENT, PENDING, PREVIOUS, Rotation, Secret
+from tidegate.control.services.secretsmanager.rotation_address import may_go
 from tidegate.control.services.secretsmanager.vault import Value, Vault, pending_rotation
+from tidegate.control.services.use_address import ACTION, text_of
 from tidegate.control.store.sealed import Sealer
 from tidegate.control.store.store import Transaction
 from tidegate.control.tasks import TaskContext
@@ -33,6 +36,10 @@ EXCLUDED = ":/@\"'\\"
 
 class Superseded(Exception):
     """The rotation is not wanted any more: cancelled, finished by somebody else, or its secret is gone."""
+
+
+class BegunAnew(Superseded):
+    """The pending version, made from a value that has been replaced, was no use beside the present one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +62,24 @@ class Job:
             if secret.versions[self.version_id].content is not None:
                 return
             fields = fields_of(vault, secret, CURRENT)
-            username, _ = login_in(fields)
-            fields["username"] = strategies.next_username(_strategy(rotation), username)
+            current = _account(transaction, rotation, fields)
+            fields["username"] = strategies.next_username(_strategy(rotation), current.username)
             fields["password"] = random_password({"ExcludeCharacters": EXCLUDED})
-            vault.add_version(secret, self.version_id, Value.of_text(json.dumps(fields)), (PENDING,), now)
+            value, base = Value.of_text(json.dumps(fields)), secret.labelled(CURRENT) or ""
+            vault.add_version(secret, self.version_id, value, (PENDING,), now, base)
 
         self.context.transaction(step)
 
     def set_secret(self) -> None:
-        """Have the database take the new password."""
-        strategy, accounts = self._accounts()
-        self.published()
-        strategies.set_password(strategy, accounts)
+        """Have the database take the new password. BegunAnew if the secret's value was replaced by a better one."""
+        try:
+            strategy, accounts = self._accounts()
+            self.published()
+            strategies.set_password(strategy, accounts)
+        except (CredentialsError, NotAllowed) as error:
+            if self.context.transaction(self._begins_anew):
+                raise BegunAnew(str(error)) from None
+            raise
 
     def test_secret(self) -> None:
         """Log in with the new password, and run a query."""
@@ -86,6 +99,18 @@ class Job:
 
         self.context.transaction(step)
 
+    def _begins_anew(self, transaction: Transaction) -> bool:
+        """Have another pending version made, if rotation made this one from a value that is AWSCURRENT no more.
+
+        One that somebody has put is left to them. What was pending stays without a label: a database may have it.
+        """
+        vault, secret, rotation = self._looked_up(transaction)
+        if secret.versions[self.version_id].base in ("", secret.labelled(CURRENT)):
+            return False
+        _account(transaction, rotation, fields_of(vault, secret, CURRENT))
+        vault.begin_rotation(secret, rotation, str(uuid.uuid4()), self.context.now())
+        return True
+
     def _accounts(self) -> tuple[Strategy, Accounts]:
         return self.context.transaction(self._read_accounts)
 
@@ -94,7 +119,8 @@ class Job:
         current = fields_of(vault, secret, CURRENT)
         previous = _account_or_none(vault, secret, PREVIOUS, current)
         pending = account_in(fields_of(vault, secret, PENDING))
-        return _strategy(rotation), Accounts(account_in(current), pending, previous, _master(vault, rotation, current))
+        account, master = _account(transaction, rotation, current), _master(vault, rotation, current)
+        return _strategy(rotation), Accounts(account, pending, previous, master)
 
     def _looked_up(self, transaction: Transaction) -> tuple[Vault, Secret, Rotation]:
         vault = Vault(transaction, self.sealer)
@@ -122,12 +148,23 @@ def in_order(job: Job) -> Iterator[str]:
 
 
 def current_account(transaction: Transaction, sealer: Sealer, arn: str) -> Account | None:
-    """Whom a rotation of that secret would log in as; None if it is not rotated. CredentialsError."""
+    """Whom a rotation of that secret would log in as; None if it is not rotated. CredentialsError, NotAllowed."""
     vault = Vault(transaction, sealer)
     secret = vault.by_arn(arn)
     if secret is None or secret.purge_at is not None or secret.rotation is None or not secret.rotation.enabled:
         return None
-    return account_in(fields_of(vault, secret, CURRENT))
+    return _account(transaction, secret.rotation, fields_of(vault, secret, CURRENT))
+
+
+def _account(transaction: Transaction, rotation: Rotation, fields: Mapping[str, Any]) -> Account:
+    """The account of AWSCURRENT, to whose server rotation may go: those of other versions must be there, too."""
+    account = account_in(fields)
+    if not may_go(transaction, rotation, account.place):
+        raise NotAllowed(
+            f"no instance is registered at {text_of(account.place)}, which the secret names: have somebody who is "
+            f"allowed {ACTION} there put the value again"
+        )
+    return account
 
 
 def _strategy(rotation: Rotation) -> Strategy:

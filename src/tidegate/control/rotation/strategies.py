@@ -4,7 +4,8 @@ Owns the two strategies of AWS's templates for PostgreSQL (aws-samples/aws-secre
 their guards: user and server of the new credentials must be those of the secret, and a password is only changed for
 somebody whose present credentials are good. Refuses to read secrets: what they hold is handed in.
 
-Both begin by logging in with the new password: where that works, the step was done before it was cut off.
+Both begin by logging in with the new password, at the secret's server: where that works, the step was done before it
+was cut off.
 """
 
 from __future__ import annotations
@@ -35,10 +36,10 @@ class Accounts:
 
 def set_password(strategy: Strategy, accounts: Accounts) -> None:
     """Make the pending password the one that the database takes. LoginError, StatementError or NotAllowed if not."""
+    if accounts.pending.place != accounts.current.place:  # asked first: nobody else's server is even tried
+        raise NotAllowed("the pending secret names another server than the current one")
     if databases.can_log_in(accounts.pending):
         return
-    if accounts.pending.place != accounts.current.place:
-        raise NotAllowed("the pending secret names another server than the current one")
     _STRATEGIES[strategy](accounts)
 
 

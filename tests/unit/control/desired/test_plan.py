@@ -149,3 +149,12 @@ def test_health_tells_of_missing_credentials(stage: Stage, caplog: pytest.LogCap
         f"proxy {proxy.resource_id}: no credentials: {reason}",
         f"proxy {proxy.resource_id}: no credentials: {SECRET}: not allowed to {ROLE}",
     ]
+
+
+def test_a_username_that_stands_for_everybody(stage: Stage) -> None:
+    """To the data plane it would be the password of all users that have no entry."""
+    stage.secrets.logins[OTHER] = [Login("*", ("three",))]
+    stage.create_proxy(Auth=[{"SecretArn": OTHER}, {"SecretArn": SECRET}])
+    plan = stage.plan()
+    assert [user.name for user in plan.desired.proxies[0].users] == ["app"]
+    assert list(plan.refused.values()) == [(f'{OTHER}: the username "*" would stand for every user, and is refused',)]

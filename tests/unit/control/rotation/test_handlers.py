@@ -12,6 +12,8 @@ from tidegate.control.rotation import databases, handlers
 from tidegate.control.rotation.databases import Account, LoginError
 from tidegate.control.rotation.handlers import RotationError
 from tidegate.control.services.secretsmanager import works
+from tidegate.control.services.secretsmanager.vault import Vault
+from tidegate.control.store.store import Transaction
 from tidegate.control.tasks import Task
 
 TOKEN, OTHER = "2" * 32, "3" * 32
@@ -24,8 +26,11 @@ class Server:
     def __init__(self) -> None:
         self.passwords = {"app": "old", "boss": "top"}
         self.done: list[str] = []
+        self.places: set[tuple[str, int]] = set()
+        """Where somebody has knocked."""
 
     def login(self, account: Account) -> None:
+        self.places.add(account.place)
         if self.passwords.get(account.username) != account.password:
             raise LoginError(f'password authentication failed for user "{account.username}"')
 
@@ -200,3 +205,92 @@ def test_the_set_up_is_tested_without_a_change(desk: Desk, server: Server) -> No
     rotation = desk.secret(arn).rotation
     assert rotation is not None and rotation.failure.startswith("testSecret: password authentication failed")
     assert server.done == [] and list(desk.labels(arn).values()) == [["AWSCURRENT"]]
+
+
+@pytest.mark.parametrize("base", [{"host": ""}, {"port": "five"}])
+def test_an_unusable_value_makes_no_pending_one(desk: Desk, server: Server, base: dict[str, Any]) -> None:
+    """Else the pending version has the mistake, and no later value mends it."""
+    arn = desk.create("app", json.dumps(FIELDS))
+    desk("rotate_secret", SecretId="app", RotateImmediately=False, RotationRules={"AutomaticallyAfterDays": 1})
+    desk("put_secret_value", SecretId="app", SecretString=json.dumps({**FIELDS, **base}))
+    desk("rotate_secret", SecretId="app", ClientRequestToken=TOKEN)
+    with pytest.raises(RotationError, match=r"^createSecret: the secret's"):
+        run(desk)
+    assert desk.secret(arn).versions[TOKEN].content is None
+    desk("put_secret_value", SecretId="app", SecretString=json.dumps(FIELDS))
+    run(desk)
+    assert server.passwords["app"] == current(desk)["password"] != "old"
+    assert desk.secret(arn).labelled("AWSCURRENT") == TOKEN
+
+
+@pytest.mark.parametrize("base", [{"host": "typo"}, {"username": "nobody"}])
+def test_a_later_value_is_taken_over(
+    desk: Desk, server: Server, base: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    arn = desk.create("app", json.dumps({**FIELDS, **base, "password": "wrong"}))
+    desk("rotate_secret", SecretId="app", ClientRequestToken=TOKEN)
+    with pytest.raises(RotationError, match=r"^setSecret: password authentication failed"):
+        run(desk)
+    desk("put_secret_value", SecretId="app", SecretString=json.dumps(FIELDS))
+    with caplog.at_level("INFO", "tidegate.control.rotation"):
+        run(desk)
+    assert "begins anew, from the present AWSCURRENT: the pending secret names another" in caplog.text
+    assert server.done == [] and desk.secret(arn).versions[TOKEN].labels == (), "kept: it may be what a database has"
+    run(desk)
+    assert server.passwords["app"] == current(desk)["password"] != "old"
+    assert {**current(desk), "password": ""} == {**FIELDS, "password": ""}
+
+
+def test_a_value_that_is_no_better_is_not_taken_over(desk: Desk, server: Server) -> None:
+    arn = desk.create("app", json.dumps({**FIELDS, "password": "wrong"}))
+    desk("rotate_secret", SecretId="app", ClientRequestToken=TOKEN)
+    with pytest.raises(RotationError):
+        run(desk)
+    desk("put_secret_value", SecretId="app", SecretString="plain")
+    with pytest.raises(RotationError, match="the secret's value is not JSON"):
+        run(desk)
+    assert desk.secret(arn).labelled("AWSPENDING") == TOKEN
+
+
+def test_another_server_in_the_pending_version_is_not_even_tried(desk: Desk, server: Server) -> None:
+    """What would log in there, with whatever somebody has put, is this program."""
+    desk.create("app", json.dumps(FIELDS))
+    desk("rotate_secret", SecretId="app", ClientRequestToken=TOKEN)
+    elsewhere = json.dumps({**FIELDS, "host": "elsewhere"})
+    desk(
+        "put_secret_value",
+        SecretId="app",
+        SecretString=elsewhere,
+        ClientRequestToken=TOKEN,
+        VersionStages=["AWSPENDING"],
+    )
+    with pytest.raises(RotationError, match="the pending secret names another server than the current one"):
+        run(desk)
+    assert server.places <= {("db", 5432)}
+
+
+@pytest.mark.parametrize("work", [works.ROTATE, works.TEST_ROTATION])
+def test_an_address_that_nobody_was_allowed_is_not_used(desk: Desk, server: Server, work: str) -> None:
+    """A schedule has no caller who could be asked: what counts is who has named the address."""
+    arn = desk.create("app", json.dumps(FIELDS))
+    desk("rotate_secret", SecretId="app", RotateImmediately=work == works.ROTATE)
+    rotation = desk.secret(arn).rotation
+    assert rotation is not None and rotation.address == "db:5432"
+
+    def forget(transaction: Transaction) -> None:
+        vault = Vault(transaction, desk.sealer)
+        vault.save(desk_secret.model_copy(update={"rotation": rotation.model_copy(update={"address": "other:5432"})}))
+
+    desk_secret = desk.secret(arn)
+    desk.run(forget)
+    if work == works.ROTATE:
+        with pytest.raises(RotationError, match=r"^createSecret: no instance is registered at db:5432, which"):
+            run(desk, work)
+    else:
+        run(desk, work)
+    rotation = desk.secret(arn).rotation
+    assert rotation is not None and "tidegate:UseAddress there put the value again" in rotation.failure
+    assert server.places == set()
+    desk("put_secret_value", SecretId="app", SecretString=json.dumps(FIELDS))
+    run(desk, work)
+    assert server.places == {("db", 5432)}

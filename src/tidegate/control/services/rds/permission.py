@@ -15,6 +15,7 @@ from tidegate.control.call import Call
 from tidegate.control.errors import AwsError
 from tidegate.control.services.rds.addresses import Address
 from tidegate.control.services.tag_keys import request_tags, resource_tags
+from tidegate.control.services.use_address import require_address
 
 TAG_KEYS = {"db": ("rds:db-tag",), "subgrp": ("rds:subgrp-tag",)}
 """RDS's own condition keys for tags, by type of resource; proxies have aws:ResourceTag only."""
@@ -77,9 +78,6 @@ def _context(
 
 
 def permit_address(call: Call, address: Address | None) -> None:
-    """Leave to name an address by the tag `tidegate:address`, which AWS does not have: tidegate:UseAddress.
-
-    Who may use RDS may not, for that alone, have a proxy show its secrets' logins to a host of their own.
-    """
+    """Leave to name an address by the tag `tidegate:address`: see services.use_address."""
     if address is not None:
-        call.require("tidegate:UseAddress", call.arn("tidegate", f"address/{address[0]}:{address[1]}"))
+        require_address(call, address)

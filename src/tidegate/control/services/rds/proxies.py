@@ -59,8 +59,7 @@ class Proxies(Base):
         require_pass_role(call, text(given, "RoleArn"))
         proxy = self._new_proxy(call, name, tags)
         proxies = call.transaction.table(Proxy)
-        if proxies.get(proxy.key):
-            raise errors.already_exists(name)
+        check_free(call, proxy)
         if len(proxies.all()) >= self.settings.proxies:
             raise errors.proxy_quota()
         call.transaction.table(ProxyEndpoint).put(self._default_endpoint(call, proxy))
@@ -144,8 +143,7 @@ class Proxies(Base):
         changed = self._modified_proxy(call, proxy)
         proxies = call.transaction.table(Proxy)
         if changed.key != proxy.key:
-            if proxies.get(changed.key):
-                raise errors.already_exists(changed.name)
+            check_free(call, changed)
             proxies.delete(proxy.key)
         proxies.put(changed)
         endpoint = default_endpoint(call.transaction, proxy)
@@ -208,6 +206,12 @@ class Proxies(Base):
 def _shape(call: Call, proxy: Proxy) -> dict[str, Any]:
     arn = arn_of(call, "db-proxy", proxy.resource_id)
     return proxy_shape(proxy, arn, default_endpoint(call.transaction, proxy))
+
+
+def check_free(call: Call, proxy: Proxy) -> None:
+    """DBProxyAlreadyExistsFault if a proxy or an endpoint has its name, which its default endpoint has, too."""
+    if call.transaction.table(Proxy).get(proxy.key) or call.transaction.table(ProxyEndpoint).get(proxy.key):
+        raise errors.already_exists(proxy.name)
 
 
 def require_pass_role(call: Call, role: str) -> None:

@@ -14,6 +14,7 @@ from tidegate.control.services.secretsmanager import answers, errors, names
 from tidegate.control.services.secretsmanager.access import Operations, arn_of, require
 from tidegate.control.services.secretsmanager.names import Reference
 from tidegate.control.services.secretsmanager.records import CURRENT, PENDING, PREVIOUS, Secret
+from tidegate.control.services.secretsmanager.rotation_address import follow_value
 from tidegate.control.services.secretsmanager.tags import read_tags
 from tidegate.control.services.secretsmanager.vault import Value, Vault
 from tidegate.control.services.tag_keys import request_tags
@@ -63,7 +64,8 @@ class Creating(Operations):
         if value is None:
             raise errors.invalid_request("You must provide either SecretString or SecretBinary.")
         if not _is_there(vault, secret, token, value):
-            secret = vault.add_version(secret, token, value, labels, call.at)
+            grown = vault.add_version(secret, token, value, labels, call.at)
+            secret = follow_value(call, vault, secret, grown)
         stages = list(secret.versions[token].labels)
         return answers.without_nothing({**answers.identity(secret), "VersionId": token, "VersionStages": stages})
 
@@ -83,7 +85,7 @@ class Creating(Operations):
         if value is None:
             return answers.identity(secret)
         if not again:
-            vault.add_version(secret, token, value, (CURRENT,), call.at)
+            follow_value(call, vault, secret, vault.add_version(secret, token, value, (CURRENT,), call.at))
         return {**answers.identity(secret), "VersionId": token}
 
     def _require_create(self, call: Call, tags: Mapping[str, str]) -> None:

@@ -7,6 +7,8 @@ Refuses to judge who may read it: whoever calls has asked (`desired`: the proxy'
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +19,11 @@ from tidegate.control.store.store import Transaction
 
 CLONE_SUFFIX = "_clone"
 """Alternating-users rotation goes between NAME and NAME_clone, as AWS's function does."""
+
+DEFAULT_PORT = 5432
+
+_HOST = re.compile(r"[A-Za-z0-9._:-]{1,255}")
+"""Names and addresses. Not folders of sockets, and not lists."""
 
 
 class CredentialsError(Exception):
@@ -100,6 +107,17 @@ def login_in(fields: dict[str, Any]) -> tuple[str, str]:
         if "\0" in value or not _is_unicode(value):
             raise CredentialsError(f'the secret\'s "{name}" has characters that no database takes')
     return str(username), str(password)
+
+
+def place_in(fields: Mapping[str, Any]) -> tuple[str, int]:
+    """host and port. CredentialsError if they are no address of a server."""
+    host, given = fields.get("host"), fields.get("port")
+    if not isinstance(host, str) or not _HOST.fullmatch(host):
+        raise CredentialsError("the secret's value has no key \"host\" with a host's name or address")
+    text = str(DEFAULT_PORT if given is None or given == "" else given)
+    if not re.fullmatch(r"[0-9]{1,5}", text, re.ASCII) or not 1 <= int(text) <= 65535:
+        raise CredentialsError('the secret\'s "port" is not a port')
+    return host, int(text)
 
 
 def secret_at(vault: Vault, arn: str) -> Secret | None:

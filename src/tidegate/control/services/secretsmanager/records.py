@@ -44,6 +44,8 @@ class Version(Part):
     accessed: float | None = None
     """The day (00:00 UTC) of the last GetSecretValue."""
     kms_key_id: str = ""
+    base: str = ""
+    """Of one that a rotation has made: the version that it was made from."""
 
 
 class RotationRules(Part):
@@ -64,6 +66,9 @@ class Rotation(Part):
     rules: RotationRules = RotationRules()
     master_arn: str = ""
     """The secret of the master user, which whoever turned rotation on was allowed to read."""
+    address: str = ""
+    """HOST:PORT of AWSCURRENT, which whoever turned rotation on or put that value was allowed to name; empty where it
+    needed no leave (`rotation_address`)."""
     opens: float | None = None
     """When the next window opens, and closes."""
     closes: float | None = None

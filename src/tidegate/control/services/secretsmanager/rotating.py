@@ -5,7 +5,7 @@ Owns how a secret's rotation is set up, and that it begins. Refuses to rotate: a
 
 A secret for alternating users names the secret of its master user. Whoever turns rotation on must be allowed to read
 that one, and rotation goes on only while the secret names the same: else one could have a password changed by a master
-that one may not use.
+that one may not use. Just so with the server's address (`rotation_address`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from tidegate.control.services.secretsmanager.access import Operations, permitte
 from tidegate.control.services.secretsmanager.credentials import CredentialsError, fields_of
 from tidegate.control.services.secretsmanager.functions import Strategy, chosen, strategy_of
 from tidegate.control.services.secretsmanager.records import CURRENT, Rotation, RotationRules, Secret
+from tidegate.control.services.secretsmanager.rotation_address import permitted_rotation
 from tidegate.control.services.secretsmanager.schedule import read_rules
 from tidegate.control.services.secretsmanager.vault import Vault, pending_rotation
 
@@ -84,13 +85,14 @@ class Rotating(Operations):
                     "The secret's value has no key \"masterarn\" with the master secret's ARN."
                 )
             master = permitted(call, vault, master_id, "secretsmanager:GetSecretValue", {}).arn
-        return Rotation(
+        rotation = Rotation(
             enabled=True,
             function=function,
             rules=rules or (RotationRules() if old is None else old.rules),
             master_arn=master,
             rotated=None if old is None else old.rotated,
         )
+        return permitted_rotation(call, vault, secret, rotation)
 
 
 def _context(given: dict[str, Any]) -> dict[str, Any]:

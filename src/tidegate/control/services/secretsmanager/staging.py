@@ -12,6 +12,7 @@ from tidegate.control.call import Call
 from tidegate.control.services.secretsmanager import answers, errors, labels
 from tidegate.control.services.secretsmanager.access import Operations
 from tidegate.control.services.secretsmanager.records import CURRENT, Secret
+from tidegate.control.services.secretsmanager.rotation_address import follow_value
 
 
 class Staging(Operations):
@@ -25,7 +26,8 @@ class Staging(Operations):
         source, target = given.get("RemoveFromVersionId"), given.get("MoveToVersionId")
         _check(secret, label, source, target)
         if target is not None:
-            vault.relabel(secret, labels.attach(secret.versions, target, (label,)), call.at)
+            moved = vault.relabel(secret, labels.attach(secret.versions, target, (label,)), call.at)
+            follow_value(call, vault, secret, moved)
         elif source is not None:
             vault.relabel(secret, labels.detach(secret.versions, source, label), call.at)
         return answers.identity(secret)

@@ -111,11 +111,18 @@ class Vault:
             raise errors.decryption_failure() from None
 
     def add_version(
-        self, secret: Secret, version_id: str, value: Value | None, given_labels: Iterable[str], at: float
+        self,
+        secret: Secret,
+        version_id: str,
+        value: Value | None,
+        given_labels: Iterable[str],
+        at: float,
+        base: str = "",
     ) -> Secret:
         """Make a version, or fill one that has nothing in it yet, and give it labels. Saved.
 
-        A secret's first version becomes AWSCURRENT, whatever labels are given. AwsError (LimitExceededException).
+        base: the version that a rotation has made it from. A secret's first version becomes AWSCURRENT, whatever labels
+        are given. AwsError (LimitExceededException).
         """
         old = secret.versions.get(version_id)
         version = Version(
@@ -123,6 +130,7 @@ class Vault:
             labels=() if old is None else old.labels,
             content=None if value is None else value.content,
             kms_key_id=secret.kms_key_id,
+            base=base,
         )
         if value is not None:
             sealed = self._sealer.seal(value.octets, _context(secret.arn, version_id))

@@ -331,3 +331,23 @@ def test_who_may_not_does_not_learn_what_there_is(stage: Stage, operation: str) 
     absent = stage.refused(operation, "AccessDenied", DBProxyName="absent")
     assert there.message == absent.message
     assert "prx-" not in there.message
+
+
+def test_an_endpoints_name_is_taken(stage: Stage) -> None:
+    """A proxy's default endpoint has the proxy's name: two endpoints would have one."""
+    stage.create_proxy()
+    stage.create_endpoint("Reader")
+    stage.settle()
+    for name in ("reader", "READER"):
+        stage.refused("CreateDBProxy", "DBProxyAlreadyExistsFault", **stage.proxy_parameters(name))
+        stage.refused("ModifyDBProxy", "DBProxyAlreadyExistsFault", DBProxyName="main", NewDBProxyName=name)
+    stage.call("ModifyDBProxyEndpoint", DBProxyEndpointName="reader", NewDBProxyEndpointName="other")
+    stage.call("CreateDBProxy", **stage.proxy_parameters("reader"))
+    stage.settle()
+    stage.refused(
+        "ModifyDBProxyEndpoint",
+        "DBProxyEndpointAlreadyExistsFault",
+        DBProxyEndpointName="other",
+        NewDBProxyEndpointName="Reader",
+    )
+    stage.call("ModifyDBProxy", DBProxyName="main", NewDBProxyName="MAIN")

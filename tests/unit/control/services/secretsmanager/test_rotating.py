@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.unit.control.services.secretsmanager.desk import ACCOUNT, NOON, PREFIX, REGION, Desk
+from tidegate.control.services.rds.records import Instance
 from tidegate.control.services.secretsmanager import works
 
 FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:tidegate-rotation-postgresql-"
@@ -20,6 +21,40 @@ MIDNIGHT = NOON - DAY / 2
 
 def database_secret(desk: Desk, name: str = "app", **more: Any) -> str:
     return desk.create(name, json.dumps({**FIELDS, **more}), ClientRequestToken=FIRST)
+
+
+def address(host_and_port: str) -> str:
+    """What is asked about where a secret names that address."""
+    return f"arn:aws:tidegate:{REGION}:{ACCOUNT}:address/{host_and_port}"
+
+
+def without_leave(desk: Desk, *resources: str) -> None:
+    """From now on callers may not name these addresses; any, without resources."""
+    desk.guard.refused = lambda action, resource, context: (
+        action == "tidegate:UseAddress" and (not resources or resource in resources)
+    )
+
+
+def registered(desk: Desk, host: str, port: int = 5432, status: str = "available") -> None:
+    instance = Instance(
+        identifier=f"db{port}",
+        resource_id="db-1",
+        status=status,
+        engine="postgres",
+        engine_version="17",
+        instance_class="db.t3.micro",
+        master_username="postgres",
+        sealed_password="",
+        host=host,
+        port=port,
+        db_name=None,
+        subnet_group=None,
+        vpc_id=None,
+        availability_zone="a",
+        security_group_ids=(),
+        created=NOON,
+    )
+    desk.run(lambda transaction: transaction.table(Instance).put(instance))
 
 
 def test_a_database_secret_needs_no_function(desk: Desk) -> None:
@@ -139,7 +174,11 @@ def test_two_users_and_their_master(desk: Desk) -> None:
     rotation = desk.secret(arn).rotation
     assert rotation is not None and (rotation.function, rotation.master_arn) == (MULTI, master)
     asked = [(action, resource) for action, resource, _, _ in desk.guard.asked]
-    assert asked == [("secretsmanager:RotateSecret", arn), ("secretsmanager:GetSecretValue", master)]
+    assert asked == [
+        ("secretsmanager:RotateSecret", arn),
+        ("secretsmanager:GetSecretValue", master),
+        ("tidegate:UseAddress", address("db:5432")),
+    ]
 
 
 def test_another_ones_master_is_not_used(desk: Desk) -> None:
@@ -206,4 +245,79 @@ def test_permission_is_asked_with_what_is_wanted(desk: Desk) -> None:
         "secretsmanager:RotationLambdaARN": SINGLE,
     }
     desk("rotate_secret", SecretId="app")
-    assert desk.guard.asked[1][2]["secretsmanager:resource/AllowRotationLambdaArn"] == SINGLE
+    asked = [context for action, _, context, _ in desk.guard.asked if action == "secretsmanager:RotateSecret"]
+    assert asked[1]["secretsmanager:resource/AllowRotationLambdaArn"] == SINGLE
+
+
+@pytest.mark.parametrize("immediately", [True, False])
+def test_the_address_in_the_value_takes_leave(desk: Desk, immediately: bool) -> None:
+    """Else whoever may rotate a secret has the program connect to a host of their own, again and again."""
+    arn = database_secret(desk, host="10.1.2.3", port=6000)
+    without_leave(desk)
+    code, message = desk.refused("rotate_secret", SecretId="app", RotateImmediately=immediately)
+    assert code == "AccessDeniedException" and f"tidegate:UseAddress on resource: {address('10.1.2.3:6000')}" in message
+    assert desk.secret(arn).rotation is None and desk.tasks() == {}
+    without_leave(desk, address("10.1.2.3:6001"))
+    desk("rotate_secret", SecretId="app", RotateImmediately=immediately)
+    rotation = desk.secret(arn).rotation
+    assert rotation is not None and rotation.address == "10.1.2.3:6000"
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "status", "let"),
+    [
+        ("db", 5432, "available", True),
+        ("DB", 5432, "available", True),
+        ("db", 5433, "available", False),
+        ("db2", 5432, "available", False),
+        ("db", 5432, "deleting", False),
+    ],
+)
+def test_a_registered_instance_takes_none(desk: Desk, host: str, port: int, status: str, let: bool) -> None:
+    arn = database_secret(desk)
+    registered(desk, host, port, status)
+    without_leave(desk)
+    if let:
+        desk("rotate_secret", SecretId="app")
+        rotation = desk.secret(arn).rotation
+        assert rotation is not None and rotation.address == ""
+    else:
+        assert desk.refused("rotate_secret", SecretId="app")[0] == "AccessDeniedException"
+
+
+@pytest.mark.parametrize("way", ["put_secret_value", "update_secret", "label"])
+def test_who_has_another_address_rotated_needs_leave_for_it(desk: Desk, way: str) -> None:
+    arn = database_secret(desk)
+    desk("rotate_secret", SecretId="app", RotateImmediately=False)
+    given: dict[str, Any] = {"SecretId": "app", "SecretString": json.dumps({**FIELDS, "host": "mine"})}
+    operation = way
+    without_leave(desk)
+    if way == "label":
+        operation = "update_secret_version_stage"
+        desk("put_secret_value", **given, ClientRequestToken=OTHER, VersionStages=["SPARE"])
+        label = {"VersionStage": "AWSCURRENT", "RemoveFromVersionId": FIRST, "MoveToVersionId": OTHER}
+        given = {"SecretId": "app", **label}
+    assert desk.refused(operation, **given)[0] == "AccessDeniedException"
+    assert desk.secret(arn).labelled("AWSCURRENT") == FIRST
+    without_leave(desk, address("db:5432"))
+    desk(operation, **given)
+    rotation = desk.secret(arn).rotation
+    assert rotation is not None and rotation.address == "mine:5432"
+
+
+def test_a_value_at_the_same_address_takes_no_leave(desk: Desk) -> None:
+    database_secret(desk)
+    desk("rotate_secret", SecretId="app", RotateImmediately=False)
+    without_leave(desk)
+    for text in (json.dumps({**FIELDS, "password": "new"}), "plain", json.dumps({**FIELDS, "port": 5432})):
+        desk("put_secret_value", SecretId="app", SecretString=text)
+
+
+def test_a_value_of_a_secret_that_is_not_rotated_takes_no_leave(desk: Desk) -> None:
+    """Leave is asked when rotation is turned on again."""
+    database_secret(desk)
+    desk("rotate_secret", SecretId="app", RotateImmediately=False)
+    desk("cancel_rotate_secret", SecretId="app")
+    without_leave(desk)
+    desk("put_secret_value", SecretId="app", SecretString=json.dumps({**FIELDS, "host": "mine"}))
+    assert desk.refused("rotate_secret", SecretId="app")[0] == "AccessDeniedException"
