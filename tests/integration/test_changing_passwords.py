@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -46,6 +47,56 @@ def test_nobody_is_refused(postgres: Postgres, role: str, method: str) -> None:
         assert busy.served > 50
         with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
             psycopg.connect(proxy.dsn(role, "postgres", "first"))
+
+
+def test_a_password_file_changes_before_the_database(postgres: Postgres, role: str, tmp_path: Path) -> None:
+    """Nobody tells the proxy. Clients have the password of before until they learn of the new one."""
+    path = tmp_path / "password"
+    path.touch(mode=0o600)
+    path.write_text("first\n")
+    target = {"max_connections": 3, "server_lifetime": 1}
+    users = [{"name": role, "password_file": str(path)}]
+    with Proxy(postgres, target=target, users=users, top={"workers": 2}) as proxy:
+        passwords = ["first"]
+
+        def connect(client: int) -> psycopg.Connection[tuple[object, ...]]:
+            return psycopg.connect(proxy.dsn(role, "postgres", passwords[client % len(passwords)]), autocommit=True)
+
+        with Load(connect, role) as busy:
+            for former, password in (("first", "second"), ("second", "third")):
+                time.sleep(1)
+                path.write_text(f"{password}\n")
+                passwords = [former, password]
+                time.sleep(1.5)
+                postgres.sql(f"ALTER ROLE {role} PASSWORD '{password}'")
+                time.sleep(2)
+                passwords = [password]
+        assert busy.failures == []
+        assert busy.served > 50
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            psycopg.connect(proxy.dsn(role, "postgres", "fourth"))
+
+
+def test_the_proxys_own_password_file(postgres: Postgres, role: str, tmp_path: Path) -> None:
+    """It reads the roles of clients that are not listed, and learns at a refusal that its password is another."""
+    path = tmp_path / "password"
+    path.touch(mode=0o600)
+    path.write_text("first")
+    postgres.sql(f"ALTER ROLE {role} SUPERUSER")
+    made = Proxy(postgres, proxy={"pass_through": True}, target={"user": role, "password_file": str(path)})
+    del made.target["password"]
+    with made as proxy:
+        with psycopg.connect(proxy.dsn("app", "app")) as client:
+            client.execute("SELECT 1")
+        postgres.sql(f"ALTER ROLE {role} PASSWORD 'second'")
+        path.write_text("second")
+        postgres.sql("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = %s", [role])
+        postgres.sql("CREATE ROLE newcomer LOGIN PASSWORD 'newcomer'")
+        try:
+            with psycopg.connect(proxy.dsn("newcomer", "postgres", "newcomer")) as client:
+                client.execute("SELECT 1")
+        finally:
+            postgres.sql("DROP ROLE newcomer")
 
 
 def test_one_user_alone_is_refused(postgres: Postgres, role: str) -> None:

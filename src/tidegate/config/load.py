@@ -133,13 +133,12 @@ def _with_control_socket(config: Config, what: str) -> Config:
 
 
 def _fill_in_secrets(raw: dict[str, Any], folder: Path) -> list[Problem]:
-    """Replace ${NAME} and password_file by the passwords that they stand for, in place."""
-    problems = []
-    for where, table in (*tables(raw, "target"), *tables(raw, "user"), *database_tables(raw)):
-        problem = _fill_in_one(table, where, folder)
-        if problem:
-            problems.append(problem)
-    return problems
+    """Have the passwords that ${NAME} and password_file stand for in their place."""
+    parts = [*tables(raw, "target"), *tables(raw, "user"), *database_tables(raw)]
+    problems = [_fill_in_one(table, where, folder) for where, table in parts]
+    for _, entry in database_tables(raw):
+        entry.pop("password_file", None)  # a forced user's is read with the configuration only
+    return [problem for problem in problems if problem]
 
 
 def _fill_in_one(table: dict[str, Any], where: tuple[str, ...], folder: Path) -> Problem | None:
@@ -163,7 +162,8 @@ def _fill_in_one(table: dict[str, Any], where: tuple[str, ...], folder: Path) ->
         table["password"] = "-"
         if not isinstance(named, str) or not named:
             return Problem(where, key, "must be a path", named)
-        table["password"] = read_secret_file(folder / named)
+        path = folder.absolute() / named
+        table["password"], table["password_file"] = read_secret_file(path), str(path)
         return None
     except ValueError as error:
         key, value = ("password", None) if named is None else ("password_file", named)

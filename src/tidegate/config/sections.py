@@ -236,6 +236,10 @@ class TargetConfig:
             "further passwords of that login, tried when the database refuses it", default_shown="none", secret=True
         ),
     )
+    password_file: str = field(
+        default="",
+        metadata=about("file with that password, readable by its owner alone", default_shown="none"),
+    )
     secret_arn: str = field(
         default="",
         metadata=about("secret of AWS Secrets Manager with that password", default_shown="none"),
@@ -342,6 +346,11 @@ class TargetConfig:
     )
 
     @property
+    def source(self) -> str:
+        """Where the password is to be looked at again: path of a file, ARN of a secret, or "" for nowhere."""
+        return self.password_file or self.secret_arn
+
+    @property
     def idle_percent(self) -> float:
         """max_idle_connections_percent with its default worked out: half of what may be open, as in the RDS API.
 
@@ -388,6 +397,10 @@ class UserConfig:
         default=False,
         metadata=about("take the passwords for plain ones whatever they look like"),
     )
+    password_file: str = field(
+        default="",
+        metadata=about("file with the password, readable by its owner alone", default_shown="none"),
+    )
     secret_arn: str = field(
         default="",
         metadata=about("secret of AWS Secrets Manager with the passwords", default_shown="none"),
@@ -431,6 +444,11 @@ class UserConfig:
             default_shown="the user's own name",
         ),
     )
+
+    @property
+    def source(self) -> str:
+        """As TargetConfig's."""
+        return self.password_file or self.secret_arn
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:

@@ -48,7 +48,7 @@ def keys_of(cls: type) -> list[str]:
         return [*TABLES, *(one.name for one in fields(Config) if one.name not in _FIELD_OF_TABLE.values())]
     names = [one.name for one in fields(cls)]
     secrets = [one.name for one in fields(cls) if known_of(one).secret and plain_type(cls, one.name) is str]
-    return [*names, *(f"{name}_file" for name in secrets)]
+    return [*dict.fromkeys([*names, *(f"{name}_file" for name in secrets)])]
 
 
 def _file_type(hint: Any) -> Any:

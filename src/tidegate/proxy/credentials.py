@@ -20,6 +20,7 @@ from tidegate.config.model import ANY_USER, Config, TargetConfig, UserConfig
 from tidegate.errors import ConfigError
 from tidegate.proxy.database_logins import IAM
 from tidegate.proxy.logs import LOG
+from tidegate.proxy.password_files import PasswordFiles
 
 REFRESH = 300.0
 """Seconds between two reads of what has given no cause: a rotation that nobody has refused yet shows by then."""
@@ -73,6 +74,8 @@ class Credentials:
         self._source: Source | None = source
         self._verifier: Verifier = verifier or NoVerifier()
         self._secrets: dict[str, tuple[str, tuple[str, ...]]] = {}
+        """By ARN, or by path with "" for the user: a file does not say whose password it has."""
+        self._files = PasswordFiles()
         self._keys: dict[str, SigningKeys] = {}
         self._wanted: set[str] = set()
         self._signing: set[str] = set()
@@ -97,9 +100,10 @@ class Credentials:
         if self._given_source is None and self._given_verifier is None:
             await asyncio.to_thread(self._choose, config)
         _forget_all_but(self._wanted, self._secrets)
+        self._files.forget_all_but(self._wanted)
         _forget_all_but(self._signing, self._keys)
         self._turns = {name: turn for name, turn in self._turns.items() if name in self._wanted or turn.locked()}
-        unknown = [name for name in self._wanted if name not in self._secrets]
+        unknown = [name for name in self._wanted if name not in self._secrets or _is_file(name)]
         if unknown:
             looks = [asyncio.ensure_future(self.look(name)) for name in unknown]
             _, late = await asyncio.wait(looks, timeout=LOAD_LIMIT)
@@ -113,7 +117,7 @@ class Credentials:
 
     def _choose(self, config: Config) -> None:
         """Make what the settings mean. botocore is imported only where something of AWS is named."""
-        if not self._wanted and not any(proxy.iam_server_id for proxy in config.proxies):
+        if all(_is_file(name) for name in self._wanted) and not any(proxy.iam_server_id for proxy in config.proxies):
             self._source, self._verifier = None, NoVerifier()
             return
         try:
@@ -129,23 +133,31 @@ class Credentials:
 
         Who asks while one is under way waits for the next: this one may have met what was there before.
         """
-        if name not in self._wanted or self._source is None:
+        if name not in self._wanted or (self._source is None and not _is_file(name)):
             return False
         look = self._looks.get(name)
         if look is None:
             turn = self._turns.setdefault(name, asyncio.Lock())
-            look = self._looks[name] = asyncio.ensure_future(self._in_turn(turn, name, self._source))
+            look = self._looks[name] = asyncio.ensure_future(self._in_turn(turn, name))
         return await asyncio.shield(look)
 
-    async def _in_turn(self, turn: asyncio.Lock, name: str, source: Source) -> bool:
+    async def _in_turn(self, turn: asyncio.Lock, name: str) -> bool:
         async with turn:
             del self._looks[name]
-            return await self._look(name, source)
+            if _is_file(name):
+                return await self._read(name, self._of_file(name), self._secrets, name)
+            if self._source is None:  # since it was asked for
+                return False
+            if name == IAM:
+                return await self._look_at_keys(self._source)
+            return await self._read(name, self._source.secret(name), self._secrets, name)
 
-    async def _look(self, name: str, source: Source) -> bool:
-        if name == IAM:
-            return await self._look_at_keys(source)
-        return await self._read(name, source.secret(name), self._secrets, name)
+    async def _of_file(self, path: str) -> tuple[str, tuple[str, ...]]:
+        now = asyncio.get_running_loop().time()
+        try:
+            return "", await asyncio.to_thread(self._files.read, path, now)
+        except ValueError as error:
+            raise CredentialError(f"password file {path}: {error}") from None
 
     async def _look_at_keys(self, source: Source) -> bool:
         """Of targets that come while others are asked for, too."""
@@ -223,10 +235,12 @@ class Credentials:
         return {target.name: self._keys[target.name] for target in config.targets if target.name in self._keys}
 
     def _with_secret(self, part: Part, user: str) -> Part:
-        known = self._secrets.get(part.secret_arn)
+        known = self._secrets.get(part.source)
         if known is None:
             return part
         name, passwords = known
+        if part.password_file:
+            return replace(part, password=passwords[0], other_passwords=passwords[1:] + part.other_passwords)
         if name != user:
             LOG.warning("secret %s is user %s's, not %s's; it is not used", part.secret_arn, name, user)
             return part
@@ -247,10 +261,14 @@ def _forget_all_but(names: set[str], known: dict[str, Value]) -> None:
         del known[name]
 
 
+def _is_file(name: str) -> bool:
+    return name.startswith("/")
+
+
 def sources_of(config: Config) -> set[str]:
-    """ARNs of the secrets that settings name, and IAM where tokens are to be signed."""
+    """Files and ARNs of the secrets that settings name, and IAM where tokens are to be signed."""
     parts: list[UserConfig | TargetConfig] = [*config.users, *config.targets]
-    found = {part.secret_arn for part in parts if part.secret_arn}
+    found = {part.source for part in parts if part.source}
     return found | ({IAM} if any(part.database_iam for part in parts) else set())
 
 

@@ -57,7 +57,7 @@ class _Login:
 
     passwords: tuple[str, ...] = field(repr=False)
     source: str
-    """ARN of the secret, IAM, or "" where the settings say it all."""
+    """ARN of the secret, path of the file, IAM, or "" where the settings say it all."""
     credentials: list[PasswordCredential] = field(repr=False)
     at: int = 0
     tried: set[int] = field(default_factory=set)
@@ -72,7 +72,7 @@ class _Waiting:
     """Clients whose proof fits nothing that is known of a secret, while it is read once more."""
 
     question: int
-    clients: list[ClientLogin] = field(default_factory=list)
+    clients: list[ClientLogin]
 
 
 class DatabaseLogins:
@@ -94,7 +94,9 @@ class DatabaseLogins:
         """Rounds that ended in a refusal for good."""
         self._keys: dict[str, SigningKeys] = {}
         self._waiting: dict[str, _Waiting] = {}
-        """By secret."""
+        """By secret: whom the read under way is for."""
+        self._to_come: dict[str, list[ClientLogin]] = {}
+        """By secret: whom the next one is for."""
         self._looked_at: dict[str, float] = {}
         self._serial = 0
 
@@ -164,26 +166,31 @@ class DatabaseLogins:
             self._resume(message.source)
 
     def wait(self, source: str, client: ClientLogin) -> bool:
-        """Have a secret read that a client's proof does not fit: it may be ahead of us. False if that was just done.
+        """Have a secret read that a client's proof does not fit: it may be ahead of us. False if too many wait.
 
-        One read serves all who wait for it, and there is one in LOOK_PERIOD at most: anybody may send wrong passwords.
+        One read serves all who came before it, and there is one in LOOK_PERIOD at most: anybody may send wrong
+        passwords. Who comes too soon for the next one waits for it, so that nobody's wrong password is a reason to
+        refuse somebody else's right one.
         """
-        now = self._clock()
-        if source not in self._waiting:
-            if now - self._looked_at.get(source, -LOOK_PERIOD) < LOOK_PERIOD:
-                return False
-            self._looked_at[source] = now
-            self._waiting[source] = _Waiting(self._ask(source))
-        clients = self._waiting[source].clients
+        clients = self._to_come.setdefault(source, [])
         if len(clients) >= MOST_WAITING:
             return False
         clients.append(client)
+        self._read_if_due(source, self._clock())
         return True
 
     def check(self, now: float) -> None:
         """Called every second or so: who has waited too long for the supervisor is judged by what is known."""
         for source in [one for one in self._waiting if now - self._looked_at[one] > PATIENCE]:
             self._resume(source)
+        for source in list(self._to_come):
+            self._read_if_due(source, now)
+
+    def _read_if_due(self, source: str, now: float) -> None:
+        if source in self._waiting or now - self._looked_at.get(source, -LOOK_PERIOD) < LOOK_PERIOD:
+            return
+        self._looked_at[source] = now
+        self._waiting[source] = _Waiting(self._ask(source), self._to_come.pop(source))
 
     def _resume(self, source: str) -> None:
         for client in self._waiting.pop(source).clients:
@@ -235,7 +242,7 @@ def _passwords_of(config: Config, target: TargetConfig, user: str) -> tuple[tupl
     proxy's own is plain always.
     """
     if user == OWN:
-        source = IAM if target.database_iam else target.secret_arn
+        source = IAM if target.database_iam else target.source
         return _each_once(target.password, *target.other_passwords), source
     entries = [entry for proxy in config.proxies if proxy.target == target.name for entry in proxy.databases.values()]
     own = [entry.password for entry in entries if entry.user == user and entry.password is not None]
@@ -245,7 +252,7 @@ def _passwords_of(config: Config, target: TargetConfig, user: str) -> tuple[tupl
     if any(one.database_iam for one in listed):
         return (), IAM
     passwords = [text for one in listed for text in (one.password, *one.other_passwords) if _is_plain(one, text)]
-    return _each_once(*passwords), next((one.secret_arn for one in listed if one.secret_arn), "")
+    return _each_once(*passwords), next((one.source for one in listed if one.source), "")
 
 
 def _guarded(target: TargetConfig, credential: Credential) -> Credential:

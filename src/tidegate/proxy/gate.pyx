@@ -137,7 +137,7 @@ cdef class Gate(Entrance):
     cdef bint look_again(self, ClientLogin login) except -1:
         """Have the secret of a listed user read once more, if it may have changed; `secret_looked` is called then."""
         listed = None if self.passes_through else self.worker.config.user(login.user, self.proxy.name)
-        if listed is None or not listed.secret_arn or not self.worker.database_logins.wait(listed.secret_arn, login):
+        if listed is None or not listed.source or not self.worker.database_logins.wait(listed.source, login):
             return False
         login.client.wait_for_role()
         return True

@@ -13,7 +13,7 @@ from tidegate.auth.rds_token import SigningKeys
 from tidegate.config.model import AuthMethod, Config, DatabaseConfig, ProxyConfig, SslMode, TargetConfig, UserConfig
 from tidegate.errors import LoginUnsettled, PgError
 from tidegate.proxy.control import CredentialLooked, CredentialRefused
-from tidegate.proxy.database_logins import OWN, PATIENCE, DatabaseLogins
+from tidegate.proxy.database_logins import LOOK_PERIOD, MOST_WAITING, OWN, PATIENCE, DatabaseLogins
 
 ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:app-a1b2c3"
 WRONG = PgError('password authentication failed for user "app"', "28P01", "FATAL")
@@ -156,6 +156,36 @@ def test_clients_wait_for_a_look_that_began_after_they_came() -> None:
     assert resumed == []
     world.logins.looked(CredentialLooked(serial=2, source=ARN))
     assert resumed == ["resumed"]
+
+
+def test_nobodys_wrong_password_takes_the_read_of_others() -> None:
+    """One read in LOOK_PERIOD at most; who comes meanwhile has the next one, not the last one's answer."""
+    world = World(UserConfig(name="app", password="old", secret_arn=ARN))
+    resumed: list[object] = []
+
+    def come(name: str) -> bool:
+        client: Any = SimpleNamespace(client=SimpleNamespace(resume_login=resumed.append), secret_looked=name)
+        return world.logins.wait(ARN, client)
+
+    assert come("wrong")
+    assert come("during the read")
+    world.logins.looked(CredentialLooked(serial=1, source=ARN))
+    assert resumed == ["wrong"]
+    assert come("soon after")
+    world.logins.check(world.now + LOOK_PERIOD - 1)
+    assert [one.serial for one in world.told] == [1]
+    world.logins.check(world.now + LOOK_PERIOD)
+    assert [one.serial for one in world.told] == [1, 2]
+    world.logins.looked(CredentialLooked(serial=2, source=ARN))
+    assert resumed == ["wrong", "during the read", "soon after"]
+
+
+def test_too_many_wrong_passwords_are_refused_at_once() -> None:
+    world = World(UserConfig(name="app", password="old", secret_arn=ARN))
+    client: Any = SimpleNamespace()
+    outcomes = [world.logins.wait(ARN, client) for _ in range(MOST_WAITING + 2)]
+    assert outcomes == [True] * (MOST_WAITING + 1) + [False]
+    assert len(world.told) == 1
 
 
 def test_a_supervisor_that_does_not_answer() -> None:
