@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -17,6 +19,7 @@ from tests.support.wire import RawClient, ServerError
 from tidegate.auth.scram_keys import ScramKeys
 from tidegate.control.profile import environment
 from tidegate.demo.postgres import PASSWORD, SUPERUSER
+from tidegate.demo.processes import python_environment
 
 CANARY = "canary-5up3rs3cr3t"
 LOOKALIKES = ("SCRAM-SHA-256$no verifier", "md5" + "0" * 32)
@@ -75,6 +78,13 @@ def asked_for(stack: Stack, secret: str) -> str:
     """The current password."""
     value = stack.client("secretsmanager").get_secret_value(SecretId=secret)["SecretString"]
     return str(json.loads(value)["password"])
+
+
+def tidegate(*arguments: str) -> str:
+    """What a command of the program prints, on both streams."""
+    command = [sys.executable, "-m", "tidegate", *arguments]
+    done = subprocess.run(command, env=python_environment(), capture_output=True, text=True, timeout=60, check=True)
+    return done.stdout + done.stderr
 
 
 def new_servers(postgres: Postgres, user: str) -> None:
@@ -214,6 +224,31 @@ def test_one_that_is_deleted_under_way(postgres: Postgres, stack: Stack, roles: 
         assert f"credentials stay as they are: secret {arn}" in proxy.stderr()
 
 
+def test_refused_credentials_are_counted(postgres: Postgres, stack: Stack, roles: Callable[[str, str], str]) -> None:
+    """Neither clients' mistakes nor a rotation: the number rises where a secret no longer fits the database."""
+    user = roles("sm_counted", "first")
+    arn = stack.secret(postgres, user, "first")
+
+    def counted() -> int:
+        return int(proxy.stats()["credentials_refused"])
+
+    with before(postgres, stack, {"name": user, "secret_arn": arn}) as proxy:
+        connect(proxy, user, "first").close()
+        refused(proxy, user, "wrong")
+        refused(proxy, "stranger", "first")
+        stack.rotate(arn)
+        new_servers(postgres, user)
+        with connect(proxy, user, "first") as client:
+            client.execute("SELECT 1")
+        assert counted() == 0
+        postgres.sql(f"ALTER ROLE {user} PASSWORD 'changed'")
+        new_servers(postgres, user)
+        refusal = "password authentication failed"
+        with pytest.raises(psycopg.Error, match=refusal), connect(proxy, user, "first") as client:
+            client.execute("SELECT 1")
+        assert counted() == 1
+
+
 def test_a_secret_of_another_user(postgres: Postgres, stack: Stack, roles: Callable[[str, str], str]) -> None:
     user = roles("sm_mine", "mine")
     arn = stack.secret(postgres, "somebody", "mine", "theirs")
@@ -244,7 +279,7 @@ def test_the_proxys_own_login(stack: Stack) -> None:
 
 
 def test_no_secret_is_said(postgres: Postgres, stack: Stack, roles: Callable[[str, str], str]) -> None:
-    """At the most talkative level, through a login, refusals, a rotation and SHOW-like questions."""
+    """At the most talkative level, through a login, refusals, a rotation, and all that the program can be asked."""
     user = roles("sm_quiet", CANARY)
     arn = stack.secret(postgres, user, CANARY)
     top = {"log_level": "debug"}
@@ -256,6 +291,13 @@ def test_no_secret_is_said(postgres: Postgres, stack: Stack, roles: Callable[[st
         new_servers(postgres, user)
         connect(proxy, user, CANARY).close()
         said = proxy.stderr() + json.dumps(proxy.stats()) + proxy.config_file.read_text()
+        with connect(proxy, user, CANARY) as client:
+            client.execute("CREATE TEMP TABLE pinned AS SELECT 1")
+            asked = {name: proxy.command(name) for name in ("ping", "pins", "reload", "no such command")}
+            assert asked["pins"]["sessions"], "there is a session to tell of"
+            said += json.dumps(asked)
+            said += tidegate("pins", "--config", str(proxy.config_file))
+            said += tidegate("validate", "--config", str(proxy.config_file))
         for pid in (proxy.pid, *proxy.workers()):
             for name in ("cmdline", "environ"):
                 with open(f"/proc/{pid}/{name}", "rb") as file:

@@ -427,3 +427,32 @@ def test_an_address_takes_leave_of_its_own(account: Account, postgres: Postgres)
     secrets.rotate_secret(SecretId=arn, RotateImmediately=False)
     secrets.cancel_rotate_secret(SecretId=arn)
     rds.create_db_instance(**instance)
+
+
+def test_a_token_is_no_password_and_a_password_no_token(account: Account) -> None:
+    """IAMAuth DISABLED and REQUIRED: each takes the one and refuses the other."""
+    _, key = account.user(policy("rds-db:connect", "*"))
+    rds = account.stack.client("rds", key)
+    endpoint = account.stack.proxy("disabled", account.role, account.secret)["Endpoint"]
+    with pytest.raises(psycopg.OperationalError, match='password authentication failed for user "app"'):
+        account.stack.connect(endpoint, "app", rds.generate_db_auth_token(endpoint, 5432, "app"))
+    account.stack.connect(endpoint, "app", "app").close()
+    with pytest.raises(psycopg.OperationalError, match=IAM_REFUSED):
+        account.stack.connect(account.endpoint, "app", "app")
+    assert account.login(key) == "app"
+
+
+def test_a_token_is_for_one_proxy(account: Account) -> None:
+    """Its key may connect at both: the host that it was made for decides."""
+    _, key = account.user(policy("rds-db:connect", "*"))
+    rds = account.stack.client("rds", key)
+    other = str(account.stack.proxy("required", account.role, account.secret, iam=True)["Endpoint"])
+    ends = (account.endpoint, other)
+    tokens = {end: rds.generate_db_auth_token(end, 5432, "app") for end in ends}
+    for end in ends:
+        for made_for, token in tokens.items():
+            if made_for == end:
+                account.stack.connect(end, "app", token).close()
+                continue
+            with pytest.raises(psycopg.OperationalError, match=IAM_REFUSED):
+                account.stack.connect(end, "app", token)

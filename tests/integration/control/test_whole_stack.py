@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import asyncpg
 import psycopg
@@ -19,6 +23,9 @@ from tests.support.postgres import Postgres
 from tests.support.stack import Stack, policy
 from tests.support.tidegate import wait_until
 from tidegate.auth.scram_keys import ScramKeys
+from tidegate.config.addresses import default_control_socket
+from tidegate.control.profile import environment
+from tidegate.demo import processes
 
 
 @pytest.fixture(scope="module")
@@ -118,18 +125,46 @@ def test_passwords_rotate_under_load(stack: Stack, database: Postgres) -> None:
 
     def work() -> None:
         with stack.connect(endpoint, "app", old) as client:
-            slept.append(client.execute("SELECT pg_sleep(0.3)").fetchone())
+            slept.append(client.execute("SELECT pg_sleep(1.5)").fetchone())
+
+    def started(since: object) -> int:
+        """Servers that have logged in since then, and are still there."""
+        own = "application_name <> 'tidegate rotation'"
+        query = f"SELECT count(*) FROM pg_stat_activity WHERE usename = 'app' AND {own} AND backend_start > %s"
+        return int(database.sql(query, [since])[0][0])
+
+    @contextlib.contextmanager
+    def crowd(size: int) -> Iterator[None]:
+        """More clients at once than there are servers: new ones log in."""
+        ((begun,),) = database.sql("SELECT clock_timestamp()")
+        threads = [threading.Thread(target=work) for _ in range(size)]
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: started(begun), "servers log in")
+        yield
+        for thread in threads:
+            thread.join()
 
     old = current()
     with load(stack, endpoint, lambda: old) as with_old, load(stack, endpoint, current) as fresh:
-        time.sleep(0.5)
-        stack.rotate(secret)
-        crowd = [threading.Thread(target=work) for _ in range(12)]  # so that new servers log in
-        for thread in crowd:
-            thread.start()
-        for thread in crowd:
-            thread.join()
-    assert len(slept) == 12
+        with_old.more()
+        fresh.more()
+        rotating = threading.Thread(target=stack.rotate, args=(secret,))
+        with contextlib.ExitStack() as amid, psycopg.connect(database.dsn()) as held:
+            held.execute("LOCK TABLE pg_authid IN SHARE MODE")  # ALTER ROLE waits; logins, which read, do not
+            rotating.start()
+            waiting = "application_name = 'tidegate rotation' AND wait_event_type = 'Lock'"
+            wait_until(lambda: database.sql(f"SELECT 1 FROM pg_stat_activity WHERE {waiting}"), "ALTER ROLE waits")
+            with crowd(12):
+                with_old.more()
+                fresh.more()
+            assert current() == old
+            amid.enter_context(crowd(24))  # and goes on while the password changes
+        rotating.join()
+        with crowd(36):
+            with_old.more()
+            fresh.more()
+    assert len(slept) == 12 + 24 + 36
     assert with_old.failures == []
     assert fresh.failures == []
     assert current() != old
@@ -282,12 +317,44 @@ def test_libpqs_variables_are_for_others(stack: Stack, database: Postgres, varia
     stack.rotate(secret)
 
 
+def used_for_signing(stack: Stack, endpoint: str) -> tuple[list[str], list[str]]:
+    """Secrets of keys and sessions, each used for calls and at a proxy; and the tokens, with their signatures alone."""
+    iam = stack.client("iam")
+    iam.create_user(UserName="signer")
+    iam.put_user_policy(UserName="signer", PolicyName="all", PolicyDocument=policy("*", "*"))
+    key = dict(iam.create_access_key(UserName="signer")["AccessKey"])
+    session = dict(stack.client("sts", key).get_session_token()["Credentials"])
+    signing = [key["SecretAccessKey"], session["SecretAccessKey"], session["SessionToken"]]
+    signing.append(environment(stack.data)["AWS_SECRET_ACCESS_KEY"])
+    tokens = []
+    for one in (key, session):
+        stack.client("rds", one).describe_db_proxies()
+        for user in ("app", "nobody"):
+            made = str(stack.client("rds", one).generate_db_auth_token(endpoint, 5432, user))
+            tokens += [made, made.partition("X-Amz-Signature=")[2].partition("&")[0]]
+            with contextlib.suppress(psycopg.OperationalError), stack.connect(endpoint, "app", made) as client:
+                client.execute("SELECT 1")
+    return signing, tokens
+
+
+def control(stack: Stack, command: str) -> str:
+    """What the control socket answers."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(30)
+        connection.connect(default_control_socket(str(stack.data)))
+        connection.sendall(json.dumps({"command": command}).encode() + b"\n")
+        with connection.makefile() as answers:
+            return answers.readline()
+
+
 def test_no_secret_is_said(stack: Stack, database: Postgres) -> None:
     """A canary in every place that takes one; then in nothing that is written, but sealed or in the profile."""
     canary = "canary-5up3rs3cr3t"
     database.sql(f"ALTER ROLE app PASSWORD '{canary}'")
     secret = stack.secret(database, "app", canary)
-    proxy = stack.proxy("quiet", stack.role(), secret, DebugLogging=True)
+    role = stack.role()
+    proxy = stack.proxy("quiet", role, secret, DebugLogging=True)
+    required = stack.proxy("required", role, secret, iam=True)
     with stack.connect(proxy["Endpoint"], "app", canary) as client:
         client.execute("SELECT 1")
     with pytest.raises(psycopg.OperationalError):
@@ -302,9 +369,19 @@ def test_no_secret_is_said(stack: Stack, database: Postgres) -> None:
         Tags=[{"Key": "tidegate:address", "Value": "127.0.0.1:1"}],
     )
     stack.rotate(secret)
+    signing, tokens = used_for_signing(stack, required["Endpoint"])
+    told = control(stack, "stats") + control(stack, "pins")
+    for pid in (stack.pid, *processes.children(stack.pid)):
+        for name in ("cmdline", "environ"):
+            told += Path(f"/proc/{pid}/{name}").read_bytes().decode(errors="replace")
     stack.stop()
-    assert canary not in stack.said()
+    told += stack.said()
+    assert "IAM token for user" in told, "the refusal of a token is told"
+    for secret_text in (canary, *signing, *tokens):
+        assert secret_text not in told and quote(secret_text, safe="") not in told
     for path in stack.data.rglob("*"):
-        assert not path.is_file() or canary.encode() not in path.read_bytes(), path
+        kept = path.read_bytes() if path.is_file() else b""
+        for secret_text in (canary, *tokens):
+            assert secret_text.encode() not in kept, path
     new = database.sql("SELECT rolpassword FROM pg_authid WHERE rolname = 'app'")[0][0]
     assert str(new).startswith("SCRAM-SHA-256$")
