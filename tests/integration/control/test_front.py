@@ -97,6 +97,35 @@ def test_boto3_with_a_wrong_secret(running: RunningFront, service: str, operatio
     assert caught.value.response["Error"]["Code"] == code
 
 
+@pytest.mark.parametrize(
+    ("service", "operation", "arguments", "code"),
+    [
+        ("logs", "describe_log_groups", {}, "NotImplementedException"),
+        ("kms", "list_keys", {}, "NotImplementedException"),
+        ("dynamodb", "list_tables", {}, "NotImplementedException"),
+        ("sqs", "list_queues", {}, "NotImplementedException"),
+        ("lambda", "list_functions", {}, "NotImplementedException"),
+        ("lambda", "delete_function", {"FunctionName": "f"}, "NotImplementedException"),
+        ("eventbridgev2", "create_event_bus", {"Name": "n"}, "NotImplementedException"),
+        ("cloudformation", "list_stacks", {}, "NotImplemented"),
+        ("route53", "list_hosted_zones", {}, "NotImplemented"),
+        ("s3", "get_bucket_acl", {"Bucket": "buc"}, "NotImplemented"),
+        ("s3", "delete_bucket_policy", {"Bucket": "buc"}, "NotImplemented"),
+    ],
+)
+def test_boto3_is_told_which_service_is_not_served(
+    running: RunningFront, service: str, operation: str, arguments: dict[str, Any], code: str
+) -> None:
+    client = running.client(service, parameter_validation=False, s3={"addressing_style": "path"})
+    with pytest.raises(ClientError) as caught:
+        getattr(client, operation)(**arguments)
+    name, signing_name = client.meta.method_to_api_mapping[operation], client.meta.service_model.signing_name
+    told = f"The operation {name} of the service {signing_name} is not implemented by Tidegate."
+    assert caught.value.response["Error"]["Code"] == code
+    assert caught.value.response["Error"]["Message"] == told
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501
+
+
 def test_bounds_that_boto3_does_not_check_itself(running: RunningFront) -> None:
     with pytest.raises(ClientError) as caught:
         running.client("secretsmanager", parameter_validation=False).get_secret_value()

@@ -54,9 +54,9 @@ class _Front:
         arrival = arrival_of(request, at=self._clock(), request_id=str(uuid.uuid4()))
         try:
             if request.method not in METHODS:
-                raise refusals.method_not_allowed(request.method)
+                raise self._dispatcher.unserved(arrival) or refusals.method_not_allowed(request.method)
             if arrival.signed.path != "/":
-                raise refusals.not_found(arrival.signed.path)
+                raise self._dispatcher.unserved(arrival) or refusals.not_found(arrival.signed.path)
             answer = await self._dispatcher.serve(await with_body(arrival, request))
         except AwsError as error:
             answer = self._dispatcher.refuse(arrival, error)
