@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import os
@@ -19,9 +20,13 @@ from botocore.exceptions import ClientError
 
 from tests.support.control import ACCOUNT, REGION, ROOT
 from tests.support.control_server import RunningFront
+from tests.support.stack import Stack
+from tests.support.tidegate import wait_until
 from tidegate.control.account import Account
+from tidegate.control.api.server import ApiServer
 from tidegate.control.errors import AwsError
-from tidegate.control.profile import write_profile
+from tidegate.control.profile import environment, write_profile
+from tidegate.launch.run import EXPOSED
 
 AWS = Path(sys.executable).parent / "aws"
 
@@ -264,6 +269,39 @@ def test_what_is_no_http_is_refused(running: RunningFront, junk: bytes) -> None:
 
 def test_an_address_in_use_is_told(running: RunningFront) -> None:
     assert running.error_of_another() == f"--api 127.0.0.1:{running.port}: cannot listen there: Address already in use"
+
+
+@pytest.mark.parametrize(
+    ("host", "url", "exposed"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:", False),
+        ("localhost", "http://localhost:", False),
+        ("::1", "http://[::1]:", False),
+        ("0.0.0.0", "http://127.0.0.1:", True),
+        ("0", "http://127.0.0.1:", True),
+        ("::", "http://[::1]:", True),
+    ],
+)
+def test_where_clients_of_this_machine_find_it(host: str, url: str, exposed: bool) -> None:
+    async def started() -> tuple[str, bool, int]:
+        async with ApiServer(None, host, 0) as server:
+            return server.url, server.is_exposed, server.port
+
+    found, is_exposed, port = asyncio.run(started())
+    assert (found, is_exposed) == (f"{url}{port}", exposed)
+
+
+def test_a_program_that_other_machines_may_reach_says_so() -> None:
+    with Stack("--api", "0.0.0.0:0") as stack:
+        assert stack.url.startswith("http://127.0.0.1:")
+        assert environment(stack.data)["AWS_ENDPOINT_URL"] == stack.url
+        assert stack.client("sts").get_caller_identity()["Account"]
+        wait_until(lambda: EXPOSED in stack.said(), "it warns", 10)
+        assert stack.said().count("warning") == 1
+    with Stack() as stack:
+        assert stack.client("sts").get_caller_identity()["Account"]
+        assert stack.stop() == 0
+        assert "warning" not in stack.said()
 
 
 def test_tls(tmp_path: Path) -> None:
