@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import ssl
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -124,6 +126,25 @@ def test_a_body_that_never_comes_is_given_up(running: RunningFront, monkeypatch:
     answer = running.raw(TOO_LARGE + b"Content-Length: 10\r\n\r\nAction=")
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b"<Code>RequestTimeout</Code>" in answer
+
+
+@pytest.mark.parametrize("size", [0x100, 0x20000])
+def test_who_still_sends_is_told_that_it_is_no_http(running: RunningFront, size: int) -> None:
+    """However much of the body was taken in, and waits for whoever reads it."""
+    begin = TOO_LARGE + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % size + b"a" * size + b"\r\nZZ\r\n"
+    assert statuses(running.raw(begin, *[b"a" * 0x40000] * 8)) == [b"400"]
+
+
+def test_a_refusal_over_tls(tmp_path: Path) -> None:
+    with RunningFront(tmp_path, tls=True) as front:
+        context = ssl.create_default_context(cafile=front.certificate)
+        with context.wrap_socket(front.connect(), server_hostname="127.0.0.1") as stream:
+            stream.sendall(HEALTH + b"GET / HTTP/1.1\r\nX-Long: " + b"a" * 2 * MAX_HEAD)
+            answers = b""
+            while statuses(answers) != [b"200", b"431"]:
+                more = stream.recv(65536)
+                assert more, answers
+                answers += more
 
 
 @pytest.mark.parametrize("wrapping", [b"X: a\r\n" * 4096, b"X: " + b"a" * 30_000, b"1;" + b"a" * 30_000])

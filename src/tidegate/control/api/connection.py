@@ -185,7 +185,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._refusal is None or self.transport.is_closing():
             return
         self.transport.write(self._refusal)
+        self.flow.resume_reading()  # until the client's end, which nobody would notice otherwise
         if self.transport.can_write_eof():
             self.transport.write_eof()
-        self._end_unread()
-        self._unread = self.loop.call_later(LINGER, self.transport.abort)
+        self.loop.call_later(LINGER, self.transport.abort)
