@@ -139,7 +139,7 @@ def test_a_refusal_over_tls(tmp_path: Path) -> None:
     with RunningFront(tmp_path, tls=True) as front:
         context = ssl.create_default_context(cafile=front.certificate)
         with context.wrap_socket(front.connect(), server_hostname="127.0.0.1") as stream:
-            stream.sendall(HEALTH + b"GET / HTTP/1.1\r\nX-Long: " + b"a" * 2 * MAX_HEAD)
+            stream.sendall(HEALTH + b"GET / HTTP/1.1\r\nX-Long: " + b"a" * MAX_HEAD + b"\r\n\r\n")
             answers = b""
             while statuses(answers) != [b"200", b"431"]:
                 more = stream.recv(65536)
