@@ -6,16 +6,19 @@ import asyncio
 import os
 import socket
 import stat
+import time
 from pathlib import Path
 
 import pytest
 
+from tests.support.stack import Stack
+from tests.support.tidegate import wait_until
 from tidegate.config.addresses import TcpAddress, UnixAddress
 from tidegate.errors import ConfigError
 from tidegate.proxy.boot import Listener
 from tidegate.proxy.child_channel import Channel
 from tidegate.proxy.control import Configure, Configured, Decoder, Message, Stats, encode
-from tidegate.proxy.sockets import Bound, backlog, open_bound
+from tidegate.proxy.sockets import STARTING, Bound, backlog, bind_unix, open_bound, remove_abandoned
 
 SETTING = '[[proxy]] "main": listen'
 
@@ -199,3 +202,50 @@ def test_close_takes_in_what_had_arrived() -> None:
         return messages
 
     assert asyncio.run(close_late()) == [Stats(round=1)]
+
+
+def test_socket_files_of_processes_that_are_gone_are_removed(tmp_path: Path) -> None:
+    """And nothing else: neither what somebody listens on, nor what is bound by somebody who starts."""
+    kept = []
+    for name in ("gone", "young", "live", "other.txt"):
+        made, _ = bind_unix(str(tmp_path / name), 0o600)
+        if name == "live":
+            made.listen()
+            kept.append(made)
+        else:
+            made.close()
+        if name != "young":
+            os.utime(tmp_path / name, times=(0, time.time() - STARTING - 1))
+    (tmp_path / "file").write_text("")
+    os.utime(tmp_path / "file", times=(0, 0))
+    (tmp_path / "link").symlink_to(tmp_path / "live")
+    os.utime(tmp_path / "link", times=(0, 0), follow_symlinks=False)
+    remove_abandoned([str(tmp_path / "[!o]*"), str(tmp_path / "none" / "*")])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "link", "live", "other.txt", "young"]
+    kept[0].close()
+
+
+def test_the_control_socket_of_a_killed_process_goes_with_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever that serves: the same data folder would have taken the same name, but may never be started again."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    with Stack() as killed:
+        (left,) = tmp_path.iterdir()
+        killed.kill()
+    os.utime(left, times=(0, time.time() - STARTING - 1))
+    with Stack() as stack:
+        wait_until(lambda: not left.exists(), "the socket is gone", 10)
+        assert len(list(tmp_path.iterdir())) == 1
+        assert stack.stop() == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_socket_files_of_others_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, _ = bind_unix(str(tmp_path / "gone"), 0o600)
+    made.close()
+    os.utime(tmp_path / "gone", times=(0, 0))
+    owner = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    remove_abandoned([str(tmp_path / "*")])
+    assert (tmp_path / "gone").exists()

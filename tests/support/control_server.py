@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import time
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -36,6 +37,17 @@ class RunningFront(Served):
     def connect(self) -> socket.socket:
         """A connection to it, with a time limit."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+
+    def raw(self, *pieces: bytes, wait: float = 0.0) -> bytes:
+        """What comes back until the end of the connection, for bytes as they are. wait: seconds after each piece."""
+        with self.connect() as stream:
+            for piece in pieces:
+                stream.sendall(piece)
+                time.sleep(wait)
+            answer = b""
+            while chunk := stream.recv(65536):
+                answer += chunk
+            return answer
 
     def error_of_another(self) -> str:
         """What one that wants the same address is told."""

@@ -5,6 +5,7 @@ Owns their syntax. Refuses to open, resolve or remove anything: that is the supe
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import re
@@ -114,7 +115,18 @@ def default_control_socket(what: str) -> str:
     readable = re.sub(r"[^A-Za-z0-9]+", "-", Path(what).stem if what.startswith("/") else what).strip("-")[:24]
     digest = hashlib.sha256(what.encode("utf-8", "surrogateescape")).hexdigest()[:8]
     name = f"tidegate-{readable}-{digest}.sock"
-    own = os.environ.get("XDG_RUNTIME_DIR", "")
-    if own.startswith("/") and Path(own).is_dir() and len(os.fsencode(f"{own}/{name}")) <= MAX_UNIX_PATH:
+    own = _own_folder()
+    if own and len(os.fsencode(f"{own}/{name}")) <= MAX_UNIX_PATH:
         return f"{own}/{name}"
     return f"/tmp/tidegate-{os.getuid()}-{readable}-{digest}.sock"
+
+
+def default_control_sockets() -> list[str]:
+    """Patterns for glob of all that default_control_socket names for this user."""
+    own = _own_folder()
+    return [f"/tmp/tidegate-{os.getuid()}-*.sock", *([f"{glob.escape(own)}/tidegate-*.sock"] if own else [])]
+
+
+def _own_folder() -> str:
+    own = os.environ.get("XDG_RUNTIME_DIR", "")
+    return own if own.startswith("/") and Path(own).is_dir() else ""

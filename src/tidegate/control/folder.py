@@ -1,6 +1,6 @@
 """The data folder: one process at a time, and files that are whole or not there.
 
-Owns its lock and the writing of small files. Refuses what is in them (`profile`, `store`).
+Owns its lock, whose it must be, and the writing of small files. Refuses what is in them (`profile`, `store`).
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import stat
 from pathlib import Path
 from types import TracebackType
 
@@ -23,10 +24,14 @@ class DataFolder:
     """
 
     def __init__(self, path: Path) -> None:
-        """Make the folder (mode 0700) if need be, and lock it. ConfigError if another process has it."""
+        """Make the folder (mode 0700) if need be, and lock it.
+
+        ConfigError if another process has it, or if others than this process's user could read it or write there.
+        """
         self.path = path
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _check_private(path)
             self._lock = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise ConfigError(f"--data {path}: {error.strerror}") from None
@@ -56,6 +61,21 @@ class DataFolder:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _check_private(path: Path) -> None:
+    status = path.stat()
+    mode, user = stat.S_IMODE(status.st_mode), os.geteuid()
+    if status.st_uid != user:
+        raise ConfigError(
+            f"--data {path}: belongs to user {status.st_uid}, and this process to user {user}: "
+            "run it as the owner, or name another folder"
+        )
+    if mode & 0o077:
+        raise ConfigError(
+            f"--data {path}: others than its owner have access to it (mode {mode:04o}), and it holds keys: "
+            f"chmod 700 {path}"
+        )
 
 
 def write_private(path: Path, text: str) -> None:

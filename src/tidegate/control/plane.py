@@ -94,8 +94,13 @@ class ControlPlane:
 
     @property
     def url(self) -> str:
-        """Where the API is."""
+        """Where clients on this machine find the API."""
         return self._server.url
+
+    @property
+    def is_exposed(self) -> bool:
+        """Whether others than this machine may reach the API, which is plain HTTP."""
+        return self._server.is_exposed
 
     async def start(self, data_plane: DataPlane) -> None:
         """Apply what was left, then serve. ConfigError if the address can't be had."""

@@ -28,6 +28,10 @@ from tidegate.proxy.logs import LOG, set_up
 from tidegate.proxy.supervisor import Supervisor
 
 MOST_WORKERS = 128
+EXPOSED = (
+    "other machines may reach the AWS API, and it is plain HTTP: who is on the way reads the secrets that are asked "
+    "for; listen on 127.0.0.1, or have clients come through TLS or a tunnel"
+)
 RENEW_EVERY = 6 * 3600.0
 """Seconds between two looks at the endpoints' certificate, which is renewed a month before its end."""
 
@@ -78,6 +82,8 @@ async def _run(plane: ControlPlane, base: Config, certificates: LocalCertificate
         await plane.start(proxy)
         renewing = asyncio.create_task(_renew(proxy))
         print(f"tidegate: the AWS API is at {plane.url} (account {plane.account.number})", file=sys.stderr, flush=True)
+        if plane.is_exposed:
+            print(f"tidegate: warning: {EXPOSED}", file=sys.stderr, flush=True)
         try:
             yield
         finally:

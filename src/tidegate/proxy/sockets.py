@@ -8,9 +8,11 @@ Refuses to accept a connection or to read settings.
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import socket
 import stat
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,12 +20,16 @@ from typing import Any
 
 from tidegate.config.addresses import Address, TcpAddress, UnixAddress
 from tidegate.errors import ConfigError
+from tidegate.proxy.logs import LOG
 
 MAX_BACKLOG = 4096
 """Connections that wait to be accepted, per socket; the kernel cuts it to net.core.somaxconn."""
 
 UNIX_MODE = 0o777
 """Anyone on the machine may connect, as with PostgreSQL's unix_socket_permissions; logins are what protects."""
+
+STARTING = 60.0
+"""Seconds within which a process listens on a socket that it has bound, or never will."""
 
 PICK_ATTEMPTS = 20
 """How often to let the kernel pick a port again that turns out to be taken in another address family."""
@@ -174,6 +180,21 @@ def remove_socket_file(path: str, inode: tuple[int, int]) -> None:
             os.unlink(path)
     except FileNotFoundError:
         return
+
+
+def remove_abandoned(patterns: Sequence[str]) -> None:
+    """Delete this user's socket files, named by patterns of glob, that nobody listens on: their process was killed.
+
+    Not those of the last minute: a process that starts has bound its socket before it listens.
+    """
+    for path in (path for pattern in patterns for path in glob.glob(pattern)):
+        try:
+            status = os.lstat(path)
+            is_old = time.time() - status.st_mtime > STARTING
+            if is_old and status.st_uid == os.geteuid() and _is_stale(path):
+                remove_socket_file(path, (status.st_dev, status.st_ino))
+        except OSError as error:
+            LOG.debug("%s: %s", path, error.strerror)  # another one that starts was quicker
 
 
 def _is_stale(path: str) -> bool:

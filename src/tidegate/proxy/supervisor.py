@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from tidegate.auth.mock_key import mock_key
+from tidegate.config.addresses import default_control_sockets
 from tidegate.config.load import load
 from tidegate.config.model import Config, LogFormat, TargetConfig
 from tidegate.errors import ConfigError
@@ -56,6 +57,7 @@ from tidegate.proxy.listening import Change, Listening, describe
 from tidegate.proxy.logs import ALWAYS, LOG, set_up
 from tidegate.proxy.recovery import Recovery
 from tidegate.proxy.shared import Shared
+from tidegate.proxy.sockets import remove_abandoned
 from tidegate.proxy.totals import Totals
 
 Beside = Callable[[], AbstractAsyncContextManager[object]]
@@ -138,6 +140,7 @@ class Supervisor:
         self._catch_signals()
         try:
             await admin.start()
+            remove_abandoned(default_control_sockets())
             return await self._serve(beside)
         finally:
             self._credentials.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import os
@@ -19,11 +20,13 @@ from botocore.exceptions import ClientError
 
 from tests.support.control import ACCOUNT, REGION, ROOT
 from tests.support.control_server import RunningFront
+from tests.support.stack import Stack
+from tests.support.tidegate import wait_until
 from tidegate.control.account import Account
-from tidegate.control.api.arrival import MAX_BODY
-from tidegate.control.api.connection import MAX_HEAD
+from tidegate.control.api.server import ApiServer
 from tidegate.control.errors import AwsError
-from tidegate.control.profile import write_profile
+from tidegate.control.profile import environment, write_profile
+from tidegate.launch.run import EXPOSED
 
 AWS = Path(sys.executable).parent / "aws"
 
@@ -37,24 +40,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningFront]:
 @pytest.fixture(autouse=True)
 def _fresh(running: RunningFront) -> None:
     running.rds.outcome = running.secrets.outcome = running.ec2.outcome = running.iam.outcome = {}
-
-
-def raw(running: RunningFront, *pieces: bytes, wait: float = 0.0) -> bytes:
-    """What comes back until the end of the connection, for bytes as they are."""
-    with running.connect() as stream:
-        for piece in pieces:
-            try:
-                stream.sendall(piece)
-            except OSError:  # it has ended the connection already, which is what is looked for
-                break
-            time.sleep(wait)
-        answer = b""
-        try:
-            while chunk := stream.recv(65536):
-                answer += chunk
-        except ConnectionResetError:
-            pass
-        return answer
 
 
 # Clients as they are.
@@ -115,6 +100,35 @@ def test_boto3_with_a_wrong_secret(running: RunningFront, service: str, operatio
     with pytest.raises(ClientError) as caught:
         getattr(running.client(service, secret="wrong"), operation)()
     assert caught.value.response["Error"]["Code"] == code
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "arguments", "code"),
+    [
+        ("logs", "describe_log_groups", {}, "NotImplementedException"),
+        ("kms", "list_keys", {}, "NotImplementedException"),
+        ("dynamodb", "list_tables", {}, "NotImplementedException"),
+        ("sqs", "list_queues", {}, "NotImplementedException"),
+        ("lambda", "list_functions", {}, "NotImplementedException"),
+        ("lambda", "delete_function", {"FunctionName": "f"}, "NotImplementedException"),
+        ("eventbridgev2", "create_event_bus", {"Name": "n"}, "NotImplementedException"),
+        ("cloudformation", "list_stacks", {}, "NotImplemented"),
+        ("route53", "list_hosted_zones", {}, "NotImplemented"),
+        ("s3", "get_bucket_acl", {"Bucket": "buc"}, "NotImplemented"),
+        ("s3", "delete_bucket_policy", {"Bucket": "buc"}, "NotImplemented"),
+    ],
+)
+def test_boto3_is_told_which_service_is_not_served(
+    running: RunningFront, service: str, operation: str, arguments: dict[str, Any], code: str
+) -> None:
+    client = running.client(service, parameter_validation=False, s3={"addressing_style": "path"})
+    with pytest.raises(ClientError) as caught:
+        getattr(client, operation)(**arguments)
+    name, signing_name = client.meta.method_to_api_mapping[operation], client.meta.service_model.signing_name
+    told = f"The operation {name} of the service {signing_name} is not implemented by Tidegate."
+    assert caught.value.response["Error"]["Code"] == code
+    assert caught.value.response["Error"]["Message"] == told
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501
 
 
 def test_bounds_that_boto3_does_not_check_itself(running: RunningFront) -> None:
@@ -193,14 +207,14 @@ def test_many_clients_at_once(running: RunningFront) -> None:
 def test_health_needs_no_signature(running: RunningFront) -> None:
     with urllib.request.urlopen(f"{running.url}/health") as answer:
         assert (answer.status, json.load(answer)) == (200, {"status": "ok"})
-    head = raw(running, b"HEAD /health HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+    head = running.raw(b"HEAD /health HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200 OK\r\n")
     assert head.endswith(b"\r\n\r\n")
 
 
 @pytest.mark.parametrize("method", [b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"PATCH", b"TRACE"])
 def test_other_methods_are_not_allowed(running: RunningFront, method: bytes) -> None:
-    answer = raw(running, method + b" / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+    answer = running.raw(method + b" / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 405 ")
     assert b"\r\nallow: GET, POST\r\n" in answer
     assert b"\r\nx-amzn-requestid: " in answer.lower()
@@ -209,59 +223,17 @@ def test_other_methods_are_not_allowed(running: RunningFront, method: bytes) -> 
 
 def test_other_paths_are_not_there(running: RunningFront) -> None:
     for path in (b"/x", b"//", b"/health/", b"/%2e", b"/%ff"):
-        answer = raw(running, b"GET " + path + b" HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+        answer = running.raw(b"GET " + path + b" HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
         assert answer.startswith(b"HTTP/1.1 404 "), path
         assert b"<Code>UnknownOperationException</Code>" in answer
 
 
 def test_an_unsigned_request_is_told_so(running: RunningFront) -> None:
-    answer = raw(running, b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+    answer = running.raw(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 403 Forbidden\r\n")
     assert b"content-type: text/xml\r\n" in answer
     assert b"<Code>MissingAuthenticationToken</Code>" in answer
     assert b"server:" not in answer.lower()
-
-
-TOO_LARGE = b"POST / HTTP/1.1\r\nHost: h\r\n"
-
-
-def test_a_body_that_says_that_it_is_too_large_is_not_read(running: RunningFront) -> None:
-    answer = raw(running, TOO_LARGE + b"Content-Length: %d\r\n\r\n" % (MAX_BODY + 1))
-    assert answer.startswith(b"HTTP/1.1 413 ")
-    assert b"<Code>RequestEntityTooLarge</Code>" in answer
-    assert b"connection: close\r\n" in answer
-    target = b"X-Amz-Target: secretsmanager.CreateSecret\r\n"
-    answer = raw(running, TOO_LARGE + target + b"Content-Length: " + b"9" * 18 + b"\r\n\r\n")
-    assert b'"__type": "RequestEntityTooLargeException"' in answer
-
-
-def test_a_body_that_grows_too_large_is_cut_off(running: RunningFront) -> None:
-    chunk = b"10000\r\n" + b"a" * 0x10000 + b"\r\n"
-    answer = raw(running, TOO_LARGE + b"Transfer-Encoding: chunked\r\n\r\n", *[chunk] * (MAX_BODY // 0x10000 + 2))
-    # The end of the connection may overtake the answer, as it has not read what was sent.
-    assert answer == b"" or answer.startswith(b"HTTP/1.1 413 ")
-    assert running.client("sts").get_caller_identity()["Account"] == ACCOUNT
-
-
-def test_a_head_that_is_too_long_is_refused_in_one_piece_and_in_many(running: RunningFront) -> None:
-    long = b"X-Long: " + b"a" * MAX_HEAD
-    assert raw(running, b"GET / HTTP/1.1\r\nHost: h\r\n" + long + b"\r\n\r\n").startswith(b"HTTP/1.1 4")
-    pieces = [b"a" * 16384] * (MAX_HEAD // 16384 + 2)
-    answer = raw(running, b"GET / HTTP/1.1\r\nX-Long: ", *pieces, wait=0.01)
-    assert answer == b"" or answer.startswith(b"HTTP/1.1 431 ")
-    lines = b"".join(b"X-%d: a\r\n" % number for number in range(20000))
-    assert raw(running, b"GET / HTTP/1.1\r\n" + lines).startswith((b"HTTP/1.1 4", b""))
-    assert running.client("sts").get_caller_identity()["Account"] == ACCOUNT
-
-
-def test_a_head_that_never_ends_is_given_up(running: RunningFront, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tidegate.control.api.connection.HEAD_TIMEOUT", 0.2)
-    assert raw(running, b"") == b""
-    assert raw(running, b"GET / HTTP/1.1\r\n") == b""
-    whole = b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n"
-    assert raw(running, whole + b"GET /heal").count(b"HTTP/1.1 200 OK") == 1
-    assert raw(running, whole, b"\r\n", wait=0.1).count(b"HTTP/1.1 200 OK") == 1
-    assert raw(running, b"\r\n", b"\r\n", wait=0.1) == b""
 
 
 def test_an_answer_does_not_wait_for_an_acknowledgement(running: RunningFront) -> None:
@@ -275,20 +247,6 @@ def test_an_answer_does_not_wait_for_an_acknowledgement(running: RunningFront) -
         took.append(time.perf_counter() - begun)
     connection.close()
     assert min(took[5:]) < 0.03
-
-
-def test_requests_of_one_connection_are_answered_in_their_order(running: RunningFront) -> None:
-    health = b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n"
-    last = b"GET /nothing HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
-    answers = raw(running, health * 3 + last)
-    assert [part[:3] for part in answers.split(b"HTTP/1.1 ")[1:]] == [b"200", b"200", b"200", b"404"]
-
-
-def test_a_body_that_never_comes_is_given_up(running: RunningFront, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tidegate.control.api.arrival.BODY_TIMEOUT", 0.2)
-    answer = raw(running, TOO_LARGE + b"Content-Length: 10\r\n\r\nAction=")
-    assert answer.startswith(b"HTTP/1.1 408 ")
-    assert b"<Code>RequestTimeout</Code>" in answer
 
 
 @pytest.mark.parametrize(
@@ -305,12 +263,45 @@ def test_a_body_that_never_comes_is_given_up(running: RunningFront, monkeypatch:
     ],
 )
 def test_what_is_no_http_is_refused(running: RunningFront, junk: bytes) -> None:
-    assert raw(running, junk).startswith(b"HTTP/1.1 4")
+    assert running.raw(junk).startswith(b"HTTP/1.1 4")
     assert running.client("sts").get_caller_identity()["Account"] == ACCOUNT
 
 
 def test_an_address_in_use_is_told(running: RunningFront) -> None:
     assert running.error_of_another() == f"--api 127.0.0.1:{running.port}: cannot listen there: Address already in use"
+
+
+@pytest.mark.parametrize(
+    ("host", "url", "exposed"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:", False),
+        ("localhost", "http://localhost:", False),
+        ("::1", "http://[::1]:", False),
+        ("0.0.0.0", "http://127.0.0.1:", True),
+        ("0", "http://127.0.0.1:", True),
+        ("::", "http://[::1]:", True),
+    ],
+)
+def test_where_clients_of_this_machine_find_it(host: str, url: str, exposed: bool) -> None:
+    async def started() -> tuple[str, bool, int]:
+        async with ApiServer(None, host, 0) as server:
+            return server.url, server.is_exposed, server.port
+
+    found, is_exposed, port = asyncio.run(started())
+    assert (found, is_exposed) == (f"{url}{port}", exposed)
+
+
+def test_a_program_that_other_machines_may_reach_says_so() -> None:
+    with Stack("--api", "0.0.0.0:0") as stack:
+        assert stack.url.startswith("http://127.0.0.1:")
+        assert environment(stack.data)["AWS_ENDPOINT_URL"] == stack.url
+        assert stack.client("sts").get_caller_identity()["Account"]
+        wait_until(lambda: EXPOSED in stack.said(), "it warns", 10)
+        assert stack.said().count("warning") == 1
+    with Stack() as stack:
+        assert stack.client("sts").get_caller_identity()["Account"]
+        assert stack.stop() == 0
+        assert "warning" not in stack.said()
 
 
 def test_tls(tmp_path: Path) -> None:

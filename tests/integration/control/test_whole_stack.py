@@ -23,8 +23,10 @@ from tests.support.postgres import Postgres
 from tests.support.stack import Stack, policy
 from tests.support.tidegate import wait_until
 from tidegate.auth.scram_keys import ScramKeys
+from tidegate.cli import PASSPHRASE_VARIABLE
 from tidegate.config.addresses import default_control_socket
 from tidegate.control.profile import environment
+from tidegate.control.store.sealed import KEY_FILE
 from tidegate.demo import processes
 
 
@@ -63,6 +65,21 @@ def token(stack: Stack, key: dict[str, str], endpoint: str) -> str:
 
 def load(stack: Stack, endpoint: str, password: Callable[[], str]) -> Load:
     return Load(lambda _: stack.connect(endpoint, "app", password()), "app", asks=10, pause=0.005)
+
+
+def test_a_passphrase_is_the_supervisors_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It seals the secrets from one start to the next, in place of a key file; no worker is started with it."""
+    monkeypatch.setenv(PASSPHRASE_VARIABLE, "canary")
+    with Stack() as stack:
+        stack.client("secretsmanager").create_secret(Name="a", SecretString="value")
+        assert not (stack.data / KEY_FILE).exists()
+        workers = processes.children(stack.pid)
+        assert workers
+        assert [pid for pid in workers if b"canary" in Path(f"/proc/{pid}/environ").read_bytes()] == []
+        stack.kill()
+        stack.start()
+        assert stack.client("secretsmanager").get_secret_value(SecretId="a")["SecretString"] == "value"
+        assert "canary" not in stack.said()
 
 
 def test_first_hour(stack: Stack, database: Postgres) -> None:

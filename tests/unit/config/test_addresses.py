@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tidegate.config.addresses import (
     TcpAddress,
     UnixAddress,
     default_control_socket,
+    default_control_sockets,
     listen_addresses,
     parse_tcp,
 )
@@ -99,6 +101,7 @@ def test_control_socket_in_the_users_own_folder(monkeypatch: pytest.MonkeyPatch,
     assert path.endswith(".sock")
     assert path == default_control_socket("/etc/tidegate/production.toml")
     assert path != default_control_socket("/srv/production.toml")
+    assert [fnmatch(path, pattern) for pattern in default_control_sockets()] == [False, True]
 
 
 @pytest.mark.parametrize("folder", [None, "", "relative", "/no/such/folder", "/tmp/" + "x" * 200])
@@ -108,7 +111,9 @@ def test_control_socket_without_such_a_folder(monkeypatch: pytest.MonkeyPatch, f
         monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
     else:
         monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
-    assert default_control_socket("127.0.0.1:6432").startswith("/tmp/tidegate-1234-127-0-0-1-6432-")
+    path = default_control_socket("127.0.0.1:6432")
+    assert path.startswith("/tmp/tidegate-1234-127-0-0-1-6432-")
+    assert fnmatch(path, default_control_sockets()[0])
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\0")))

@@ -167,6 +167,34 @@ def test_a_data_folder_is_made_for_its_owner_and_has_one_process(tmp_path: Path)
     DataFolder(path).close()
 
 
+@pytest.mark.parametrize("mode", [0o777, 0o755, 0o750, 0o701, 0o1777])
+def test_a_data_folder_that_is_open_to_others_is_refused(tmp_path: Path, mode: int) -> None:
+    """It holds keys; PostgreSQL asks the same of its folder, but takes 0750, too."""
+    path = tmp_path / "data"
+    path.mkdir()
+    path.chmod(mode)
+    with pytest.raises(ConfigError) as error:
+        DataFolder(path)
+    assert str(error.value) == (
+        f"--data {path}: others than its owner have access to it (mode {mode:04o}), and it holds keys: chmod 700 {path}"
+    )
+    assert list(path.iterdir()) == []
+    path.chmod(0o700)
+    DataFolder(path).close()
+
+
+def test_a_data_folder_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner = tmp_path.stat().st_uid
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    with pytest.raises(ConfigError) as error:
+        DataFolder(tmp_path)
+    assert str(error.value) == (
+        f"--data {tmp_path}: belongs to user {owner}, and this process to user {owner + 1}: "
+        "run it as the owner, or name another folder"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_data_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="Not a directory"):

@@ -28,6 +28,7 @@ from moto.core.serialize import (
 from tidegate.control.api.arrival import Answer
 from tidegate.control.api.forms import NOT_XML
 from tidegate.control.api.models import Api
+from tidegate.control.api.unserved import CBOR, UnservedCall
 from tidegate.control.errors import AwsError
 
 SERIALIZERS = {"query": QuerySerializer, "ec2": EC2Serializer, "json": JSONSerializer}
@@ -92,6 +93,32 @@ def refusal(api: Api | None, error: AwsError, request_id: str, *, in_json: bool 
     namespace = str(api.model.metadata.get("xmlNamespace", "")) if api is not None else ""
     text = _xml("ErrorResponse", {"Error": told, "RequestId": request_id}, namespace)
     return Answer(status=error.status, content_type=XML, body=text.encode())
+
+
+def unserved_refusal(call: UnservedCall, error: AwsError, request_id: str) -> Answer:
+    """The same to who asks a service that is not served, as that service would put it."""
+    status, typed = error.status, {"x-amzn-ErrorType": error.code}
+    if call.protocol == CBOR:
+        body = _cbor({"__type": error.code, "message": error.message})
+        headers = {"smithy-protocol": "rpc-v2-cbor"}
+        return Answer(status=status, content_type="application/cbor", body=body, headers=headers)
+    if call.protocol in ("json", "rest-json"):
+        body = json.dumps({"__type": error.code, "message": error.message}).encode()
+        kind = f"application/x-amz-json-{call.json_version}" if call.protocol == "json" else "application/json"
+        return Answer(status=status, content_type=kind, body=body, headers=typed)
+    if call.name == "s3":  # which has no element around its error
+        told = {"Code": error.code, "Message": error.message, "RequestId": request_id}
+        return Answer(status=status, content_type=XML, body=_xml("Error", told).encode())
+    return refusal(None, error, request_id)
+
+
+def _cbor(texts: Mapping[str, str]) -> bytes:
+    """A map of few texts of less than 64 KB (RFC 8949, section 3)."""
+    body = bytes([0xA0 | len(texts)])
+    for text in (part for item in texts.items() for part in item):
+        data = text.encode()
+        body += b"\x79" + len(data).to_bytes(2) + data
+    return body
 
 
 def _json_refusal(api: Api | None, error: AwsError) -> Answer:

@@ -13,15 +13,16 @@ from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from tidegate.control.api import refusals
-from tidegate.control.api.arrival import Answer, arrival_of, with_body
+from tidegate.control.api.arrival import Answer, Incoming, arrival_of, with_body
 from tidegate.control.api.dispatch import Dispatcher
 from tidegate.control.errors import AwsError
 
 METHODS = ("GET", "POST")
-CUT_OFF = (408, 413)
+TOO_LARGE = 413
+CUT_OFF = (408, TOO_LARGE)
 """Statuses after which the rest of a request is not read: the connection ends with the answer."""
 
 
@@ -48,19 +49,38 @@ class _Front:
         self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
+        incoming = Incoming(receive)
+        request = Request(scope, incoming.receive)
         arrival = arrival_of(request, at=self._clock(), request_id=str(uuid.uuid4()))
         try:
             if request.method not in METHODS:
-                raise refusals.method_not_allowed(request.method)
+                raise self._dispatcher.unserved(arrival) or refusals.method_not_allowed(request.method)
             if arrival.signed.path != "/":
-                raise refusals.not_found(arrival.signed.path)
+                raise self._dispatcher.unserved(arrival) or refusals.not_found(arrival.signed.path)
             answer = await self._dispatcher.serve(await with_body(arrival, request))
         except AwsError as error:
             answer = self._dispatcher.refuse(arrival, error)
         except ClientDisconnect:
             return
-        await _response(answer, arrival.request_id)(scope, receive, send)
+        sending = _before_the_end(send, incoming) if answer.status == TOO_LARGE else send
+        await _response(answer, arrival.request_id)(scope, receive, sending)
+
+
+def _before_the_end(send: Send, incoming: Incoming) -> Send:
+    """Sends a whole answer, but doesn't say that it is whole, which ends the connection, before the request is.
+
+    Most clients look for an answer only when they have sent everything, and find none on a connection that has ended.
+    """
+
+    async def sending(message: Message) -> None:
+        if message["type"] != "http.response.body":
+            await send(message)
+            return
+        await send({**message, "more_body": True})
+        await incoming.read_off()
+        await send({"type": "http.response.body", "body": b""})
+
+    return sending
 
 
 def _response(answer: Answer, request_id: str) -> Response:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from starlette.requests import Request
+from starlette.types import Message, Receive
 
 from tidegate.auth import sigv4_claim
 from tidegate.control.api import refusals
@@ -18,6 +19,8 @@ MAX_BODY = 1024 * 1024
 """Bytes of any request's body: what the query services take."""
 BODY_TIMEOUT = 30.0
 """Seconds within which a body must have come."""
+LINGER = 5.0
+"""Seconds for which a client that was refused may go on sending, so that it finds the answer when it looks for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +57,29 @@ class Answer:
     content_type: str
     body: bytes = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Incoming:
+    """What comes of a request after its head."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._ended = False
+
+    async def receive(self) -> Message:
+        """The next piece; ASGI's receive."""
+        message = await self._receive()
+        self._ended = not message.get("more_body", False)
+        return message
+
+    async def read_off(self) -> None:
+        """Let the rest come, for LINGER at most, and forget it."""
+        try:
+            async with asyncio.timeout(LINGER):
+                while not self._ended:
+                    await self.receive()
+        except TimeoutError:
+            return
 
 
 def arrival_of(request: Request, *, at: float, request_id: str) -> Arrival:

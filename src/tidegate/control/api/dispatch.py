@@ -23,6 +23,7 @@ from tidegate.control.api.forms import Params, read_params
 from tidegate.control.api.models import Api, load_api
 from tidegate.control.api.refusals import Doubt
 from tidegate.control.api.routing import Router, operation_of
+from tidegate.control.api.unserved import UnservedCall, unserved_call
 from tidegate.control.call import Call, Caller, Guard
 from tidegate.control.errors import AwsError
 from tidegate.control.services.service import Service
@@ -53,6 +54,13 @@ class Progress:
 
     api: Api | None = None
     operation: OperationModel | None = None
+    unserved: UnservedCall | None = None
+
+    @property
+    def protocol(self) -> str:
+        """Query where nothing says another."""
+        spoken = self.unserved or self.api
+        return spoken.protocol if spoken else "query"
 
     def __str__(self) -> str:
         service = self.api.name if self.api else "unknown service"
@@ -119,21 +127,29 @@ class Dispatcher:
 
     def refuse(self, arrival: Arrival, error: AwsError) -> Answer:
         """The answer to a request that is not served at all."""
-        return self._refuse(arrival, Progress(self._router.likely(arrival)), error)
+        progress = Progress(self._router.likely(arrival), unserved=self._router.unserved(arrival))
+        return self._refuse(arrival, progress, error)
+
+    def unserved(self, arrival: Arrival) -> AwsError | None:
+        """The error that a request to a service that we don't have gets; None for other requests."""
+        call = self._router.unserved(arrival)
+        return None if call is None else refusals.unknown_service(call.name, call.operation)
 
     def _refuse(self, arrival: Arrival, progress: Progress, error: AwsError) -> Answer:
-        protocol = progress.api.protocol if progress.api else "query"
-        return answers.refusal(
-            progress.api, refusals.in_protocol(error, protocol), arrival.request_id, in_json=arrival.wants_json
-        )
+        told = refusals.in_protocol(error, progress.protocol)
+        if progress.unserved is not None:
+            return answers.unserved_refusal(progress.unserved, told, arrival.request_id)
+        return answers.refusal(progress.api, told, arrival.request_id, in_json=arrival.wants_json)
 
     def _serve(self, transaction: Transaction, arrival: Arrival, progress: Progress) -> Answer:
         progress.api = self._router.likely(arrival)
-        protocol = progress.api.protocol if progress.api else "query"
-        claim = authentication.claim_of(arrival, protocol)
+        claim = authentication.claim_of(arrival, progress.protocol)
         if claim is None:
-            raise refusals.doubtful(protocol, Doubt.UNSIGNED)
+            raise refusals.doubtful(progress.protocol, Doubt.UNSIGNED)
         api = progress.api = self._router.signed_for(claim)
+        if api is None:
+            call = progress.unserved = unserved_call(arrival, claim.credential.service)
+            raise refusals.unknown_service(call.name, call.operation)
         caller = authentication.authenticate(arrival, claim, api, self._region, self._find_key, transaction)
         # Only now: reading a megabyte of parameters takes the time of a hundred calls, which strangers don't get.
         body = b"" if api.protocol == "json" else arrival.signed.body

@@ -61,6 +61,10 @@ RENAMED: dict[tuple[str, str], tuple[str, int]] = {
     ("json", "RequestEntityTooLarge"): ("RequestEntityTooLargeException", 413),
     ("json", "ServiceUnavailable"): ("ServiceUnavailableException", 503),
     ("json", "NotImplemented"): ("NotImplementedException", 501),
+    ("rest-json", "RequestEntityTooLarge"): ("RequestEntityTooLargeException", 413),
+    ("rest-json", "NotImplemented"): ("NotImplementedException", 501),
+    ("smithy-rpc-v2-cbor", "RequestEntityTooLarge"): ("RequestEntityTooLargeException", 413),
+    ("smithy-rpc-v2-cbor", "NotImplemented"): ("NotImplementedException", 501),
     ("ec2", "AccessDenied"): ("UnauthorizedOperation", 403),
 }
 """(protocol, code) of errors that all services have, where the protocol has its own name and status for them."""
@@ -114,9 +118,10 @@ def not_implemented(service: str, operation: str) -> AwsError:
     return AwsError("NotImplemented", f"The operation {operation} of {service} is not implemented by Tidegate.", 501)
 
 
-def unknown_service(service: str) -> AwsError:
-    """501: signed for a service that we don't have."""
-    return AwsError("NotImplemented", f"The service {service[:64]} is not implemented by Tidegate.", 501)
+def unknown_service(service: str, operation: str) -> AwsError:
+    """501: signed for a service that we don't have. operation: empty if it is not known."""
+    what = f"operation {operation} of the service" if operation else "service"
+    return AwsError("NotImplemented", f"The {what} {service[:64]} is not implemented by Tidegate.", 501)
 
 
 def method_not_allowed(method: str) -> AwsError:

@@ -11,16 +11,15 @@ from collections.abc import Sequence
 
 from moto.core.model import OperationModel
 
+from tidegate.auth import sigv4_claim
 from tidegate.auth.sigv4_claim import Claim
 from tidegate.control.api import refusals
 from tidegate.control.api.arrival import Arrival
 from tidegate.control.api.forms import Params
 from tidegate.control.api.models import Api
+from tidegate.control.api.unserved import LOOK, TARGET, UnservedCall, unserved_call
 
-TARGET = "x-amz-target"
 VERSION = re.compile(r"(?:^|&)Version=([0-9-]{10})(?=&|$)", re.ASCII)
-LOOK = 4096
-"""Characters of a request that are worth looking at when nobody has signed it."""
 
 
 class Router:
@@ -31,12 +30,19 @@ class Router:
         self._by_target = {api.target_prefix: api for api in apis if api.target_prefix}
         self._by_version = {api.version: api for api in apis if not api.target_prefix}
 
-    def signed_for(self, claim: Claim) -> Api:
-        """The service in the signature's scope. AwsError (501) if we don't have it."""
-        api = self._by_signing_name.get(claim.credential.service)
-        if api is None:
-            raise refusals.unknown_service(claim.credential.service)
-        return api
+    def signed_for(self, claim: Claim) -> Api | None:
+        """The service in the signature's scope; None if we don't have it."""
+        return self._by_signing_name.get(claim.credential.service)
+
+    def unserved(self, arrival: Arrival) -> UnservedCall | None:
+        """What is asked of a service that we don't have; None if nobody is, as far as the signature can be read."""
+        try:
+            claim = sigv4_claim.claim_of(arrival.signed)
+        except (sigv4_claim.IncompleteSignature, sigv4_claim.SignatureRefused):
+            return None
+        if claim is None or self.signed_for(claim) is not None:
+            return None
+        return unserved_call(arrival, claim.credential.service)
 
     def likely(self, arrival: Arrival) -> Api | None:
         """The service that a request has in mind whose signature doesn't say: to be refused in its own protocol."""

@@ -10,6 +10,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from types import TracebackType
 from typing import Any
 
@@ -55,6 +56,7 @@ class ApiServer:
         self._host = host
         self._port = port
         self._tls = tls
+        self._bound: list[IPv4Address | IPv6Address] = []
         self._server: _Server | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -65,9 +67,16 @@ class ApiServer:
 
     @property
     def url(self) -> str:
-        """Where clients find it: what --endpoint-url takes."""
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"{'https' if self._tls else 'http'}://{host}:{self._port}"
+        """Where clients on this machine find it: what --endpoint-url takes."""
+        host = self._host
+        if self._bound and self._bound[0].is_unspecified:  # of all addresses, which none can be connected to
+            host = "127.0.0.1" if self._bound[0].version == 4 else "::1"
+        return f"{'https' if self._tls else 'http'}://{f'[{host}]' if ':' in host else host}:{self._port}"
+
+    @property
+    def is_exposed(self) -> bool:
+        """Whether others than this machine may reach it, without TLS."""
+        return self._tls is None and not all(address.is_loopback for address in self._bound)
 
     async def start(self) -> None:
         """Listen and serve. ConfigError if the address can't be had."""
@@ -106,6 +115,7 @@ class ApiServer:
         except OSError as error:
             raise ConfigError(f"--api {where}: {error.strerror or error}") from None
         sockets: list[socket.socket] = []
+        self._bound = []
         try:
             for family, _, _, _, address in dict.fromkeys(found):
                 # asyncio turns Nagle's algorithm off where the protocol is told, and only there: without, an answer's
@@ -118,7 +128,8 @@ class ApiServer:
                 made.bind((address[0], self._port, *address[2:]))
                 made.listen(BACKLOG)
                 made.setblocking(False)
-                self._port = made.getsockname()[1]
+                bound, self._port = made.getsockname()[:2]
+                self._bound.append(ip_address(bound))
         except OSError as error:
             for made in sockets:
                 made.close()

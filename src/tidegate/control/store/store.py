@@ -34,10 +34,14 @@ CREATE TABLE records (
 """
 
 
-class Record(BaseModel):
-    """A resource as it is kept. Subclasses name their kind and the property that is their key, unique in the kind."""
+class Part(BaseModel):
+    """A part of a record. What can't be read is not told: errors are logged, and records hold keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Record(Part):
+    """A resource as it is kept. Subclasses name their kind and the property that is their key, unique in the kind."""
 
     kind: ClassVar[str]
 

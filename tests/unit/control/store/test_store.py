@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import sqlite3
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from pydantic import BaseModel
 
+from tidegate import control
 from tidegate.control.store.store import FORMAT, Record, Store, Transaction
 from tidegate.errors import ConfigError
 
@@ -53,6 +57,41 @@ def test_records_come_back_by_key_and_in_its_order(path: Path) -> None:
         assert table.get("a/1") == Thing(owner="a", name="1")
         assert table.get("a") is None
         assert transaction.written == set()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"owner": "a", "name": "b", "size": "canary"}',
+        '{"owner": "a", "name": "b", "later": "canary"}',
+        '{"owner": "a", "name": "b", "size": {"canary": "canary"}}',
+        '{"owner": "canary"}',
+        '{"owner": "a", "canary"',
+    ],
+)
+def test_a_record_that_cannot_be_read_is_not_told(path: Path, body: str) -> None:
+    """Of a later program, or damaged: the error is logged, and records hold IAM's keys and sealed secrets."""
+    store = Store(path)
+    with store.transaction() as transaction:
+        transaction.write("thing", "INSERT INTO records VALUES ('thing', 'a/b', ?)", body)
+        for read in (lambda table: table.get("a/b"), lambda table: table.all()):
+            with pytest.raises(ValueError, match="Thing") as caught:
+                read(transaction.table(Thing))
+            assert "canary" not in str(caught.value) + repr(caught.value)
+
+
+def test_no_model_of_a_record_tells_what_it_was_given() -> None:
+    """Whichever of them it is that can't be read, and each that is written in future."""
+    for module in pkgutil.walk_packages(control.__path__, "tidegate.control."):
+        importlib.import_module(module.name)
+    models = [one for one in descendants(BaseModel) if one.__module__.startswith("tidegate.control.")]
+    assert len(models) > 20
+    assert [one.__qualname__ for one in models if not one.model_config.get("hide_input_in_errors")] == []
+
+
+def descendants(model: type[BaseModel]) -> list[type[BaseModel]]:
+    """All classes that are made of this one."""
+    return [found for one in model.__subclasses__() for found in (one, *descendants(one))]
 
 
 def test_put_replaces_and_delete_tells_whether_there_was_one(path: Path) -> None:

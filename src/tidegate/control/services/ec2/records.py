@@ -9,9 +9,9 @@ import secrets
 from ipaddress import IPv4Network
 from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from tidegate.control.store.store import Record
+from tidegate.control.store.store import Part, Record
 
 RESERVED = 5
 """Addresses of each subnet that nothing can have (VPC User Guide, "Subnet CIDR blocks")."""
@@ -66,10 +66,8 @@ class Subnet(Tagged):
         return IPv4Network(self.cidr).num_addresses - RESERVED
 
 
-class Rule(BaseModel):
+class Rule(Part):
     """One rule of a security group: one protocol, one range of ports, one peer."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     identifier: str
     egress: bool
@@ -110,19 +108,15 @@ class SecurityGroup(Tagged):
     rules: tuple[Rule, ...] = ()
 
 
-class Route(BaseModel):
+class Route(Part):
     """Where packets to a range go. target: an id, or "local"."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     destination: str
     target: str
 
 
-class Association(BaseModel):
+class Association(Part):
     """Of a route table with a subnet; without one it is the VPC's main table."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     identifier: str
     subnet_id: str | None = None

@@ -11,9 +11,9 @@ import secrets
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from tidegate.control.store.store import Record
+from tidegate.control.store.store import Part, Record
 
 
 class Status(StrEnum):
@@ -32,11 +32,7 @@ def new_id(prefix: str) -> str:
     return f"{prefix}-{secrets.token_hex(9)[:17]}"
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class AuthEntry(_Part):
+class AuthEntry(Part):
     """UserAuthConfig: one secret, and how its user's clients prove themselves."""
 
     description: str | None = None
@@ -46,7 +42,7 @@ class AuthEntry(_Part):
     client_password_auth_type: str = "POSTGRES_SCRAM_SHA_256"
 
 
-class PoolConfig(_Part):
+class PoolConfig(Part):
     """ConnectionPoolConfiguration. Percents are of the database's max_connections; times are seconds."""
 
     max_connections_percent: int = 100
@@ -61,7 +57,7 @@ class PoolConfig(_Part):
         return self.max_connections_percent // 2 if self.idle_percent is None else self.idle_percent
 
 
-class TargetGroup(_Part):
+class TargetGroup(Part):
     """The proxy's one target group, `default`."""
 
     group_id: str

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from tidegate.control.policies.rules import with_principals
-from tidegate.control.store.store import Record
+from tidegate.control.store.store import Part, Record
 
 CURRENT = "AWSCURRENT"
 PENDING = "AWSPENDING"
@@ -25,12 +25,6 @@ MAX_TAGS = 50
 MAX_VALUE_BYTES = 65_536
 MAX_POLICY_BYTES = 20_480
 """Secrets Manager User Guide, "Secrets Manager quotas"."""
-
-
-class Part(BaseModel):
-    """A part of a record."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Version(Part):
