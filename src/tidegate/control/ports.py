@@ -71,6 +71,8 @@ class DesiredTarget:
 class DesiredEndpoint:
     """An address of a proxy."""
 
+    resource_id: str
+    """prx-endpoint-...: what stays when it is renamed."""
     name: str
     host: str
     port: int

@@ -18,6 +18,7 @@ from tidegate.launch.certificates import LocalCertificates
 from tidegate.launch.data_plane import SupervisedProxy
 from tidegate.launch.health import HealthChecks
 from tidegate.launch.role_keys import RoleKeys
+from tidegate.launch.settings import endpoint_of
 
 
 class World:
@@ -36,12 +37,14 @@ class World:
     async def use(self, config: Config) -> None:
         """ConfigError, and nothing has changed, if a proxy is bad with these settings."""
         problems = [
-            self.bad[proxy.name] for proxy in config.proxies if proxy.name in self.bad and proxy.init_query != "mended"
+            self.bad[proxy.target]
+            for proxy in config.proxies
+            if proxy.target in self.bad and proxy.init_query != "mended"
         ]
         if problems:
-            raise ConfigError("\n".join(problems))
+            raise ConfigError("\n".join(dict.fromkeys(problems)))
         self.running = config
-        signing = [user.via[0] for user in config.users if user.database_iam]
+        signing = [endpoint_of(user.via[0])[0] for user in config.users if user.database_iam]
         self.signing = {name: (await self.keys.keys(name)).access_key for name in signing}
 
     def watch(self, proxies: Iterable[str]) -> None:
@@ -56,7 +59,8 @@ class World:
         return asyncio.run(self.plane.apply(Desired(proxies=proxies)))
 
     def names(self) -> list[str]:
-        return [proxy.name for proxy in self.running.proxies]
+        """Of the proxies that run, by any of their endpoints."""
+        return list(dict.fromkeys(proxy.target for proxy in self.running.proxies))
 
 
 def proxy(name: str, **changes: Any) -> DesiredProxy:
@@ -113,7 +117,7 @@ def test_a_change_that_cant_be_had_leaves_the_proxy_as_it_was(world: World) -> N
     world.plane._apply = refuse_new
     failures = world.apply(proxy("a", init_query="new"), proxy("b", init_query="changed"))
     assert list(failures) == ["a"]
-    assert {one.name: one.init_query for one in world.running.proxies} == {"a": "old", "b": "changed"}
+    assert {one.target: one.init_query for one in world.running.proxies} == {"a": "old", "b": "changed"}
 
 
 def test_the_deleted_go_though_another_cant_run(world: World) -> None:
@@ -128,7 +132,7 @@ def test_two_that_exclude_each_other(world: World) -> None:
     world.apply(proxy("a"))
 
     async def one_only(config: Config) -> None:
-        if len(config.proxies) > 1:
+        if len(config.targets) > 1:
             raise ConfigError('[[proxy]] "a" already listens there')
         world.running = config
 

@@ -176,6 +176,7 @@ class _Maker:
 
 def _endpoint(endpoint: ProxyEndpoint, proxy: Proxy) -> DesiredEndpoint:
     return DesiredEndpoint(
+        resource_id=endpoint.endpoint_id,
         name=endpoint.name or proxy.name,
         host=endpoint.host,
         port=endpoint.port,
