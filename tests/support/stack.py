@@ -244,10 +244,9 @@ class Stack:
         """psycopg over TLS, in autocommit."""
         return psycopg.connect(
             host=endpoint,
-            port=5432,
             user=user,
             password=password,
             dbname="postgres",
             autocommit=True,
-            **{"sslmode": "verify-full", "sslrootcert": self.ca, **options},
+            **{"port": 5432, "sslmode": "verify-full", "sslrootcert": self.ca, **options},
         )

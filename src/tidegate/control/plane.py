@@ -135,9 +135,10 @@ class ControlPlane:
             self._store, services, PolicyGuard(), find_key, account=self.account.number, region=self.account.region
         )
 
-    def _publish(self) -> None:
-        """From a task's thread: return once the data plane knows what has been committed; raises if it can't."""
-        asyncio.run_coroutine_threadsafe(self._reconciler.publish(), self._loop).result(PUBLISH_LIMIT)
+    def _publish(self, secret: str) -> None:
+        """From a task's thread: return once the data plane knows what has been committed of a secret (an ARN); raises
+        if it can't."""
+        asyncio.run_coroutine_threadsafe(self._reconciler.publish(secret), self._loop).result(PUBLISH_LIMIT)
 
     async def stop(self) -> None:
         """Take no more requests, begin no more tasks; what has begun may finish."""

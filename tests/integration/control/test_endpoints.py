@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from collections.abc import Iterator
+from typing import Any
 
 import psycopg
 import pytest
@@ -10,6 +13,7 @@ import pytest
 from tests.integration.control.test_whole_stack import login, token
 from tests.support.postgres import Postgres
 from tests.support.stack import Stack
+from tests.support.tidegate import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -70,3 +74,104 @@ def test_a_token_is_for_the_endpoint_that_is_connected_to(stack: Stack, database
             assert client.execute("SELECT current_user").fetchone() == ("app",)
         with pytest.raises(psycopg.OperationalError, match='IAM authentication failed for the role "app"'):
             stack.connect(endpoint, "app", token(stack, key, other))
+
+
+# Addresses that somebody else listens on
+
+
+@pytest.fixture
+def taken() -> Iterator[dict[str, Any]]:
+    """Tags that ask for such an address."""
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        yield {"Tags": [{"Key": "tidegate:address", "Value": f"127.0.0.1:{stranger.getsockname()[1]}"}]}
+
+
+def broken_proxy(stack: Stack, taken: dict[str, Any], name: str = "broken") -> None:
+    """A proxy of its own that can't be had."""
+    stack.client("rds").create_db_proxy(
+        DBProxyName=name,
+        EngineFamily="POSTGRESQL",
+        RoleArn=stack.role(name),
+        VpcSubnetIds=stack.subnets(),
+        Auth=[stack.entry(stack.client("secretsmanager").create_secret(Name=name, SecretString="{}")["ARN"])],
+        **taken,
+    )
+    wait_until(lambda: stack.described(name)["Status"] == "incompatible-network", "its address can't be had", 10)
+
+
+def broken_endpoint(stack: Stack, taken: dict[str, Any], name: str = "broken") -> None:
+    """An endpoint of `main` that can't be had."""
+    stack.client("rds").create_db_proxy_endpoint(
+        DBProxyName="main", DBProxyEndpointName=name, VpcSubnetIds=stack.subnets(), **taken
+    )
+    wait_until(lambda: stack.endpoints()[name]["Status"] == "incompatible-network", "its address can't be had", 10)
+
+
+def test_secrets_rotate_though_a_proxy_cant_run(stack: Stack, database: Postgres, taken: dict[str, Any]) -> None:
+    secret = stack.secret(database, "app", "app")
+    endpoint = stack.proxy("main", stack.role(), secret)["Endpoint"]
+    broken_proxy(stack, taken)
+    broken_endpoint(stack, {"Tags": [{"Key": "tidegate:address", "Value": "192.0.2.1:5432"}]}, "elsewhere")
+    with stack.connect(endpoint, "app", "app") as client:
+        stack.rotate(secret)
+        assert client.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_an_endpoint_that_cant_be_had_leaves_its_proxy_working(
+    stack: Stack, database: Postgres, taken: dict[str, Any]
+) -> None:
+    """Changes act, above all revocations; it is served once its address is free."""
+    secret = stack.secret(database, "app", "app")
+    endpoint = stack.proxy("main", stack.role(), secret)["Endpoint"]
+    broken_endpoint(stack, taken)
+    states = {name: end["Status"] for name, end in stack.endpoints().items()}
+    assert states == {"main": "available", "broken": "incompatible-network"}
+    assert stack.described("main")["Status"] == "available"
+    with stack.connect(endpoint, "app", "app") as client:
+        stack.client("secretsmanager").delete_secret(SecretId=secret, ForceDeleteWithoutRecovery=True)
+
+        def refused() -> bool:
+            try:
+                stack.connect(endpoint, "app", "app").close()
+            except psycopg.OperationalError as error:
+                return "authentication failed" in str(error) or "no credentials" in str(error)
+            return False
+
+        wait_until(refused, "the secret's user is shut out", 5)
+        assert client.execute("SELECT 1").fetchone() == (1,)
+    stack.delete_endpoint("broken")
+
+
+def test_what_can_run_runs_after_a_kill(stack: Stack, database: Postgres, taken: dict[str, Any]) -> None:
+    endpoint = stack.proxy("main", stack.role(), stack.secret(database, "app", "app"))["Endpoint"]
+    broken_endpoint(stack, taken)
+    stack.kill()
+    stack.start()
+    wait_until(lambda: stack.serves("main"), "it serves again", 30)
+    with stack.connect(endpoint, "app", "app") as client:
+        assert client.execute("SELECT 1").fetchone() == (1,)
+    assert stack.endpoints()["broken"]["Status"] == "incompatible-network"
+
+
+def test_it_is_had_when_the_stranger_has_gone(stack: Stack, database: Postgres) -> None:
+    stack.proxy("main", stack.role(), stack.secret(database, "app", "app"))
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        port = stranger.getsockname()[1]
+        broken_endpoint(stack, {"Tags": [{"Key": "tidegate:address", "Value": f"127.0.0.1:{port}"}]})
+    wait_until(lambda: stack.endpoints()["broken"]["Status"] == "available", "it is tried again", 31)
+    with stack.connect("127.0.0.1", "app", "app", port=port) as client:
+        assert client.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_what_is_broken_slows_no_change(stack: Stack, database: Postgres, taken: dict[str, Any]) -> None:
+    """Each attempt that is refused is said: there is none for what is known."""
+    stack.proxy("main", stack.role(), stack.secret(database, "app", "app"))
+    broken_proxy(stack, taken)
+    broken_endpoint(stack, {"Tags": [{"Key": "tidegate:address", "Value": "192.0.2.1:5432"}]}, "elsewhere")
+    time.sleep(5)  # the first tries come quickly, later ones seldom
+    before = stack.said().count("WARNING")
+    for timeout in range(100, 110):
+        stack.client("rds").modify_db_proxy_target_group(
+            DBProxyName="main", TargetGroupName="default", ConnectionPoolConfig={"ConnectionBorrowTimeout": timeout}
+        )
+    assert stack.said().count("WARNING") - before <= 1

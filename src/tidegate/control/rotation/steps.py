@@ -43,8 +43,9 @@ class Job:
     sealer: Sealer
     arn: str
     version_id: str
-    published: Callable[[], None]
-    """Returns when the data plane has what was committed: the new password must be known there before it is valid."""
+    published: Callable[[str], None]
+    """Returns when the data plane has what was committed of the secret with that ARN: the new password must be known
+    there before it is valid."""
 
     def create_secret(self) -> None:
         """Make a new password, unless the pending version has one."""
@@ -65,7 +66,7 @@ class Job:
     def set_secret(self) -> None:
         """Have the database take the new password."""
         strategy, accounts = self._accounts()
-        self.published()
+        self.published(self.arn)
         strategies.set_password(strategy, accounts)
 
     def test_secret(self) -> None:
