@@ -54,6 +54,8 @@ class SupervisedProxy:
         self._wanted: Proxies = {}
         self._failures: Failures = {}
         """What came of `_wanted`."""
+        self._unshown = False
+        """Whether the certificate is newer than what workers show."""
 
     async def apply(self, desired: Desired, *, again: bool) -> Failures:
         """See DataPlane."""
@@ -115,19 +117,21 @@ class SupervisedProxy:
                 LOG.warning("not all endpoints can be had: %s", error)
                 for name, problem in error.problems.items():
                     failures[endpoint_of(name)[1]] = Failure(kind=FailureKind.NETWORK, description=problem)
+        self._unshown = False
         self._running = {proxy.resource_id: proxy for proxy in desired.proxies}
         self._checks.watch(self._running)
 
     async def renew(self) -> None:
         """To be called now and then: a certificate that ends soon is made anew, and shown from then on."""
-        async with self._one_at_a_time:
-            running = Desired(proxies=tuple(self._running.values()))
-            if self._cover(running):
-                await self._use(self._running, {})
+        async with self._one_at_a_time:  # what runs is to be known, lest an older state is put back
+            self._cover(Desired(proxies=tuple(self._running.values())))
+            if self._unshown:
+                await self._use(self._running, self._failures)
 
-    def _cover(self, desired: Desired) -> bool:
+    def _cover(self, desired: Desired) -> None:
         names = {name for proxy in desired.proxies for end in proxy.endpoints for name in end.names}
-        return self._certificates.cover(names, dt.datetime.now(dt.UTC))
+        if self._certificates.cover(names, dt.datetime.now(dt.UTC)):
+            self._unshown = True
 
     async def health(self) -> dict[str, TargetHealth]:
         """See DataPlane."""

@@ -89,10 +89,12 @@ async def _run(plane: ControlPlane, base: Config, certificates: LocalCertificate
     return await supervisor.run(beside)
 
 
-async def _renew(proxy: SupervisedProxy) -> None:
+async def _renew(proxy: SupervisedProxy, every: float = RENEW_EVERY) -> None:
     while True:
-        await asyncio.sleep(RENEW_EVERY)
+        await asyncio.sleep(every)
         try:
             await proxy.renew()
         except ConfigError as error:
             LOG.error("the endpoints' certificate could not be renewed: %s", error)
+        except Exception as error:  # whatever it is, there is time for many more looks
+            LOG.error("the endpoints' certificate could not be renewed", exc_info=error)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import socket
+import ssl
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from cryptography import x509
 
 from tests.integration.control.test_whole_stack import login, token
 from tests.support.postgres import Postgres
 from tests.support.stack import Stack
 from tests.support.tidegate import wait_until
+from tidegate.launch.certificates import LIFE, LocalCertificates
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +79,32 @@ def test_a_token_is_for_the_endpoint_that_is_connected_to(stack: Stack, database
             assert client.execute("SELECT current_user").fetchone() == ("app",)
         with pytest.raises(psycopg.OperationalError, match='IAM authentication failed for the role "app"'):
             stack.connect(endpoint, "app", token(stack, key, other))
+
+
+def shown(stack: Stack, endpoint: str) -> x509.Certificate:
+    """The certificate that an endpoint's clients are shown."""
+    context = ssl.create_default_context(cafile=stack.ca)
+    context.set_alpn_protocols(["postgresql"])
+    with (
+        socket.create_connection((endpoint, 5432), 5) as plain,
+        context.wrap_socket(plain, server_hostname=endpoint) as client,
+    ):
+        return x509.load_der_x509_certificate(client.getpeercert(True) or b"")
+
+
+def test_a_certificate_near_its_end_is_replaced(stack: Stack, database: Postgres) -> None:
+    """Without a restart, and clients go on. Time is stood in for by a certificate that was made a year ago."""
+    endpoint = stack.proxy("main", stack.role(), stack.secret(database, "app", "app"))["Endpoint"]
+    first = shown(stack, endpoint)
+    with stack.connect(endpoint, "app", "app") as client:
+        client.execute("SET application_name = 'stays'")
+        own = LocalCertificates(stack.data)
+        Path(own.certificate).unlink()
+        own.cover({endpoint}, dt.datetime.now(dt.UTC) - LIFE + dt.timedelta(days=9))
+        stack.client("rds").modify_db_proxy(DBProxyName="main", IdleClientTimeout=600)
+        wait_until(lambda: shown(stack, endpoint).serial_number != first.serial_number, "another one is shown", 10)
+        assert shown(stack, endpoint).not_valid_after_utc >= first.not_valid_after_utc
+        assert client.execute("SHOW application_name").fetchone() == ("stays",)
 
 
 # Addresses that somebody else listens on

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +15,11 @@ from tests.unit.launch.test_settings import BASE, KEYS, PROXY
 from tidegate.config.model import Config
 from tidegate.control.ports import Desired, DesiredEndpoint, DesiredProxy, Failure, FailureKind, Health, TargetHealth
 from tidegate.errors import ConfigError
-from tidegate.launch.certificates import LocalCertificates
+from tidegate.launch.certificates import LIFE, LocalCertificates
 from tidegate.launch.data_plane import SupervisedProxy
 from tidegate.launch.health import HealthChecks
 from tidegate.launch.role_keys import RoleKeys
+from tidegate.launch.run import _renew
 from tidegate.launch.settings import endpoint_of
 from tidegate.proxy.listening import ListenError
 
@@ -258,3 +260,76 @@ def test_certificates_that_cant_be_made_apply_nothing(world: World, tmp_path: Pa
     with pytest.raises(ConfigError, match="certificates in"):
         world.apply(proxy("b"))
     assert world.names() == ["a"]
+
+
+# The endpoints' certificate near its end
+
+
+def outdate(world: World) -> bytes:
+    """Leave one that ends in some days, as time would; its bytes."""
+    path = Path(world.certificates.certificate)
+    path.unlink()
+    world.certificates.cover({"127.1.2.3"}, dt.datetime.now(dt.UTC) - LIFE + dt.timedelta(days=9))
+    return path.read_bytes()
+
+
+def test_a_certificate_is_renewed_before_its_end(world: World) -> None:
+    world.apply(proxy("a"))
+    old, tries = outdate(world), world.tries
+    asyncio.run(world.plane.renew())
+    assert Path(world.certificates.certificate).read_bytes() != old
+    assert (world.tries, world.names()) == (tries + 1, ["a"])
+    asyncio.run(world.plane.renew())
+    assert world.tries == tries + 1
+
+
+def test_a_renewed_certificate_that_could_not_be_shown_is_shown_later(world: World) -> None:
+    world.apply(proxy("a"))
+    outdate(world)
+    world.bad["a"] = "worker 0 did not answer in time"
+    with pytest.raises(ConfigError, match="worker 0"):
+        asyncio.run(world.plane.renew())
+    world.bad, world.tries = {}, 0
+    asyncio.run(world.plane.renew())
+    assert world.tries == 1
+
+
+def test_a_renewal_puts_no_older_state_back(world: World) -> None:
+    """It comes while another state is being applied, and waits."""
+    world.apply(proxy("a"))
+    outdate(world)
+    really, free = world.use, asyncio.Event()
+
+    async def slow(config: Config) -> None:
+        await free.wait()
+        await really(config)
+
+    async def both() -> None:
+        world.plane._apply = slow
+        applying = asyncio.create_task(world.plane.apply(Desired(proxies=(proxy("a"), proxy("b"))), again=True))
+        await asyncio.sleep(0)
+        outdate(world)
+        renewing = asyncio.create_task(world.plane.renew())
+        await asyncio.sleep(0)
+        free.set()
+        await asyncio.gather(applying, renewing)
+
+    asyncio.run(both())
+    assert world.names() == ["a", "b"]
+
+
+def test_looks_at_the_certificate_go_on_whatever_comes(caplog: pytest.LogCaptureFixture) -> None:
+    class Renewing:
+        looks = 0
+
+        async def renew(self) -> None:
+            self.looks += 1
+            if self.looks < 3:
+                raise (ConfigError("the disk is full"), RuntimeError("unforeseen"))[self.looks - 1]
+            raise asyncio.CancelledError
+
+    one = Renewing()
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(_renew(cast(SupervisedProxy, one), every=0))
+    assert one.looks == 3
+    assert "the disk is full" in caplog.text and "unforeseen" in caplog.text
