@@ -54,7 +54,7 @@ class Quick:
     def __init__(self) -> None:
         self._proxies: tuple[str, ...] = ()
 
-    async def apply(self, desired: Desired) -> dict[str, Failure]:
+    async def apply(self, desired: Desired, *, again: bool) -> dict[str, Failure]:
         """As ports.DataPlane."""
         await asyncio.sleep(random.random() * 0.01)
         self._proxies = tuple(one.resource_id for one in desired.proxies if one.target)

@@ -209,6 +209,24 @@ class Stack:
         wait_until(lambda: self.serves(name), f"{name} is available", 30)
         return self.described(name)
 
+    def endpoint(self, name: str, proxy: str = "main", **settings: Any) -> str:
+        """CreateDBProxyEndpoint, and wait until it is available; where it is."""
+        self.client("rds").create_db_proxy_endpoint(
+            DBProxyName=proxy, DBProxyEndpointName=name, VpcSubnetIds=self.subnets(), **settings
+        )
+        wait_until(lambda: self.endpoints()[name]["Status"] == "available", f"{name} is available", 30)
+        return str(self.endpoints()[name]["Endpoint"])
+
+    def endpoints(self) -> dict[str, dict[str, Any]]:
+        """DescribeDBProxyEndpoints, by name; the default ones have their proxies' names."""
+        found = self.client("rds").describe_db_proxy_endpoints()["DBProxyEndpoints"]
+        return {end["DBProxyEndpointName"]: dict(end) for end in found}
+
+    def delete_endpoint(self, name: str) -> None:
+        """DeleteDBProxyEndpoint, and wait until it is gone."""
+        self.client("rds").delete_db_proxy_endpoint(DBProxyEndpointName=name)
+        wait_until(lambda: name not in self.endpoints(), f"{name} is gone", 30)
+
     def described(self, name: str) -> dict[str, Any]:
         """DescribeDBProxies of one."""
         (found,) = self.client("rds").describe_db_proxies(DBProxyName=name)["DBProxies"]
@@ -226,10 +244,9 @@ class Stack:
         """psycopg over TLS, in autocommit."""
         return psycopg.connect(
             host=endpoint,
-            port=5432,
             user=user,
             password=password,
             dbname="postgres",
             autocommit=True,
-            **{"sslmode": "verify-full", "sslrootcert": self.ca, **options},
+            **{"port": 5432, "sslmode": "verify-full", "sslrootcert": self.ca, **options},
         )

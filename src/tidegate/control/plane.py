@@ -32,7 +32,7 @@ from tidegate.control.services.iam.database_tokens import TokenVerifier
 from tidegate.control.services.iam.guard import PolicyGuard
 from tidegate.control.services.iam.keys import find_key
 from tidegate.control.services.iam.service import IamService
-from tidegate.control.services.rds.records import Proxy, ProxyEndpoint
+from tidegate.control.services.rds.records import ProxyEndpoint, Status
 from tidegate.control.services.rds.service import RdsService
 from tidegate.control.services.rds.settings import Settings
 from tidegate.control.services.rds.usage import user_of
@@ -140,9 +140,10 @@ class ControlPlane:
             self._store, services, PolicyGuard(), find_key, account=self.account.number, region=self.account.region
         )
 
-    def _publish(self) -> None:
-        """From a task's thread: return once the data plane knows what has been committed; raises if it can't."""
-        asyncio.run_coroutine_threadsafe(self._reconciler.publish(), self._loop).result(PUBLISH_LIMIT)
+    def _publish(self, secret: str) -> None:
+        """From a task's thread: return once the data plane knows what has been committed of a secret (an ARN); raises
+        if it can't."""
+        asyncio.run_coroutine_threadsafe(self._reconciler.publish(secret), self._loop).result(PUBLISH_LIMIT)
 
     async def stop(self) -> None:
         """Take no more requests, begin no more tasks; what has begun may finish."""
@@ -159,36 +160,35 @@ class ControlPlane:
         self._store.close()
         self._folder.close()
 
-    async def verify_token(self, resource_id: str, user: str, token: str, source_ip: str) -> str:
-        """Whether an IAM token lets its bearer in at a proxy: "" if so, else why not, for the log."""
+    async def verify_token(self, resource_id: str, endpoint_id: str, user: str, token: str, source_ip: str) -> str:
+        """Whether an IAM token lets its bearer in at a proxy's endpoint: "" if so, else why not, for the log."""
         return await self._store.run(
-            lambda transaction: self._refusal(transaction, resource_id, user, token, source_ip)
+            lambda transaction: self._refusal(transaction, resource_id, endpoint_id, user, token, source_ip)
         )
 
-    def _refusal(self, transaction: Transaction, resource_id: str, user: str, token: str, source_ip: str) -> str:
-        proxy = next((one for one in transaction.table(Proxy).all() if one.resource_id == resource_id), None)
-        if proxy is None:
-            return f"there is no proxy {resource_id}"
-        reasons: list[str] = []
-        for endpoint in (one for one in transaction.table(ProxyEndpoint).all() if one.proxy_id == resource_id):
-            try:
-                TokenVerifier().verify(
-                    transaction,
-                    token,
-                    user=user,
-                    hosts=(endpoint.host,),
-                    port=endpoint.port,
-                    region=self.account.region,
-                    account=self.account.number,
-                    resource_id=resource_id,
-                    now=self._clock(),
-                    source_ip=source_ip,
-                )
-                return ""
-            except TokenRefused as refusal:
-                reasons.append(str(refusal))
-        # Of several endpoints most are not meant: what says something else than that is why.
-        return min(reasons, key=lambda reason: "another host" in reason, default="the proxy has no endpoint")
+    def _refusal(
+        self, transaction: Transaction, resource_id: str, endpoint_id: str, user: str, token: str, source_ip: str
+    ) -> str:
+        endpoints = transaction.table(ProxyEndpoint).all()
+        endpoint = next((one for one in endpoints if one.endpoint_id == endpoint_id), None)
+        if endpoint is None or endpoint.status is Status.DELETING or endpoint.proxy_id != resource_id:
+            return f"there is no endpoint {endpoint_id} of {resource_id}"
+        try:
+            TokenVerifier().verify(
+                transaction,
+                token,
+                user=user,
+                hosts=(endpoint.host,),
+                port=endpoint.port,
+                region=self.account.region,
+                account=self.account.number,
+                resource_id=resource_id,
+                now=self._clock(),
+                source_ip=source_ip,
+            )
+        except TokenRefused as refusal:
+            return str(refusal)
+        return ""
 
 
 def _furnish(transaction: Transaction, account: Account) -> None:

@@ -71,6 +71,8 @@ class DesiredTarget:
 class DesiredEndpoint:
     """An address of a proxy."""
 
+    resource_id: str
+    """prx-endpoint-...: what stays when it is renamed."""
     name: str
     host: str
     port: int
@@ -124,27 +126,34 @@ class TargetHealth:
 
 
 class FailureKind(StrEnum):
-    """What a proxy could not be run for: the state that the RDS API tells of it."""
+    """What a proxy or an endpoint could not be run for: the state that the RDS API tells of it."""
 
     NETWORK = "incompatible-network"
-    """An address can't be listened on."""
+    """Its address can't be listened on."""
     LIMITS = "insufficient-resource-limits"
     """Anything else that it lacks: descriptors, memory, a setting that the data plane refuses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """Why a proxy does not run as desired. description: for a user, so without secrets."""
+    """Why a proxy or an endpoint does not run as desired. description: for a user, so without secrets."""
 
     kind: FailureKind
     description: str
+    credentials_lag: bool = False
+    """Whether the proxy runs, and has not even the desired users and their credentials."""
 
 
 class DataPlane(Protocol):
     """A proxy that can be told what to run. Methods are awaited one at a time."""
 
-    async def apply(self, desired: Desired) -> dict[str, Failure]:
-        """Make it so. Returns, by a proxy's resource_id, why it could not be; others run all the same.
+    async def apply(self, desired: Desired, *, again: bool) -> dict[str, Failure]:
+        """Make it so. Returns, by the resource_id of a proxy or an endpoint, why it could not be.
+
+        All else runs. An endpoint that fails leaves its proxy's others alone; a proxy that fails goes on as it was, but
+        with the desired users, their credentials and those of its role, and without the endpoints that are deleted.
+
+        again: whether what has failed before is to be tried though it is to be as it was to be then.
 
         What raises has applied nothing, or is to be applied again: the caller does so.
         """

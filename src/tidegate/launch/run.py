@@ -22,7 +22,7 @@ from tidegate.launch.certificates import LocalCertificates
 from tidegate.launch.data_plane import SupervisedProxy
 from tidegate.launch.health import HealthChecks
 from tidegate.launch.role_keys import RoleKeys
-from tidegate.launch.settings import resource_id_of
+from tidegate.launch.settings import endpoint_of
 from tidegate.proxy.credentials import Credentials
 from tidegate.proxy.logs import LOG, set_up
 from tidegate.proxy.supervisor import Supervisor
@@ -53,8 +53,9 @@ class OwnVerifier:
 
     async def verify(self, proxy: str, user: str, token: str, source: str) -> str:
         """Part of Verifier."""
-        resource_id = resource_id_of(proxy)
-        return await self._plane.verify_token(resource_id, user, token, source.rpartition(":")[0].strip("[]"))
+        resource_id, endpoint_id = endpoint_of(proxy)
+        address = source.rpartition(":")[0].strip("[]")
+        return await self._plane.verify_token(resource_id, endpoint_id, user, token, address)
 
 
 def run(options: Options, base: Config) -> int:
@@ -94,10 +95,12 @@ async def _run(plane: ControlPlane, base: Config, certificates: LocalCertificate
     return await supervisor.run(beside)
 
 
-async def _renew(proxy: SupervisedProxy) -> None:
+async def _renew(proxy: SupervisedProxy, every: float = RENEW_EVERY) -> None:
     while True:
-        await asyncio.sleep(RENEW_EVERY)
+        await asyncio.sleep(every)
         try:
             await proxy.renew()
         except ConfigError as error:
             LOG.error("the endpoints' certificate could not be renewed: %s", error)
+        except Exception as error:  # whatever it is, there is time for many more looks
+            LOG.error("the endpoints' certificate could not be renewed", exc_info=error)

@@ -3,10 +3,12 @@
 Owns that translation, which is pure. Refuses to apply it (`data_plane`).
 
 Each proxy has a target of its own, though several may stand before one database: its share of connections is its own,
-too. Both are named by the proxy's resource id, which stays when it is renamed, so that a new name touches no client.
+too. It is named by the proxy's resource id, which stays when that is renamed, so that a new name touches no client.
 
-Endpoints with the role READ_ONLY are a proxy of their own before that same target, with another init_query: what that
-sets is what every session begins with and returns to, and pools of different init_queries share no server.
+Each endpoint is a proxy of the configuration before that same target: so a client is known by the endpoint that it came
+by, in its tokens, in statistics, and when that endpoint is deleted. They share servers (`proxy/poolkeys`), except that
+those with the role READ_ONLY have another init_query: what that sets is what every session begins with and returns to,
+and pools of different init_queries share no server.
 """
 
 from __future__ import annotations
@@ -23,72 +25,53 @@ from tidegate.config.model import (
     TargetConfig,
     UserConfig,
 )
-from tidegate.control.ports import Desired, DesiredProxy, DesiredUser
+from tidegate.control.ports import Desired, DesiredEndpoint, DesiredProxy, DesiredUser
 from tidegate.launch.certificates import LocalCertificates
 
-READERS = "/read-only"
-"""What stands behind a resource id in the name of the proxy of its READ_ONLY endpoints."""
 REFUSE_WRITES = "SET default_transaction_read_only = on"
 NOWHERE = "/nonexistent/no-target-is-registered"
 """A socket that is not there: clients wait for a target as long as they would for a connection."""
 
 
 def configuration(desired: Desired, base: Config, certificates: LocalCertificates) -> Config:
-    """`base`: what the desired state says nothing of."""
+    """`base`: what the desired state says nothing of. A proxy must have an endpoint."""
     return replace(
         base,
-        proxies=tuple(part for proxy in desired.proxies for part in _proxies(proxy, certificates)),
+        proxies=tuple(_endpoint(proxy, end, certificates) for proxy in desired.proxies for end in proxy.endpoints),
         targets=tuple(_target(proxy) for proxy in desired.proxies),
         users=tuple(user for proxy in desired.proxies for user in _users(proxy)),
     )
 
 
-def resource_id_of(name: str) -> str:
-    """The resource id of the proxy that has this name in the configuration."""
-    return name.removesuffix(READERS)
+def endpoint_of(name: str) -> tuple[str, str]:
+    """Resource ids of the proxy and the endpoint that this name in the configuration stands for."""
+    proxy, _, endpoint = name.partition("/")
+    return proxy, endpoint
 
 
-def _proxies(proxy: DesiredProxy, certificates: LocalCertificates) -> list[ProxyConfig]:
-    """That of the READ_WRITE endpoints, then that of the READ_ONLY ones if there are any."""
-    writers = _proxy(proxy, certificates)
-    if not _has_readers(proxy):
-        return [writers]
-    readers = replace(
-        writers,
-        name=proxy.resource_id + READERS,
-        listen=_addresses(proxy, read_only=True),
-        init_query=_init_query_of_readers(proxy.init_query),
-    )
-    return [writers, readers]
+def _name(proxy: DesiredProxy, endpoint: DesiredEndpoint) -> str:
+    return f"{proxy.resource_id}/{endpoint.resource_id}"
 
 
-def _init_query_of_readers(init_query: str) -> str:
-    """Ours is the last word. It stands on a line of its own: InitQuery may end in a comment."""
-    return f"{init_query}\n;{REFUSE_WRITES}" if init_query else REFUSE_WRITES
-
-
-def _has_readers(proxy: DesiredProxy) -> bool:
-    return any(end.read_only for end in proxy.endpoints)
-
-
-def _addresses(proxy: DesiredProxy, *, read_only: bool) -> tuple[str, ...]:
-    return tuple(str(TcpAddress(end.host, end.port)) for end in proxy.endpoints if end.read_only is read_only)
-
-
-def _proxy(proxy: DesiredProxy, certificates: LocalCertificates) -> ProxyConfig:
+def _endpoint(proxy: DesiredProxy, endpoint: DesiredEndpoint, certificates: LocalCertificates) -> ProxyConfig:
     return ProxyConfig(
-        name=proxy.resource_id,
-        listen=_addresses(proxy, read_only=False),
+        name=_name(proxy, endpoint),
+        listen=(str(TcpAddress(endpoint.host, endpoint.port)),),
         target=proxy.resource_id,
         tls_certificate=certificates.certificate,
         tls_key=certificates.key,
         require_tls=proxy.require_tls,
         idle_client_timeout=float(proxy.idle_client_timeout),
         connection_borrow_timeout=float(proxy.connection_borrow_timeout),
-        init_query=proxy.init_query,
+        init_query=_init_query_of_readers(proxy.init_query) if endpoint.read_only else proxy.init_query,
         debug_logging=proxy.debug_logging,
         pass_through=False,
     )
+
+
+def _init_query_of_readers(init_query: str) -> str:
+    """Ours is the last word. It stands on a line of its own: InitQuery may end in a comment."""
+    return f"{init_query}\n;{REFUSE_WRITES}" if init_query else REFUSE_WRITES
 
 
 def _target(proxy: DesiredProxy) -> TargetConfig:
@@ -133,6 +116,5 @@ def _user(proxy: DesiredProxy, user: DesiredUser) -> UserConfig:
 
 
 def _via(proxy: DesiredProxy) -> tuple[str, ...]:
-    """By which proxies of the configuration its users may come."""
-    readers = (proxy.resource_id + READERS,) if _has_readers(proxy) else ()
-    return (proxy.resource_id, *readers)
+    """By which proxies of the configuration its users may come: by all of its endpoints, and by nobody else's."""
+    return tuple(_name(proxy, end) for end in proxy.endpoints)

@@ -14,6 +14,16 @@ from tidegate.errors import ConfigError
 from tidegate.proxy.boot import Listener
 from tidegate.proxy.sockets import Bound, open_bound
 
+
+class ListenError(ConfigError):
+    """Addresses that can't be had."""
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        """problems: what is wrong, by the name of the proxy whose address it is; one for each proxy."""
+        super().__init__("\n".join(problems.values()))
+        self.problems = problems
+
+
 Key = tuple[Address, int]
 """A configured address, and a count that tells several with port 0 apart."""
 
@@ -44,27 +54,32 @@ class Listening:
         self._entries: Mapping[Key, Entry] = {}
 
     def plan(self, config: Config) -> Change:
-        """Open what the configuration has more. ConfigError names the first address that cannot be; nothing changed."""
+        """Open what the configuration has more. ListenError names each proxy's first address that cannot be opened;
+        nothing changed."""
         after: dict[Key, Entry] = {}
         added: list[Entry] = []
         opened: list[Entry] = []
+        problems: dict[str, str] = {}
         wanted = wanted_addresses(config)
         leaving = {key[0].port for key in self._entries.keys() - wanted.keys() if isinstance(key[0], TcpAddress)}
-        try:
-            for key, proxy in wanted.items():
-                entry = self._entries.get(key)
-                if entry is None:
+        for key, proxy in wanted.items():
+            entry = self._entries.get(key)
+            if entry is None:
+                try:
                     setting = f'[[proxy]] "{proxy}": listen'
                     entry = Entry(proxy, tuple(open_bound(key[0], self._workers, setting, leaving)))
-                    opened.append(entry)
-                    added.append(entry)
-                elif entry.proxy != proxy:
-                    entry = Entry(proxy, entry.bound)
-                    added.append(entry)
-                after[key] = entry
-        except ConfigError:
+                except ConfigError as error:
+                    problems.setdefault(proxy, str(error))
+                    continue
+                opened.append(entry)
+                added.append(entry)
+            elif entry.proxy != proxy:
+                entry = Entry(proxy, entry.bound)
+                added.append(entry)
+            after[key] = entry
+        if problems:
             _close(opened)
-            raise
+            raise ListenError(problems)
         removed = [entry for key, entry in self._entries.items() if after.get(key) != entry]
         return Change(after, tuple(added), tuple(removed))
 
@@ -111,13 +126,13 @@ def describe(entries: tuple[Entry, ...], worker: int) -> tuple[Listener, ...]:
 
 
 def wanted_addresses(config: Config) -> dict[Key, str]:
-    """Every address of a configuration and the proxy it belongs to. ConfigError if one is there twice."""
+    """Every address of a configuration and the proxy it belongs to. ListenError if one is there twice."""
     wanted: dict[Key, str] = {}
     for proxy in config.proxies:
         for address in listen_addresses(proxy.listen):
             count = sum(1 for other, _ in wanted if other == address)
             if count and getattr(address, "port", None) != 0:
-                raise ConfigError(f'[[proxy]] "{proxy.name}": listen: "{address}" is there twice')
+                raise ListenError({proxy.name: f'[[proxy]] "{proxy.name}": listen: "{address}" is there twice'})
             wanted[address, count] = proxy.name
     return wanted
 

@@ -3,6 +3,7 @@ from collections.abc import Callable
 from tidegate.errors import CloseReason, PgError
 from tidegate.pool.client_limit import ClientLimit
 from tidegate.pool.pool import Pool
+from tidegate.pool.slot import Ticket
 from tidegate.proxy.clearance import Clearance
 from tidegate.proxy.context import Context
 from tidegate.proxy.gate import Gate
@@ -24,7 +25,7 @@ class Relay:
     counted_in: ClientLimit | None
     door: Target
     pool: Pool
-    ticket: object | None
+    ticket: Ticket | None
     pin: PinReason | None
     pinned_at: float
     seen: Settings

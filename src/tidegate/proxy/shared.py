@@ -20,7 +20,7 @@ from tidegate.pool.slot_table import format_region, region_size
 TARGET_CAPACITY = 64
 """Parts of the budget. The memory is sparse: an unused one costs address space only."""
 
-PROXY_CAPACITY = 256
+PROXY_CAPACITY = 1024
 """Counts of clients; a few cache lines each."""
 
 BOOTSTRAP_LIMIT = 1

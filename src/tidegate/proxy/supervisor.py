@@ -268,7 +268,7 @@ class Supervisor:
     async def apply(self, config: Config) -> None:
         """Have these settings used in place of all before; clients of proxies that are gone are told so.
 
-        ConfigError: nothing changed, or a worker failed.
+        ConfigError: nothing changed, or a worker failed; ListenError: nothing changed, for these proxies' addresses.
         """
         async with self._reloading:
             staying = {proxy.name for proxy in config.proxies}

@@ -5,7 +5,7 @@ workers. Refuses to lend a server (`target`) and to read a role (`rolereader`).
 
 A target whose settings changed stays the same one. One that has another address, or is gone from the file, is retired:
 transactions that run there go on, its servers are closed as they come back, and the clients of a target that moved
-go to the new address with their next transaction.
+go to the new address with their next transaction; who waits for a server waits on for one there.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from __future__ import annotations
 import mmap
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tidegate.config.model import TargetConfig
 from tidegate.pool.shared_budget import SharedBudget
+from tidegate.pool.slot import Ticket
 from tidegate.proxy.address import Address
 from tidegate.proxy.control import CatalogueChanged, Message
 from tidegate.proxy.encryption import connection_settings
@@ -201,11 +202,20 @@ class Targets:
             yield from gate.clients
 
     def _move_clients(self) -> None:
-        """Clients between transactions, whose target has another address now, go on there."""
+        """Clients whose target has another address now, and that have no server of the old one, go on there."""
         for gate in self._worker.gates.values():
+            waiting: list[Ticket] = []
             for client in gate.clients:
-                if client.door in self._retired and client.door is not gate.target and _is_free(client):
-                    client.change_target(gate.target)
+                if client.door in self._retired and client.door is not gate.target:
+                    ticket = client.ticket
+                    if _is_free(client):
+                        client.change_target(gate.target)
+                    elif ticket is not None and ticket.alive and client.login is None:
+                        waiting.append(ticket)
+            for ticket in sorted(waiting, key=lambda ticket: ticket.since):  # a queue is in the order of coming
+                _requeue(ticket, gate.target)
+            if waiting:
+                gate.target.act()
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
@@ -232,6 +242,14 @@ class Targets:
 def _is_free(client: Relay) -> bool:
     """Logged in, holding no server and waiting for none."""
     return client.login is None and client.current_server is None and client.ticket is None
+
+
+def _requeue(ticket: Ticket, target: Target) -> None:
+    """Have a client that waits at another target wait at this one, without setting its time back; then `act`."""
+    client: Any = ticket.owner  # a Relay
+    client.door.governor.abandon(ticket)
+    client.change_target(target)
+    client.ticket = target.governor.wait(client.pool, client, ticket.since, ticket.avoids)
 
 
 def _reader_settings(config: TargetConfig) -> tuple[object, ...]:

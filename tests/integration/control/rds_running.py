@@ -38,7 +38,7 @@ class Plane:
         self.free = asyncio.Event()
         self.free.set()
 
-    async def apply(self, desired: Desired) -> dict[str, Failure]:
+    async def apply(self, desired: Desired, *, again: bool) -> dict[str, Failure]:
         """As ports.DataPlane."""
         await self.free.wait()
         self.desired = desired

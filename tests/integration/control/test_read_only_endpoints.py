@@ -42,26 +42,7 @@ def make_proxy(stack: Stack, database: Postgres, **settings: Any) -> dict[str, A
 
 def make_reader(stack: Stack, name: str = "reader") -> str:
     """A READ_ONLY endpoint that is available; where it is."""
-    rds = stack.client("rds")
-    rds.create_db_proxy_endpoint(
-        DBProxyName="main", DBProxyEndpointName=name, VpcSubnetIds=stack.subnets(), TargetRole="READ_ONLY"
-    )
-
-    def told() -> dict[str, Any]:
-        return dict(rds.describe_db_proxy_endpoints(DBProxyEndpointName=name)["DBProxyEndpoints"][0])
-
-    wait_until(lambda: told()["Status"] == "available", f"{name} is available", 30)
-    return str(told()["Endpoint"])
-
-
-def delete_endpoint(stack: Stack, name: str) -> None:
-    rds = stack.client("rds")
-    rds.delete_db_proxy_endpoint(DBProxyEndpointName=name)
-
-    def there() -> bool:
-        return name in (end["DBProxyEndpointName"] for end in rds.describe_db_proxy_endpoints()["DBProxyEndpoints"])
-
-    wait_until(lambda: not there(), f"{name} is gone", 30)
+    return stack.endpoint(name, TargetRole="READ_ONLY")
 
 
 def configure(stack: Stack, **pool: Any) -> None:
@@ -141,10 +122,10 @@ def test_others_notice_nothing_of_its_coming_and_going(stack: Stack, database: P
             with stack.connect(first, "app", "app") as reading:
                 reading.execute("SET application_name = 'reads'")
                 make_reader(stack, "second")
-                delete_endpoint(stack, "second")
+                stack.delete_endpoint("second")
                 assert reading.execute("SHOW application_name").fetchone() == ("reads",)
                 writing.execute(INSERT)
-                delete_endpoint(stack, "first")
+                stack.delete_endpoint("first")
                 with pytest.raises(psycopg.OperationalError):
                     reading.execute("SELECT 1")
             inside.execute(INSERT)

@@ -72,7 +72,7 @@ def master(desk: Desk, postgres: Postgres) -> str:
     return secret(desk, postgres, "rot_master", name="master")
 
 
-def run(desk: Desk, work: str = works.ROTATE, published: Callable[[], None] = lambda: None) -> None:
+def run(desk: Desk, work: str = works.ROTATE, published: Callable[[str], None] = lambda _: None) -> None:
     """What the runner does with a task that is due: done and removed, or raised and kept."""
     task = desk.tasks()[work]
     handlers.handlers(desk.sealer, published)[work](Context(desk, task))
@@ -109,7 +109,7 @@ def test_one_user(desk: Desk, postgres: Postgres, user: str, caplog: pytest.LogC
     desk.at += 3
     published: list[SecretCredentials] = []
     with caplog.at_level(logging.DEBUG):
-        run(desk, published=lambda: published.append(told(desk, arn)))
+        run(desk, published=lambda secret: published.append(told(desk, secret)))
     now = fields(desk)
     assert now == {**fields(desk, "AWSPREVIOUS"), "password": now["password"]} and now["comment"] == "kept"
     assert len(now["password"]) == 32 and not set(now["password"]) & set(steps.EXCLUDED)

@@ -13,7 +13,8 @@ from tidegate.auth.rds_token import SigningKeys
 from tidegate.config.model import ANY_USER, AuthMethod, Config, SslMode
 from tidegate.control.ports import Desired, DesiredEndpoint, DesiredProxy, DesiredTarget, DesiredUser
 from tidegate.launch.certificates import LocalCertificates
-from tidegate.launch.settings import NOWHERE, configuration, resource_id_of
+from tidegate.launch.settings import NOWHERE, configuration, endpoint_of
+from tidegate.proxy.poolkeys import pool_key
 
 BASE = Config(proxies=(), targets=(), workers=3, control_socket="/run/t.sock")
 KEYS = SigningKeys(region="us-east-1", access_key="ASIA1", secret_key="canary-key", session_token="canary-token")
@@ -23,8 +24,8 @@ PROXY = DesiredProxy(
     resource_id="prx-1",
     name="orders",
     endpoints=(
-        DesiredEndpoint(name="orders", host="127.1.2.3", port=5432, names=("127.1.2.3",)),
-        DesiredEndpoint(name="second", host="::1", port=5433, names=("::1",)),
+        DesiredEndpoint(resource_id="e-1", name="orders", host="127.1.2.3", port=5432, names=("127.1.2.3",)),
+        DesiredEndpoint(resource_id="e-2", name="second", host="::1", port=5433, names=("::1",)),
     ),
     target=TARGET,
     users=(USER,),
@@ -35,8 +36,10 @@ PROXY = DesiredProxy(
     max_idle_connections_percent=20,
     init_query="SET x.y = 1",
 )
-READER = DesiredEndpoint(name="ro", host="127.1.2.4", port=5432, names=("127.1.2.4",), read_only=True)
-WITH_READERS = replace(PROXY, endpoints=(READER, *PROXY.endpoints, replace(READER, name="other", port=5433)))
+READER = DesiredEndpoint(
+    resource_id="e-3", name="ro", host="127.1.2.4", port=5432, names=("127.1.2.4",), read_only=True
+)
+WITH_READERS = replace(PROXY, endpoints=(READER, *PROXY.endpoints))
 
 
 @pytest.fixture
@@ -54,24 +57,38 @@ def test_nothing_is_the_base(certificates: LocalCertificates) -> None:
 
 def test_a_proxy(certificates: LocalCertificates) -> None:
     made = translated(certificates, PROXY)
-    (proxy,) = made.proxies
-    assert (proxy.name, proxy.target) == ("prx-1", "prx-1")
-    assert proxy.listen == ("127.1.2.3:5432", "[::1]:5433")
+    proxy, _ = made.proxies
+    assert proxy.target == "prx-1"
     assert (proxy.tls_certificate, proxy.tls_key) == (certificates.certificate, certificates.key)
     assert (proxy.require_tls, proxy.idle_client_timeout, proxy.connection_borrow_timeout) == (True, 60.0, 7.0)
     assert (proxy.init_query, proxy.pass_through) == ("SET x.y = 1", False)
     assert (made.workers, made.control_socket, made.log_level) == (3, "/run/t.sock", BASE.log_level)
 
 
-def test_read_only_endpoints_are_a_proxy_of_their_own_before_the_same_target(certificates: LocalCertificates) -> None:
+def test_its_endpoints_are_proxies_before_one_target(certificates: LocalCertificates) -> None:
+    """So that it is known which endpoint a client came by."""
+    made = translated(certificates, PROXY)
+    first, second = made.proxies
+    assert (first.listen, second.listen) == (("127.1.2.3:5432",), ("[::1]:5433",))
+    assert second == replace(first, name=second.name, listen=second.listen)
+    assert [endpoint_of(proxy.name) for proxy in made.proxies] == [("prx-1", "e-1"), ("prx-1", "e-2")]
+    assert len(made.targets) == 1
+
+
+def test_they_share_servers_whichever_comes_or_goes(certificates: LocalCertificates) -> None:
+    made = translated(certificates, PROXY).proxies
+    alone = translated(certificates, replace(PROXY, endpoints=PROXY.endpoints[1:])).proxies
+    pools = {pool_key(made, proxy, "shop", "app") for proxy in made} | {pool_key(alone, alone[0], "shop", "app")}
+    assert len(pools) == 1
+
+
+def test_a_reader_has_servers_of_its_own(certificates: LocalCertificates) -> None:
     made = translated(certificates, WITH_READERS)
-    writers, readers = made.proxies
-    assert writers == translated(certificates, PROXY).proxies[0]
+    reader, writer, _ = made.proxies
     assert made.targets == translated(certificates, PROXY).targets
-    assert readers.listen == ("127.1.2.4:5432", "127.1.2.4:5433")
-    assert readers == replace(writers, name=readers.name, listen=readers.listen, init_query=readers.init_query)
-    assert readers.name != writers.name
-    assert {resource_id_of(proxy.name) for proxy in made.proxies} == {"prx-1"}
+    assert writer == translated(certificates, PROXY).proxies[0]
+    assert reader == replace(writer, name=reader.name, listen=("127.1.2.4:5432",), init_query=reader.init_query)
+    assert pool_key(made.proxies, reader, "shop", "app") != pool_key(made.proxies, writer, "shop", "app")
 
 
 @pytest.mark.parametrize(
@@ -85,7 +102,7 @@ def test_read_only_endpoints_are_a_proxy_of_their_own_before_the_same_target(cer
 def test_what_readers_sessions_begin_with(certificates: LocalCertificates, own: str, readers: str) -> None:
     """InitQuery acts on both, and can't undo what makes a reader."""
     made = translated(certificates, replace(WITH_READERS, init_query=own))
-    assert [proxy.init_query for proxy in made.proxies] == [own, readers]
+    assert [proxy.init_query for proxy in made.proxies] == [readers, own, own]
 
 
 def test_its_target(certificates: LocalCertificates) -> None:
@@ -97,7 +114,8 @@ def test_its_target(certificates: LocalCertificates) -> None:
 
 def test_its_users(certificates: LocalCertificates) -> None:
     (user,) = translated(certificates, PROXY).users
-    assert (user.name, user.password, user.other_passwords, user.via) == ("app", "now", ("next", "before"), ("prx-1",))
+    assert (user.name, user.password, user.other_passwords) == ("app", "now", ("next", "before"))
+    assert user.via == ("prx-1/e-1", "prx-1/e-2")
     assert user.plain_passwords, "the API has no verifiers, whatever a password looks like"
     assert (user.auth_method, user.database_iam) == (AuthMethod.SCRAM_SHA_256, False)
 
@@ -131,9 +149,9 @@ def test_iam_for_all(certificates: LocalCertificates) -> None:
     made = translated(certificates, replace(PROXY, iam_for_all=True, database_keys=KEYS))
     listed, anybody = made.users
     assert (anybody.name, anybody.auth_method, anybody.database_iam) == (ANY_USER, AuthMethod.IAM, True)
-    assert made.user("somebody", "prx-1") is anybody
-    assert made.user("app", "prx-1") is listed
-    assert made.user("somebody", "prx-2") is None
+    assert made.user("somebody", "prx-1/e-1") is anybody
+    assert made.user("app", "prx-1/e-2") is listed
+    assert made.user("somebody", "prx-2/e-1") is None
 
 
 def test_without_keys_nobody_else_is_let_in(certificates: LocalCertificates) -> None:
@@ -156,18 +174,18 @@ def test_keys_are_no_settings(certificates: LocalCertificates) -> None:
 def test_users_may_come_by_all_endpoints(certificates: LocalCertificates) -> None:
     made = translated(certificates, replace(WITH_READERS, iam_for_all=True, database_keys=KEYS))
     listed, anybody = made.users
-    assert [made.user("app", proxy.name) for proxy in made.proxies] == [listed, listed]
-    assert [made.user("somebody", proxy.name) for proxy in made.proxies] == [anybody, anybody]
-    assert made.user("app", "prx-2") is None
+    assert [made.user("app", proxy.name) for proxy in made.proxies] == [listed] * 3
+    assert [made.user("somebody", proxy.name) for proxy in made.proxies] == [anybody] * 3
+    assert made.user("app", "prx-2/e-1") is None
 
 
 def test_users_of_one_proxy_are_nobody_at_another(certificates: LocalCertificates) -> None:
     second = replace(PROXY, resource_id="prx-2", users=(replace(USER, passwords=("other",)),))
     made = translated(certificates, PROXY, second)
-    for proxy, password in (("prx-1", "now"), ("prx-2", "other")):
+    for proxy, password in (("prx-1/e-1", "now"), ("prx-2/e-1", "other")):
         user = made.user("app", proxy)
         assert user is not None and user.password == password
-    assert made.user("app", "prx-3") is None
+    assert made.user("app", "prx-3/e-1") is None
 
 
 def test_without_a_target_clients_wait(certificates: LocalCertificates) -> None:

@@ -46,6 +46,8 @@ class Plan:
     """By a proxy's resource id: why users lack credentials."""
     locked: frozenset[str] = frozenset()
     """Proxies, by resource id, that nobody can log in to for that."""
+    secrets: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """By a proxy's resource id: ARNs of the secrets that its Auth names."""
 
 
 def make_desired(
@@ -75,7 +77,8 @@ def make_plan(transaction: Transaction, *, at: float, place: Place, credentials:
     revisions |= {one.resource_id: one.revision for one in instances.values()}
     refused = {key: tuple(reasons) for key, reasons in maker.refused.items() if reasons}
     locked = frozenset(one.resource_id for one in desired if not one.users and one.database_keys is None)
-    return Plan(Desired(proxies=desired), revisions, refused, locked)
+    secrets = {proxy.resource_id: frozenset(entry.secret_arn for entry in proxy.auth) for proxy in proxies}
+    return Plan(Desired(proxies=desired), revisions, refused, locked, secrets)
 
 
 class _Maker:
@@ -182,6 +185,7 @@ class _Maker:
 
 def _endpoint(endpoint: ProxyEndpoint, proxy: Proxy) -> DesiredEndpoint:
     return DesiredEndpoint(
+        resource_id=endpoint.endpoint_id,
         name=endpoint.name or proxy.name,
         host=endpoint.host,
         port=endpoint.port,

@@ -1,14 +1,16 @@
 """Applies the desired state whenever it may have changed, and settles what has come true.
 
 Owns when: at the start, after commits, again after a failure with growing pauses, and once in a while, since time
-itself changes what is desired (a previous password's grace ends, a policy's condition on dates). One thing at a time is
-asked of the data plane. Refuses to know what is desired (`plan`) or what a state means (`settling`).
+itself changes what is desired (a previous password's grace ends, a policy's condition on dates). What could not be had
+is tried again when its pause is over, however often something else changes meanwhile. One thing at a time is asked of
+the data plane. Refuses to know what is desired (`plan`) or what a state means (`settling`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
 import traceback
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
@@ -62,14 +64,16 @@ class Reconciler:
         data_plane: DataPlane,
         board: HealthBoard,
         wait: Wait = wait_for,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """plan: make_plan with all but the transaction; settle: likewise."""
+        """plan: make_plan with all but the transaction; settle: likewise. clock: seconds."""
         self._in_transaction = in_transaction
         self._plan = plan
         self._settle = settle
         self._data_plane = data_plane
         self._board = board
         self._wait = wait
+        self._clock = clock
         self._wake = asyncio.Event()
         self._one_at_a_time = asyncio.Lock()
         self._applied: Desired | None = None
@@ -85,45 +89,57 @@ class Reconciler:
         """Until cancelled."""
         watching = asyncio.create_task(self._watch())
         try:
+            due = self._clock() + await self.step()
             while True:
+                await self._wait(self._wake, max(0.0, due - self._clock()))
                 self._wake.clear()
-                await self._wait(self._wake, await self.step())
+                late = self._clock() >= due
+                pause = await self.step(again=late)
+                due = self._clock() + pause if late else min(due, self._clock() + pause)
         finally:
             watching.cancel()
             with suppress(asyncio.CancelledError):
                 await watching
 
-    async def step(self) -> float:
-        """Plan, apply, settle, once. Returns after how many seconds to do so again, if nothing calls for it earlier."""
+    async def step(self, *, again: bool = True) -> float:
+        """Plan, apply, settle, once. Returns after how many seconds to do so again, if nothing calls for it earlier.
+
+        again: try what could not be had, too; else only what has changed.
+        """
+        before = set(self._failures)
         try:
             async with self._one_at_a_time:
-                await self._reconcile()
+                await self._reconcile(again)
         except Exception as error:  # whatever it is, the next attempt may do
-            self._applied = None
             LOG.error("the desired state could not be applied: %s", _where(error))
             return self._pause()
-        if self._failures:
-            self._applied = None
-            return self._pause()
-        self._attempts = 0
-        return REFRESH
+        more = self._failures.keys() - before
+        if more or not self._failures:
+            self._attempts = 0
+        return self._pause() if more or (again and self._failures) else REFRESH
 
-    async def publish(self) -> None:
-        """Plan, apply, settle now. RuntimeError unless all of it runs as planned: then nobody may build on it."""
+    async def publish(self, secret: str) -> None:
+        """Plan, apply, settle now. RuntimeError if a proxy runs that names the secret (an ARN), and has not what is
+        planned of its users: then nobody may build on it."""
         async with self._one_at_a_time:
-            await self._reconcile()
-        if self._failures:
-            raise RuntimeError(f"not applied to {', '.join(sorted(self._failures))}")
+            plan = await self._reconcile(again=False)
+        lagging = [name for name, failure in self._failures.items() if failure.credentials_lag]
+        names = {secret, secret.rpartition("-")[0]}  # Auth may leave out an ARN's random end
+        concerned = [name for name in lagging if names & plan.secrets.get(name, frozenset())]
+        if concerned:
+            raise RuntimeError(f"not applied to {', '.join(sorted(concerned))}")
 
-    async def _reconcile(self) -> None:
+    async def _reconcile(self, again: bool) -> Plan:
         plan = await self._in_transaction(self._plan)
         self._board.planned(plan)
-        if plan.desired != self._applied:
-            self._failures = await self._data_plane.apply(plan.desired)
+        if plan.desired != self._applied or (again and self._failures):
+            self._applied = None  # until it is known to be so
+            self._failures = await self._data_plane.apply(plan.desired, again=again)
             self._applied = plan.desired
             self._board.saw(await self._data_plane.health())
         failures = dict(self._failures)
         await self._in_transaction(lambda transaction: self._settle(transaction, plan, failures))
+        return plan
 
     def _pause(self) -> float:
         pause = PAUSES[min(self._attempts, len(PAUSES) - 1)]

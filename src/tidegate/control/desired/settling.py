@@ -29,7 +29,10 @@ def settle(
     place: Place,
     settings: Settings | None = None,
 ) -> None:
-    """Write what has come true of a plan that was applied. failures: what apply() has returned."""
+    """Write what has come true of a plan that was applied. failures: what apply() has returned.
+
+    A proxy whose default endpoint can't be had can't be had itself: that is where DescribeDBProxies sends clients.
+    """
     _Settling(transaction, plan, at, place, settings or Settings()).all(failures)
 
 
@@ -48,27 +51,33 @@ class _Settling:
         proxies = {proxy.resource_id: proxy for proxy in self._proxies.all()}
         for endpoint in self._endpoints.all():
             if self._plan.revisions.get(endpoint.endpoint_id) == endpoint.revision:
-                self._endpoint(endpoint, proxies[endpoint.proxy_id], failures.get(endpoint.proxy_id))
+                own = failures.get(endpoint.endpoint_id)
+                self._endpoint(endpoint, proxies[endpoint.proxy_id], own, failures.get(endpoint.proxy_id))
+        defaults = {end.proxy_id: end.endpoint_id for end in self._endpoints.all() if end.is_default}
         for proxy in proxies.values():
             if self._plan.revisions.get(proxy.resource_id) == proxy.revision:
-                self._proxy(proxy, failures.get(proxy.resource_id))
+                own = failures.get(proxy.resource_id)
+                self._proxy(proxy, own or failures.get(defaults.get(proxy.resource_id, "")))
         for instance in self._instances.all():
             if self._plan.revisions.get(instance.resource_id) == instance.revision:
                 self._instance(instance)
 
-    def _endpoint(self, endpoint: ProxyEndpoint, proxy: Proxy, failure: Failure | None) -> None:
+    def _endpoint(self, endpoint: ProxyEndpoint, proxy: Proxy, own: Failure | None, proxys: Failure | None) -> None:
         if endpoint.status is Status.DELETING:
             if self._gone(proxy):
                 return  # with its proxy, below
             self._endpoints.delete(endpoint.key)
             self._note_endpoint(endpoint, proxy, events.ENDPOINT_DELETED)
             return
-        status = _outcome(failure)
+        status = _outcome(own or proxys)
         if status is not endpoint.status:
             self._endpoints.put(endpoint.model_copy(update={"status": status}))
             kind = ENDPOINT_EVENTS.get(endpoint.status)
             if kind and not endpoint.is_default:
                 self._note_endpoint(endpoint, proxy, kind)
+            if own is not None and not endpoint.is_default:
+                reason = f"endpoint {endpoint.name}: {own.description}"
+                self._note(proxy, events.PROVISIONING_FAILED, reason=reason)
 
     def _proxy(self, proxy: Proxy, failure: Failure | None) -> None:
         if proxy.status is Status.DELETING:

@@ -32,11 +32,11 @@ class RotationError(Exception):
     """An attempt failed; the text says in which step and why, without any secret."""
 
 
-def handlers(sealer: Sealer, published: Callable[[], None] = lambda: None) -> dict[str, Handler]:
+def handlers(sealer: Sealer, published: Callable[[str], None] = lambda _: None) -> dict[str, Handler]:
     """The handlers of this package, by kind of work.
 
-    published: waits until the data plane knows what was committed. Without it a server connection that is opened in
-    the milliseconds between the database's change and the data plane's may be refused once.
+    published: waits until the data plane knows what was committed of a secret (its ARN). Without it a server connection
+    that is opened in the milliseconds between the database's change and the data plane's may be refused once.
     """
     return {
         works.ROTATE: lambda context: rotate(context, sealer, published),
@@ -45,7 +45,7 @@ def handlers(sealer: Sealer, published: Callable[[], None] = lambda: None) -> di
     }
 
 
-def rotate(context: TaskContext, sealer: Sealer, published: Callable[[], None]) -> None:
+def rotate(context: TaskContext, sealer: Sealer, published: Callable[[str], None]) -> None:
     """Carry one rotation through. RotationError if it has to be tried again."""
     arn = context.task.subject
     job = Job(context, sealer, arn, str(context.task.arguments["version_id"]), published)

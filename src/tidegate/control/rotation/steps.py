@@ -50,8 +50,9 @@ class Job:
     sealer: Sealer
     arn: str
     version_id: str
-    published: Callable[[], None]
-    """Returns when the data plane has what was committed: the new password must be known there before it is valid."""
+    published: Callable[[str], None]
+    """Returns when the data plane has what was committed of the secret with that ARN: the new password must be known
+    there before it is valid."""
 
     def create_secret(self) -> None:
         """Make a new password, unless the pending version has one."""
@@ -74,7 +75,7 @@ class Job:
         """Have the database take the new password. BegunAnew if the secret's value was replaced by a better one."""
         try:
             strategy, accounts = self._accounts()
-            self.published()
+            self.published(self.arn)
             strategies.set_password(strategy, accounts)
         except (CredentialsError, NotAllowed) as error:
             if self.context.transaction(self._begins_anew):

@@ -26,13 +26,14 @@ class Plane:
 
     def __init__(self) -> None:
         self.applied: list[Desired] = []
+        self.again: list[bool] = []
         self.outcome: dict[str, Failure] | Exception = {}
         self.busy = False
         self.gate: asyncio.Event | None = None
         self.health_error: Exception | None = None
         self.seen = TargetHealth(state=Health.AVAILABLE)
 
-    async def apply(self, desired: Desired) -> dict[str, Failure]:
+    async def apply(self, desired: Desired, *, again: bool) -> dict[str, Failure]:
         """As ports.DataPlane."""
         assert not self.busy, "two at a time"
         self.busy = True
@@ -40,6 +41,7 @@ class Plane:
             await self.gate.wait()
         self.busy = False
         self.applied.append(desired)
+        self.again.append(again)
         if isinstance(self.outcome, Exception):
             raise self.outcome
         return self.outcome
@@ -59,6 +61,7 @@ class Loop:
         self.stage = stage
         self.plane = Plane()
         self.board = HealthBoard()
+        self.now = 0.0
         self.waits: asyncio.Queue[float] = asyncio.Queue()
         self.timeout: asyncio.Queue[None] = asyncio.Queue()
         self.health_due: asyncio.Queue[None] = asyncio.Queue()
@@ -69,6 +72,7 @@ class Loop:
             data_plane=self.plane,
             board=self.board,
             wait=self.wait,
+            clock=lambda: self.now,
         )
 
     async def in_transaction(self, function: Callable[[Transaction], T]) -> T:
@@ -83,6 +87,8 @@ class Loop:
         waking = asyncio.create_task(event.wait())
         timing_out = asyncio.create_task(self.timeout.get())
         await asyncio.wait([waking, timing_out], return_when=asyncio.FIRST_COMPLETED)
+        if timing_out.done():
+            self.now += seconds
         waking.cancel()
         timing_out.cancel()
 
@@ -195,6 +201,66 @@ def test_a_proxy_that_can_not_run_is_tried_again(stage: Stage) -> None:
         assert stage.proxy()["Status"] == "available" and len(loop.plane.applied) == 2
 
     run(stage, test, {resource_id: Failure(kind=FailureKind.NETWORK, description="in use")})
+
+
+def test_what_is_known_to_fail_waits_for_its_turn(stage: Stage) -> None:
+    """Changes of others neither try it nor put it off."""
+    made = stage.create_proxy(settled=False)
+    stage.create_proxy("other")
+    bad = {made["DBProxyArn"].rpartition(":")[2]: Failure(kind=FailureKind.NETWORK, description="in use")}
+
+    async def test(loop: Loop) -> None:
+        assert await loop.waits.get() == PAUSES[0]
+        for timeout in (20, 40):
+            loop.now += 0.1
+            loop.call("ModifyDBProxy", DBProxyName="other", IdleClientTimeout=timeout)
+            await loop.waits.get()
+        assert loop.plane.again == [True, False, False]
+        stage.call("ModifyDBProxy", DBProxyName="other")
+        loop.reconciler.changed({"rds-proxy"})
+        assert await loop.waits.get() == pytest.approx(PAUSES[0] - 0.2)
+        assert len(loop.plane.applied) == 3, "nothing has changed"
+        loop.timeout.put_nowait(None)
+        assert await loop.waits.get() == PAUSES[1]
+        assert loop.plane.again == [True, False, False, True]
+
+    run(stage, test, bad)
+
+
+def test_another_failure_is_looked_at_soon(stage: Stage) -> None:
+    first, second = (
+        stage.create_proxy(name, settled=False)["DBProxyArn"].rpartition(":")[2] for name in ("main", "other")
+    )
+    failure = Failure(kind=FailureKind.NETWORK, description="in use")
+
+    async def test(loop: Loop) -> None:
+        for pause in PAUSES[:4]:
+            assert await loop.waits.get() == pause
+            loop.timeout.put_nowait(None)
+        assert await loop.waits.get() == PAUSES[4]
+        loop.plane.outcome = {first: failure, second: failure}
+        loop.call("ModifyDBProxy", DBProxyName="other", RequireTLS=True)
+        assert await loop.waits.get() == PAUSES[0]
+
+    run(stage, test, {first: failure})
+
+
+@pytest.mark.parametrize(("lags", "named"), [(False, True), (True, False), (True, True)])
+def test_who_rotates_waits_for_who_needs_the_password(stage: Stage, lags: bool, named: bool) -> None:
+    """Not for a proxy that can't run, and has no clients, nor for one that has nothing to do with the secret."""
+    made = stage.create_proxy(settled=False)
+    failure = Failure(kind=FailureKind.LIMITS, description="no", credentials_lag=lags)
+    secret = made["Auth"][0]["SecretArn"] if named else "arn:aws:secretsmanager:us-east-1:1:secret:else-abcdef"
+
+    async def test(loop: Loop) -> None:
+        await loop.waits.get()
+        if not (lags and named):
+            await loop.reconciler.publish(secret)
+            return
+        with pytest.raises(RuntimeError, match="not applied to prx-"):
+            await loop.reconciler.publish(secret)
+
+    run(stage, test, {made["DBProxyArn"].rpartition(":")[2]: failure})
 
 
 def test_one_thing_at_a_time_and_no_change_is_missed(stage: Stage) -> None:

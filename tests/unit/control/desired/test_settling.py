@@ -81,3 +81,31 @@ def test_settling_what_is_settled_writes_nothing(stage: Stage) -> None:
     stage.create_proxy()
     stage.settle()
     assert stage.written == set()
+
+
+def test_an_endpoint_that_can_not_be_had_is_so_alone(stage: Stage) -> None:
+    stage.create_proxy()
+    stage.create_endpoint("reader")
+    stage.settle()
+    ends = {end.name: end for end in stage.plan().desired.proxies[0].endpoints}
+    failure = {ends["reader"].resource_id: Failure(kind=FailureKind.NETWORK, description="Address already in use")}
+    stage.call("ModifyDBProxyEndpoint", DBProxyEndpointName="reader", NewDBProxyEndpointName="other")
+    before = len(stage.events())
+    stage.settle(failure)
+    assert stage.proxy()["Status"] == "available" and endpoint_states(stage) == ["available", "incompatible-network"]
+    told = "RDS failed to provision capacity for DB proxy main: endpoint other: Address already in use"
+    assert stage.events()[before:] == ["RDS modified endpoint other of DB proxy main.", told]
+    stage.settle(failure)
+    assert len(stage.events()) == before + 2
+    stage.settle()
+    assert endpoint_states(stage) == ["available", "available"]
+
+
+def test_a_proxy_is_where_its_default_endpoint_is(stage: Stage) -> None:
+    stage.create_proxy()
+    stage.create_endpoint("reader")
+    (default,) = [end for end in stage.plan().desired.proxies[0].endpoints if end.name == "main"]
+    stage.settle({default.resource_id: Failure(kind=FailureKind.NETWORK, description="Address already in use")})
+    assert stage.proxy()["Status"] == "incompatible-network"
+    assert sorted(endpoint_states(stage)) == ["available", "incompatible-network"]
+    assert "RDS failed to provision capacity for DB proxy main: Address already in use" in stage.events()

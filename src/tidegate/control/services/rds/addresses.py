@@ -44,6 +44,20 @@ def tagged_address(tags: Mapping[str, str]) -> Address | None:
     return host, int(port)
 
 
+def check_reachable(address: Address) -> None:
+    """InvalidParameterValue for what can be listened on, and is none that clients connect to: no token would fit."""
+    host = address[0]
+    try:
+        unspecified = ipaddress.ip_address(host).is_unspecified
+    except ValueError:  # a name, or one of the short forms that the system takes for an address, such as 0
+        unspecified = not host.strip("0.x")
+    if unspecified:
+        raise errors.invalid_value(
+            f"The tag {TAG} of an endpoint must say an address that clients connect to, such as 127.0.0.1:5432, not "
+            f"{host}, which means all of this machine's addresses."
+        )
+
+
 def own_address(network: IPv4Network, port: int, identifier: str, taken: Collection[Address]) -> Address:
     """An address of `network` for the endpoint of that id.
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from tidegate.control.call import Call
 from tidegate.control.services.rds import errors
-from tidegate.control.services.rds.addresses import Address, own_address, tagged_address
+from tidegate.control.services.rds.addresses import Address, check_reachable, own_address, tagged_address
 from tidegate.control.services.rds.auth import IAM_AUTH, NONE, check_scheme, entries_of
 from tidegate.control.services.rds.base import (
     FIT,
@@ -120,12 +120,13 @@ class Proxies(Base):
         )
 
     def listen_address(self, call: Call, endpoint_id: str, tags: Mapping[str, str]) -> Address:
-        """The tag's address, else one of the endpoint's own. InvalidParameterValue if another endpoint has it."""
+        """The tag's address, else one of the endpoint's own. InvalidParameterValue if it is of no use, or another's."""
         taken = {(end.host, end.port) for end in call.transaction.table(ProxyEndpoint).all()}
         wanted = tagged_address(tags)
         permit_address(call, wanted)
         if wanted is None:
             return own_address(self.settings.listen_network, self.settings.listen_port, endpoint_id, taken)
+        check_reachable(wanted)
         if wanted in taken:
             raise errors.invalid_value(f"Another DB proxy endpoint has the address {wanted[0]}:{wanted[1]}.")
         return wanted

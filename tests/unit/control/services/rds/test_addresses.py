@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.control.errors import AwsError
-from tidegate.control.services.rds.addresses import TAG, own_address, shown, tagged_address
+from tidegate.control.services.rds.addresses import TAG, check_reachable, own_address, shown, tagged_address
 
 NETWORK = IPv4Network("127.64.0.0/10")
 
@@ -56,3 +56,18 @@ def test_a_port_is_told_where_it_is_not_the_standard_one() -> None:
     assert shown("127.64.0.1", 5432) == "127.64.0.1"
     assert shown("db.example", 6432) == "db.example:6432"
     assert shown("::1", 6432) == "[::1]:6432"
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "0", "0.0", "0x0", "::0"])
+def test_all_of_the_machines_addresses_are_no_endpoint(host: str) -> None:
+    """A client connects to one of them, and a token for that would not be one for the endpoint."""
+    address = tagged_address({TAG: f"{host}:6432"})
+    assert address is not None
+    with pytest.raises(AwsError, match="must say an address that clients connect to") as refused:
+        check_reachable(address)
+    assert refused.value.code == "InvalidParameterValue"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "db.example", "10.0.0.0", "x0.example"])
+def test_an_endpoint_is_one_address_or_name(host: str) -> None:
+    check_reachable((host, 5432))

@@ -111,6 +111,21 @@ def test_an_address_that_is_none_is_refused(stage: Stage, address: str) -> None:
     stage.refused("CreateDBProxy", "InvalidParameterValue", **stage.proxy_parameters(Tags=tags))
 
 
+@pytest.mark.parametrize("address", ["0.0.0.0:6432", ":::5432"])
+def test_an_address_that_no_client_connects_to_is_refused(stage: Stage, address: str) -> None:
+    tags = [{"Key": "tidegate:address", "Value": address}]
+    stage.refused("CreateDBProxy", "InvalidParameterValue", **stage.proxy_parameters(Tags=tags))
+    stage.create_proxy()
+    stage.refused(
+        "CreateDBProxyEndpoint",
+        "InvalidParameterValue",
+        DBProxyName="main",
+        DBProxyEndpointName="other",
+        VpcSubnetIds=stage.subnets,
+        Tags=tags,
+    )
+
+
 def test_names_are_unique_whatever_their_case(stage: Stage) -> None:
     stage.create_proxy("Main")
     error = stage.refused("CreateDBProxy", "DBProxyAlreadyExistsFault", **stage.proxy_parameters("mAIN"))
