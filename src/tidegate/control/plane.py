@@ -154,18 +154,24 @@ class ControlPlane:
         self._store.close()
         self._folder.close()
 
-    async def verify_token(self, resource_id: str, user: str, token: str, source_ip: str) -> str:
-        """Whether an IAM token lets its bearer in at a proxy: "" if so, else why not, for the log."""
+    async def verify_token(self, resource_id: str, user: str, token: str, source_ip: str, *, read_only: bool) -> str:
+        """Whether an IAM token lets its bearer in at a proxy: "" if so, else why not, for the log.
+
+        read_only: by which kind of its endpoints the client has come.
+        """
         return await self._store.run(
-            lambda transaction: self._refusal(transaction, resource_id, user, token, source_ip)
+            lambda transaction: self._refusal(transaction, resource_id, read_only, user, token, source_ip)
         )
 
-    def _refusal(self, transaction: Transaction, resource_id: str, user: str, token: str, source_ip: str) -> str:
+    def _refusal(
+        self, transaction: Transaction, resource_id: str, read_only: bool, user: str, token: str, source_ip: str
+    ) -> str:
         proxy = next((one for one in transaction.table(Proxy).all() if one.resource_id == resource_id), None)
         if proxy is None:
             return f"there is no proxy {resource_id}"
         reasons: list[str] = []
-        for endpoint in (one for one in transaction.table(ProxyEndpoint).all() if one.proxy_id == resource_id):
+        own = (one for one in transaction.table(ProxyEndpoint).all() if one.proxy_id == resource_id)
+        for endpoint in (one for one in own if one.read_only is read_only):
             try:
                 TokenVerifier().verify(
                     transaction,

@@ -21,7 +21,7 @@ from tidegate.errors import ConfigError
 from tidegate.launch.certificates import LocalCertificates
 from tidegate.launch.data_plane import SupervisedProxy
 from tidegate.launch.health import HealthChecks
-from tidegate.launch.settings import resource_id_of
+from tidegate.launch.settings import endpoints_of
 from tidegate.proxy.credentials import Credentials
 from tidegate.proxy.logs import LOG, set_up
 from tidegate.proxy.supervisor import Supervisor
@@ -48,8 +48,9 @@ class OwnVerifier:
 
     async def verify(self, proxy: str, user: str, token: str, source: str) -> str:
         """Part of Verifier."""
-        resource_id = resource_id_of(proxy)
-        return await self._plane.verify_token(resource_id, user, token, source.rpartition(":")[0].strip("[]"))
+        resource_id, read_only = endpoints_of(proxy)
+        address = source.rpartition(":")[0].strip("[]")
+        return await self._plane.verify_token(resource_id, user, token, address, read_only=read_only)
 
 
 def run(options: Options, base: Config) -> int:

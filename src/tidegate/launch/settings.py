@@ -35,9 +35,9 @@ def configuration(desired: Desired, base: Config, certificates: LocalCertificate
     )
 
 
-def resource_id_of(name: str) -> str:
-    """The resource id of the proxy that has this name in the configuration."""
-    return name.removesuffix(READERS)
+def endpoints_of(name: str) -> tuple[str, bool]:
+    """Whose endpoints a proxy of this name in the configuration has: a resource id, and whether the READ_ONLY ones."""
+    return name.removesuffix(READERS), name.endswith(READERS)
 
 
 def _proxies(proxy: DesiredProxy, certificates: LocalCertificates) -> list[ProxyConfig]:

@@ -124,6 +124,10 @@ def test_iam_tokens(stack: Stack, database: Postgres) -> None:
             client.execute(INSERT)
     with stack.connect(proxy["Endpoint"], "app", token(stack, key, proxy["Endpoint"])) as client:
         client.execute(INSERT)
+    for endpoint, other in ((reader, proxy["Endpoint"]), (proxy["Endpoint"], reader)):
+        with pytest.raises(psycopg.OperationalError, match='IAM authentication failed for the role "app"'):
+            stack.connect(endpoint, "app", token(stack, key, other))
+    assert "another host" in stack.said()
     stack.client("iam").delete_user_policy(UserName="fn", PolicyName="db")
     with pytest.raises(psycopg.OperationalError, match='IAM authentication failed for the role "app"'):
         stack.connect(reader, "app", token(stack, key, reader))

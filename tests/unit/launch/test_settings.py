@@ -12,7 +12,7 @@ import pytest
 from tidegate.config.model import ANY_USER, AuthMethod, Config
 from tidegate.control.ports import Desired, DesiredEndpoint, DesiredProxy, DesiredTarget, DesiredUser
 from tidegate.launch.certificates import LocalCertificates
-from tidegate.launch.settings import NOWHERE, configuration, resource_id_of
+from tidegate.launch.settings import NOWHERE, configuration, endpoints_of
 
 BASE = Config(proxies=(), targets=(), workers=3, control_socket="/run/t.sock")
 TARGET = DesiredTarget(name="db-1", host="db.example", port=5433, user="master", password="m", database="shop")
@@ -69,7 +69,7 @@ def test_read_only_endpoints_are_a_proxy_of_their_own_before_the_same_target(cer
     assert readers.listen == ("127.1.2.4:5432", "127.1.2.4:5433")
     assert readers == replace(writers, name=readers.name, listen=readers.listen, init_query=readers.init_query)
     assert readers.name != writers.name
-    assert {resource_id_of(proxy.name) for proxy in made.proxies} == {"prx-1"}
+    assert [endpoints_of(proxy.name) for proxy in made.proxies] == [("prx-1", False), ("prx-1", True)]
 
 
 @pytest.mark.parametrize(
