@@ -204,7 +204,10 @@ def test_debug_logging(certificates: LocalCertificates) -> None:
     second = replace(PROXY, resource_id="prx-2", debug_logging=True)
     made = translated(certificates, PROXY, second)
     assert made.log_level is BASE.log_level
-    assert made.debugged == {("proxy", "prx-2"), ("target", "prx-2")}
+    assert made.debugged == {
+        ("target", "prx-2"),
+        *(("proxy", one.name) for one in made.proxies if one.target == "prx-2"),
+    }
     assert translated(certificates, PROXY).debugged == set()
 
 

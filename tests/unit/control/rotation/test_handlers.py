@@ -99,11 +99,12 @@ def test_two_users(desk: Desk, server: Server) -> None:
 
 
 def test_the_new_password_is_published_before_it_is_valid(desk: Desk, server: Server) -> None:
-    desk.create("app", json.dumps(FIELDS))
+    arn = desk.create("app", json.dumps(FIELDS))
     desk("rotate_secret", SecretId="app")
     seen: list[tuple[str, bool]] = []
 
-    def published() -> None:
+    def published(secret: str) -> None:
+        assert secret == arn
         pending = desk("get_secret_value", SecretId="app", VersionStage="AWSPENDING")["SecretString"]
         seen.append((server.passwords["app"], json.loads(pending)["password"] != "old"))
 
