@@ -43,8 +43,8 @@ class PasswordCredential:
 
     password: str = field(repr=False)
     derived: ScramCredential | None = field(default=None, repr=False, compare=False)
-    needs_tls: bool = field(default=False, compare=False)
-    """Whether it goes in clear only where the connection has a tls-server-end-point, that is, is encrypted."""
+    in_clear: bool = field(default=True, compare=False)
+    """Whether it may be sent in clear (within TLS, where there is any) to a database that asks for it so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +120,12 @@ class BackendLogin:
     def _cleartext(self, payload: bytes) -> bytes:
         if not isinstance(self._credential, PasswordCredential):
             raise self._unable("the password in clear text")
-        if self._credential.needs_tls and not self.end_point:
+        if not self._credential.in_clear:
             raise self._refusal(
-                "The database asks for the password in clear text, and the connection is not encrypted.",
-                "Let the database's pg_hba.conf ask the proxy's address for scram-sha-256, or the database offer TLS "
-                "(ssl = on). To send the password all the same, set cleartext_passwords = true in the configuration's "
-                "[[target]].",
+                "The database asks for the password in clear text, and encryption is not required.",
+                "Let the database's pg_hba.conf ask the proxy's address for scram-sha-256; or let it offer TLS (ssl = "
+                'on), and set sslmode = "require" or stricter in the configuration\'s [[target]]. To send the password '
+                "all the same, set cleartext_passwords = true there.",
             )
         self._step = _Step.PASSWORD_SENT
         return _octets(self._credential.password) + b"\0"

@@ -274,7 +274,9 @@ class TargetConfig:
     )
     cleartext_passwords: bool = field(
         default=False,
-        metadata=about("send a password in clear where the database asks for it over TCP without TLS"),
+        metadata=about(
+            "send a password in clear where the database asks for it over TCP, and `sslmode` requires no TLS"
+        ),
     )
     max_connections_percent: int = field(
         default=100,

@@ -256,13 +256,13 @@ def _passwords_of(config: Config, target: TargetConfig, user: str) -> tuple[tupl
 
 
 def _guarded(target: TargetConfig, credential: Credential) -> Credential:
-    """The credential, told where the target's connections may carry it in clear: what a client has shown, too.
+    """The credential, told whether the target's connections may carry it in clear: what a client has shown, too.
 
-    With sslmode require and stricter all are encrypted; with prefer the login sees which one is.
+    With sslmode prefer whoever answers in the database's place chooses what is encrypted, and asks in clear.
     """
     if isinstance(credential, PasswordCredential):
-        open_to_all = target.sslmode in (SslMode.DISABLE, SslMode.PREFER) and not target.host.startswith("/")
-        credential.needs_tls = open_to_all and not target.cleartext_passwords
+        required = target.sslmode not in (SslMode.DISABLE, SslMode.PREFER) or target.host.startswith("/")
+        credential.in_clear = required or target.cleartext_passwords
     return credential
 
 

@@ -78,15 +78,15 @@ def test_cleartext_password() -> None:
     assert login.done
 
 
-def test_a_cleartext_password_that_needs_tls() -> None:
-    """Whatever listens at the database's address may ask for it, and offer no TLS."""
-    credential = PasswordCredential("canary", needs_tls=True)
-    error = refusal(BackendLogin("ann", credential), AuthType.CLEARTEXT)
+@pytest.mark.parametrize("end_point", [b"", b"end point"])
+def test_a_password_that_does_not_go_in_clear(end_point: bytes) -> None:
+    """Whatever listens at the database's address may ask for it, within TLS of its own, too."""
+    credential = PasswordCredential("canary", in_clear=False)
+    error = refusal(BackendLogin("ann", credential, end_point), AuthType.CLEARTEXT)
     assert error.sqlstate == Sqlstate.INVALID_AUTHORIZATION
-    assert "the connection is not encrypted" in error.detail and "canary" not in repr(error) + error.detail
+    assert "encryption is not required" in error.detail and "canary" not in repr(error) + error.detail
     assert "cleartext_passwords = true" in error.hint and "pg_hba.conf" in error.hint
-    encrypted = BackendLogin("ann", credential, b"end point")
-    assert encrypted.feed(AuthType.CLEARTEXT, b"") == b"canary\0"
+    assert 'sslmode = "require"' in error.hint
     md5 = BackendLogin("ann", credential)
     assert md5.feed(AuthType.MD5, b"salt") == md5_response(md5_hash("ann", "canary"), b"salt").encode() + b"\0"
 

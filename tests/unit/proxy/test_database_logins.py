@@ -293,23 +293,23 @@ def test_a_plain_password_that_looks_like_a_verifier(password: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "needed"),
+    ("settings", "allowed"),
     [
-        ({}, True),
-        ({"sslmode": SslMode.DISABLE}, True),
-        ({"sslmode": SslMode.REQUIRE}, False),
-        ({"sslmode": SslMode.VERIFY_FULL}, False),
-        ({"host": "/run/postgresql"}, False),
-        ({"cleartext_passwords": True}, False),
+        ({}, False),
+        ({"sslmode": SslMode.DISABLE}, False),
+        ({"sslmode": SslMode.REQUIRE}, True),
+        ({"sslmode": SslMode.VERIFY_FULL}, True),
+        ({"host": "/run/postgresql"}, True),
+        ({"cleartext_passwords": True}, True),
     ],
 )
 @pytest.mark.parametrize("user", ["app", "shown", OWN])
-def test_where_a_password_may_go_in_clear(settings: dict[str, Any], needed: bool, user: str) -> None:
-    """It goes over TLS or stays in the machine; with sslmode prefer the login sees which connection is encrypted."""
+def test_where_a_password_may_go_in_clear(settings: dict[str, Any], allowed: bool, user: str) -> None:
+    """It goes over TLS that is required, or stays in the machine."""
     world = World(UserConfig(name="app", password="one"))
     world.config = replace(world.config, targets=(replace(world.config.targets[0], password="own"),))
     world.credential(user)  # a reload changes the target beneath what is known
     world.config = replace(world.config, targets=(replace(world.config.targets[0], **settings),))
     world.logins.configure({})
     credential = world.credential(user)
-    assert isinstance(credential, PasswordCredential) and credential.needs_tls is needed
+    assert isinstance(credential, PasswordCredential) and credential.in_clear is allowed
