@@ -7,10 +7,12 @@ Owns the choice among several passwords of a user, and IAM tokens. Refuses to fe
     another one has not been tried         that is tried; clients wait
     all were tried, the secret not yet     the supervisor looks at the secret; clients wait
     looked at, and it has changed          the new passwords come with new settings, and are tried
-    looked at, and it has not              the refusal is final: clients are told, and it all begins anew
+    looked at, and it has not              of several, all are tried once more
+    that was done                          the refusal is final: clients are told, and it all begins anew
 
 While one password replaces another, at the database and in the secret, neither place has it before the other at a
-moment that is known. So what was refused once may be right the next time, and nothing is remembered beyond a round.
+moment that is known. So what was refused once may be right the next time, and nothing is remembered beyond a round; and
+a change amid a round makes all fail, the new one before it and the former one behind it, but not those of the next.
 """
 
 from __future__ import annotations
@@ -65,6 +67,8 @@ class _Login:
     question: int = 0
     """Serial of the look that was asked for."""
     looked: bool = False
+    again: bool = False
+    """Whether all have been refused once, and are tried again."""
 
 
 @dataclass(slots=True)
@@ -145,16 +149,20 @@ class DatabaseLogins:
         if self._may_change(login):
             return unsettled
         login.tried.clear()
-        login.at, login.asked_at = 0, None
+        login.at = 0
+        if len(login.passwords) > 1 and not login.again:
+            login.again = True
+            return unsettled
+        login.asked_at, login.again = None, False
         self.refusals += 1
         return error
 
     def succeeded(self, target: Target, user: str) -> None:
         """The database has let the user in: the next refusal begins a round of its own."""
         login = self._logins.get((target.config.name, user))
-        if login is not None and (login.tried or login.asked_at is not None):
+        if login is not None and (login.tried or login.again or login.asked_at is not None):
             login.tried.clear()
-            login.asked_at = None
+            login.asked_at, login.again = None, False
 
     def looked(self, message: CredentialLooked) -> None:
         """The supervisor has looked at a secret; if it has changed, the new settings have come before this."""

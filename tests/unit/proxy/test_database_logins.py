@@ -80,9 +80,24 @@ def test_all_are_tried_and_the_right_one_stays(valid: str) -> None:
 
 def test_none_is_right() -> None:
     world = World(UserConfig(name="app", password="one", other_passwords=("two",)))
-    assert [world.connect() for _ in range(4)] == [None, False, None, False]
+    assert [world.connect() for _ in range(8)] == [None, None, None, False] * 2
     assert world.logins.refusals == 2
     assert world.told == []
+
+
+@pytest.mark.parametrize("source", ["", ARN])
+def test_a_change_amid_a_round_of_tries(source: str) -> None:
+    """The new password was tried before it was valid, the former one when it was so no more: neither is to blame."""
+    world = World(UserConfig(name="app", password="new", other_passwords=("old", "older"), secret_arn=source))
+    assert world.connect("old") is None
+    assert world.connect("new") is None
+    assert world.connect("new") is None
+    if source:
+        assert world.told == [CredentialRefused(serial=1, source=ARN)]
+        world.logins.looked(CredentialLooked(serial=1, source=ARN))
+        assert world.connect("none of them") is None
+    assert world.connect("new") is True
+    assert world.logins.refusals == 0
 
 
 def test_back_and_forth() -> None:
