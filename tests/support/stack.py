@@ -250,3 +250,18 @@ class Stack:
             autocommit=True,
             **{"port": 5432, "sslmode": "verify-full", "sslrootcert": self.ca, **options},
         )
+
+
+def login(stack: Stack, proxy: dict[str, Any], user: str = "fn") -> dict[str, str]:
+    """A user of IAM that may connect as `app`; an access key."""
+    iam = stack.client("iam")
+    iam.create_user(UserName=user)
+    identifier = proxy["DBProxyArn"].rpartition(":")[2]
+    resource = f"arn:aws:rds-db:us-east-1:{stack.account}:dbuser:{identifier}/app"
+    iam.put_user_policy(UserName=user, PolicyName="db", PolicyDocument=policy("rds-db:connect", resource))
+    return dict(iam.create_access_key(UserName=user)["AccessKey"])
+
+
+def token(stack: Stack, key: dict[str, str], endpoint: str) -> str:
+    """What such a user shows for a password there, as `app`."""
+    return str(stack.client("rds", key).generate_db_auth_token(endpoint, 5432, "app"))

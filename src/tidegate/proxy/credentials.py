@@ -69,8 +69,7 @@ class Credentials:
     """What is known, and when it was read. `source` and `verifier`: None for those that the settings mean."""
 
     def __init__(self, source: Source | None = None, verifier: Verifier | None = None) -> None:
-        self._given_source = source
-        self._given_verifier = verifier
+        self._given = source is not None or verifier is not None
         self._source: Source | None = source
         self._verifier: Verifier = verifier or NoVerifier()
         self._secrets: dict[str, tuple[str, tuple[str, ...]]] = {}
@@ -97,7 +96,7 @@ class Credentials:
         """
         self._wanted = sources_of(config)
         self._signing = signing_targets(config)
-        if self._given_source is None and self._given_verifier is None:
+        if not self._given:
             await asyncio.to_thread(self._choose, config)
         _forget_all_but(self._wanted, self._secrets)
         self._files.forget_all_but(self._wanted)

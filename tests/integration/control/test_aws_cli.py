@@ -63,14 +63,6 @@ class Cli:
 
 
 @pytest.fixture(scope="module")
-def database() -> Iterator[Postgres]:
-    with Postgres() as server:
-        server.start()
-        server.add_role("app")
-        yield server
-
-
-@pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     with Stack() as made:
         yield made

@@ -14,9 +14,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.integration.control.test_whole_stack import login, token
 from tests.support.postgres import Postgres
-from tests.support.stack import Stack
+from tests.support.stack import Stack, login, token
 from tests.support.tidegate import wait_until
 
 Client = psycopg.Connection[tuple[object, ...]]

@@ -11,7 +11,6 @@ import http.client
 import json
 import ssl
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +28,6 @@ from tidegate.control.call import Call
 HEALTH = b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n"
 LAST = b"GET /nothing HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
 TOO_LARGE = b"POST / HTTP/1.1\r\nHost: h\r\n"
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningFront]:
-    with RunningFront(tmp_path_factory.mktemp("front")) as front:
-        yield front
 
 
 @pytest.fixture(autouse=True)

@@ -14,27 +14,10 @@ import psycopg
 import pytest
 from cryptography import x509
 
-from tests.integration.control.test_whole_stack import login, token
 from tests.support.postgres import Postgres
-from tests.support.stack import Stack
+from tests.support.stack import Stack, login, token
 from tests.support.tidegate import wait_until
 from tidegate.launch.certificates import LIFE, LocalCertificates
-
-
-@pytest.fixture(scope="module")
-def database() -> Iterator[Postgres]:
-    with Postgres(max_connections=60) as server:
-        server.start()
-        server.add_role("app")
-        yield server
-
-
-@pytest.fixture
-def stack(database: Postgres) -> Iterator[Stack]:
-    database.sql("ALTER ROLE app PASSWORD 'app'")
-    with Stack() as made:
-        made.register(database)
-        yield made
 
 
 def test_a_deleted_endpoints_clients_go_and_others_stay(stack: Stack, database: Postgres) -> None:

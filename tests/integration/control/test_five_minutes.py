@@ -6,10 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from tests.support.postgres import Postgres
 from tests.support.stack import Stack
@@ -21,14 +18,6 @@ SERVE, *BLOCKS = re.findall(r"^```sh\n(.*?)^```$", SECTION, re.MULTILINE | re.DO
 CONNECT = BLOCKS[-1][BLOCKS[-1].index("PGPASSWORD=") :]
 LATER = re.findall(r"`(aws [^`]+)`", SECTION)
 """What the text after the commands tells to try: a rotation, then a revocation."""
-
-
-@pytest.fixture(scope="module")
-def database() -> Iterator[Postgres]:
-    with Postgres() as server:
-        server.start()
-        server.add_role("app")
-        yield server
 
 
 class Shell:

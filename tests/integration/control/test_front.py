@@ -11,7 +11,6 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +28,6 @@ from tidegate.control.profile import environment, write_profile
 from tidegate.launch.run import EXPOSED
 
 AWS = Path(sys.executable).parent / "aws"
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningFront]:
-    with RunningFront(tmp_path_factory.mktemp("front")) as front:
-        yield front
 
 
 @pytest.fixture(autouse=True)

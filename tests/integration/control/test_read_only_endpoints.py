@@ -9,9 +9,8 @@ import psycopg
 import pytest
 from psycopg.errors import ReadOnlySqlTransaction
 
-from tests.integration.control.test_whole_stack import login, token
 from tests.support.postgres import Postgres
-from tests.support.stack import Stack
+from tests.support.stack import Stack, login, token
 from tests.support.tidegate import wait_until
 
 INSERT = "INSERT INTO notes VALUES ('written')"

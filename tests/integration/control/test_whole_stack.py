@@ -20,7 +20,7 @@ import pytest
 
 from tests.support.load import Load
 from tests.support.postgres import Postgres
-from tests.support.stack import Stack, policy
+from tests.support.stack import Stack, login, policy, token
 from tests.support.tidegate import wait_until
 from tidegate.auth.scram_keys import ScramKeys
 from tidegate.cli import PASSPHRASE_VARIABLE
@@ -29,38 +29,7 @@ from tidegate.control.profile import environment
 from tidegate.control.store.sealed import KEY_FILE
 from tidegate.demo import processes
 
-
-@pytest.fixture(scope="module")
-def database() -> Iterator[Postgres]:
-    with Postgres(max_connections=60) as server:
-        server.start()
-        server.add_role("app")
-        yield server
-
-
-@pytest.fixture
-def stack(database: Postgres) -> Iterator[Stack]:
-    database.sql("ALTER ROLE app PASSWORD 'app'")
-    with Stack() as made:
-        made.register(database)
-        yield made
-
-
 WORKING = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app' AND state = 'active'"
-
-
-def login(stack: Stack, proxy: dict[str, Any], user: str = "fn") -> dict[str, str]:
-    """A user of IAM that may connect as `app`; an access key."""
-    iam = stack.client("iam")
-    iam.create_user(UserName=user)
-    identifier = proxy["DBProxyArn"].rpartition(":")[2]
-    resource = f"arn:aws:rds-db:us-east-1:{stack.account}:dbuser:{identifier}/app"
-    iam.put_user_policy(UserName=user, PolicyName="db", PolicyDocument=policy("rds-db:connect", resource))
-    return dict(iam.create_access_key(UserName=user)["AccessKey"])
-
-
-def token(stack: Stack, key: dict[str, str], endpoint: str) -> str:
-    return str(stack.client("rds", key).generate_db_auth_token(endpoint, 5432, "app"))
 
 
 def load(stack: Stack, endpoint: str, password: Callable[[], str]) -> Load:

@@ -10,10 +10,9 @@ unchanged desired state stays equal. The last one stays good while its successor
 from __future__ import annotations
 
 from tidegate.auth.rds_token import LIFETIME, SigningKeys
-from tidegate.control.services.iam.identities import assumed_role_arn
-from tidegate.control.services.iam.records import Holder, Role, Session
+from tidegate.control.services.iam.records import Role, Session
 from tidegate.control.services.iam.roles import SESSION_NAME
-from tidegate.control.services.sts.sessions import make_session
+from tidegate.control.services.sts.sessions import make_role_session
 from tidegate.control.store.store import Transaction
 
 DURATION = 3600
@@ -46,14 +45,6 @@ class RoleSessions:
         )
 
     def _new(self, transaction: Transaction, role: Role, proxy_arn: str, at: float) -> Session:
-        return make_session(
-            transaction,
-            at=at,
-            holder=Holder.ROLE,
-            name=role.name,
-            holder_id=role.id,
-            arn=assumed_role_arn(self._account, role.name, SESSION_NAME),
-            user_id=f"{role.id}:{SESSION_NAME}",
-            duration=DURATION,
-            made_by=proxy_arn,
+        return make_role_session(
+            transaction, role, SESSION_NAME, account=self._account, at=at, duration=DURATION, made_by=proxy_arn
         )

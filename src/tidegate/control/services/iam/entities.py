@@ -22,7 +22,6 @@ from tidegate.control.services.iam.errors import (
     refused,
     unmodifiable,
 )
-from tidegate.control.services.iam.identities import tag_keys
 from tidegate.control.services.iam.managed import AWS_PREFIX, AwsPolicy, find_policy
 from tidegate.control.services.iam.records import (
     Bounded,
@@ -35,6 +34,7 @@ from tidegate.control.services.iam.records import (
     User,
     entity_arn,
 )
+from tidegate.control.services.tag_keys import resource_tags
 from tidegate.control.store.store import Transaction
 
 PARAMETERS: dict[type[Entity], str] = {
@@ -81,7 +81,7 @@ def require_on(call: Call, action: str, record: type[E], name: str, context: Map
     """Require the action ("CreateUser") on the entity, and return it."""
     found = find(call.transaction, record, name)
     tags = getattr(found, "tags", {})
-    about = tag_keys("aws:ResourceTag", tags) | tag_keys("iam:ResourceTag", tags)
+    about = resource_tags(tags, "iam:ResourceTag")
     call.require(
         f"iam:{action}",
         found.arn(call.account) if found else entity_arn(call.account, record, name),
@@ -117,7 +117,7 @@ def require_policy(call: Call, action: str, context: Mapping[str, Any] | None = 
     arn = call.parameters["PolicyArn"]
     found = find_policy(call.transaction, arn)
     tags = found.tags if isinstance(found, ManagedPolicy) else {}
-    about = tag_keys("aws:ResourceTag", tags) | tag_keys("iam:ResourceTag", tags)
+    about = resource_tags(tags, "iam:ResourceTag")
     call.require(f"iam:{action}", arn, about | dict(context or {}))
     check_policy_arn(arn)
     if found is None:

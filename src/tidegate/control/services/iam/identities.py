@@ -15,6 +15,7 @@ from tidegate.control.call import Caller
 from tidegate.control.policies.decision import InForce, Source
 from tidegate.control.policies.documents import Policy, load
 from tidegate.control.policies.principals import Principal
+from tidegate.control.services import tag_keys
 from tidegate.control.services.iam.keys import root_arn
 from tidegate.control.services.iam.managed import AWS_PREFIX, policy_in_force
 from tidegate.control.services.iam.records import (
@@ -173,7 +174,7 @@ def _about(
         "aws:PrincipalIsAWSService": False,
         "aws:userid": user_id,
     }
-    context |= tag_keys("aws:PrincipalTag", tags)
+    context |= {f"aws:PrincipalTag/{key}": value for key, value in tags.items()}
     if session is not None:
         context |= {
             "aws:TokenIssueTime": datetime.fromtimestamp(session.created, UTC),
@@ -183,12 +184,6 @@ def _about(
     return context
 
 
-def tag_keys(prefix: str, tags: dict[str, str]) -> dict[str, Any]:
-    """Tags as condition keys: aws:PrincipalTag/team."""
-    return {f"{prefix}/{key}": value for key, value in tags.items()}
-
-
 def request_tags(tags: Iterable[dict[str, str]]) -> dict[str, Any]:
-    """Tags in a request as condition keys: aws:RequestTag/team, and aws:TagKeys."""
-    given = {tag["Key"]: tag["Value"] for tag in tags}
-    return tag_keys("aws:RequestTag", given) | ({"aws:TagKeys": list(given)} if given else {})
+    """Tags in a request, a list as calls have it, as condition keys."""
+    return tag_keys.request_tags({tag["Key"]: tag["Value"] for tag in tags})

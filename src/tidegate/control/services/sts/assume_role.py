@@ -13,12 +13,13 @@ from typing import Any
 from tidegate.control.call import Call
 from tidegate.control.services.iam.errors import refused
 from tidegate.control.services.iam.guard import note_use, require_trust
-from tidegate.control.services.iam.identities import assumed_role_arn, request_tags, tag_keys
+from tidegate.control.services.iam.identities import request_tags
 from tidegate.control.services.iam.records import Holder, Role, Session
 from tidegate.control.services.iam.roles import find_role
 from tidegate.control.services.iam.tagging import checked
 from tidegate.control.services.sts.errors import denied, invalid, invalid_tags
-from tidegate.control.services.sts.sessions import credentials, limits, make_session, maker, packed
+from tidegate.control.services.sts.sessions import credentials, limits, make_role_session, maker, packed
+from tidegate.control.services.tag_keys import resource_tags
 
 DEFAULT_DURATION = 3600
 CHAINED_DURATION = 3600
@@ -46,14 +47,12 @@ def assume_role(call: Call) -> dict[str, Any]:
     documents, arns = limits(call)
     percent = packed(documents, arns, tags.tags)
     name = given["RoleSessionName"]
-    session = make_session(
+    session = make_role_session(
         call.transaction,
+        role,
+        name,
+        account=call.account,
         at=call.at,
-        holder=Holder.ROLE,
-        name=role.name,
-        holder_id=role.id,
-        arn=assumed_role_arn(call.account, role.name, name),
-        user_id=f"{role.id}:{name}",
         duration=duration,
         made_by=maker(call),
         policies=documents,
@@ -101,8 +100,7 @@ def _require_trust(call: Call, role: Role, identity: str | None) -> None:
     arn = role.arn(call.account)
     context = (
         request_tags(given.get("Tags", []))
-        | tag_keys("aws:ResourceTag", role.tags)
-        | tag_keys("iam:ResourceTag", role.tags)
+        | resource_tags(role.tags, "iam:ResourceTag")
         | {
             "sts:RoleSessionName": given["RoleSessionName"],
             "sts:ExternalId": given.get("ExternalId"),

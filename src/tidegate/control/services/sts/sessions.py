@@ -15,8 +15,9 @@ from tidegate.control.account import new_access_key_id, new_secret_key
 from tidegate.control.call import Call
 from tidegate.control.policies.rules import size
 from tidegate.control.services.iam.errors import malformed_policy
+from tidegate.control.services.iam.identities import assumed_role_arn
 from tidegate.control.services.iam.managed import find_policy
-from tidegate.control.services.iam.records import TEMPORARY, Holder, Session
+from tidegate.control.services.iam.records import TEMPORARY, Holder, Role, Session
 from tidegate.control.services.iam.shapes import when
 from tidegate.control.services.iam.texts import SESSION_SIZE, session_document
 from tidegate.control.services.sts.errors import (
@@ -108,6 +109,19 @@ def make_session(
     )
     transaction.table(Session).put(session)
     return session
+
+
+def make_role_session(transaction: Transaction, role: Role, name: str, *, account: str, **more: Any) -> Session:
+    """A session of a role, with that RoleSessionName, as make_session. more: what that asks for beside."""
+    return make_session(
+        transaction,
+        holder=Holder.ROLE,
+        name=role.name,
+        holder_id=role.id,
+        arn=assumed_role_arn(account, role.name, name),
+        user_id=f"{role.id}:{name}",
+        **more,
+    )
 
 
 def credentials(session: Session) -> dict[str, Any]:
