@@ -68,6 +68,10 @@ cdef extern from "openssl/ssl.h" nogil:
     int SSL_write(SSL *ssl, const void *data, int size)
     int SSL_shutdown(SSL *ssl)
     int SSL_get_error(const SSL *ssl, int result)
+    int SSL_has_pending(const SSL *ssl)
+    int SSL_want(const SSL *ssl)
+    int SSL_in_init(const SSL *ssl)
+    int SSL_get_shutdown(const SSL *ssl)
     int SSL_session_reused(const SSL *ssl)
     int SSL_set_tlsext_host_name(SSL *ssl, const char *name)
     int SSL_set1_host(SSL *ssl, const char *name)
@@ -84,7 +88,8 @@ cdef extern from "openssl/ssl.h" nogil:
     enum:
         SSL_ERROR_NONE
         SSL_ERROR_WANT_READ
-        SSL_ERROR_ZERO_RETURN
+        SSL_READING
+        SSL_RECEIVED_SHUTDOWN
         SSL_FILETYPE_PEM
         SSL_VERIFY_NONE
         SSL_VERIFY_PEER

@@ -20,5 +20,7 @@ cdef struct Pipe:
 
 
 cdef BIO* new_bio(Pipe* pipe) noexcept nogil
+cdef void borrow_out(Pipe* pipe) noexcept
+cdef void return_out(Pipe* pipe) noexcept
 cdef int put_early(Pipe* pipe, const char* data, size_t size) except -1
 cdef void free_pipe(Pipe* pipe) noexcept nogil

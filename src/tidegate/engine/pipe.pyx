@@ -81,6 +81,29 @@ cdef int pipe_write(BIO* bio, const char* data, int size) noexcept nogil:
     return size
 
 
+# What one pipe wrote to, and the next one may: a pipe's bytes are sent before another's are written.
+cdef unsigned char* spare = NULL
+
+
+cdef void borrow_out(Pipe* pipe) noexcept:
+    """Have what OpenSSL writes next go to a buffer that is there already."""
+    global spare
+    if pipe.out == NULL and spare != NULL:
+        pipe.out, spare = spare, NULL
+        pipe.out_capacity = SMALLEST
+
+
+cdef void return_out(Pipe* pipe) noexcept:
+    """What was written has been sent: a connection at rest has no buffer."""
+    global spare
+    if spare == NULL and pipe.out_capacity == SMALLEST:
+        spare = pipe.out
+    else:
+        free(pipe.out)
+    pipe.out = NULL
+    pipe.out_size = pipe.out_capacity = 0
+
+
 cdef long pipe_ctrl(BIO* bio, int what, long number, void* pointer) noexcept nogil:
     if what == BIO_CTRL_FLUSH:
         return 1

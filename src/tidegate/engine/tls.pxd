@@ -20,6 +20,7 @@ cdef class TlsStream(Stream):
     cdef int feed(self) except -1
     cdef int stepped(self) except -1
     cdef int push(self, bint soon) except -1
+    cdef Py_ssize_t why_no_more(self, size_t total) except? -3
     cdef int encrypt(self, const char* data, size_t size) except -1
     cdef int refuse(self, str words) except -1
     cdef bytes peer_end_point(self)

@@ -13,20 +13,20 @@ An open stream becomes an encrypted one in place (`secure`): same descriptor, sa
 import ipaddress
 
 from libc.errno cimport EAGAIN, EINTR, errno
-from libc.stdlib cimport free
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
 
 from tidegate.engine.loop cimport EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP
 from tidegate.engine.names cimport names_of
 from tidegate.engine.openssl cimport (
-    BIO, ERR_clear_error, SSL_ERROR_NONE, SSL_ERROR_WANT_READ, SSL_ERROR_ZERO_RETURN, SSL_free, SSL_get0_alpn_selected,
-    SSL_get0_param, SSL_get1_peer_certificate, SSL_get_cipher_name, SSL_get_error, SSL_get_verify_result,
-    SSL_get_version, SSL_new, SSL_read, SSL_session_reused, SSL_set1_host, SSL_set_accept_state, SSL_set_bio,
-    SSL_set_connect_state, SSL_set_hostflags, SSL_set_tlsext_host_name, SSL_shutdown, SSL_write, X509, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, X509_V_OK,
-    X509_VERIFY_PARAM_set1_ip_asc, X509_free, X509_verify_cert_error_string,
+    BIO, ERR_clear_error, SSL_ERROR_NONE, SSL_ERROR_WANT_READ, SSL_READING, SSL_RECEIVED_SHUTDOWN, SSL_free,
+    SSL_get0_alpn_selected, SSL_get0_param, SSL_get1_peer_certificate, SSL_get_cipher_name, SSL_get_shutdown,
+    SSL_get_verify_result, SSL_get_version, SSL_has_pending, SSL_in_init, SSL_new, SSL_read, SSL_session_reused,
+    SSL_set1_host, SSL_set_accept_state, SSL_set_bio, SSL_set_connect_state, SSL_set_hostflags,
+    SSL_set_tlsext_host_name, SSL_shutdown, SSL_want, SSL_write, X509, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS,
+    X509_V_OK, X509_VERIFY_PARAM_set1_ip_asc, X509_free, X509_verify_cert_error_string,
 )
-from tidegate.engine.pipe cimport free_pipe, new_bio, put_early
+from tidegate.engine.pipe cimport borrow_out, free_pipe, new_bio, put_early, return_out
 from tidegate.engine.stream cimport BROKEN, WOULD_BLOCK
 from tidegate.engine.tls_context cimport end_point_of, reason
 
@@ -134,13 +134,12 @@ cdef class TlsStream(Stream):
 
     cdef Py_ssize_t read(self, char* into, size_t size) except? -3:
         cdef size_t total = 0
-        cdef int got = 0, why
+        cdef int got = 0
         if self.fd < 0 or self.broken:
             return BROKEN
         if self.shaking:
             self.may_read = False
             return WOULD_BLOCK  # the SSL is the thread's
-        ERR_clear_error()
         self.pipe.emptied = self.pipe.exhausted = False
         self.pipe.watchful = self.peer_closed
         self.pipe.left = RECEIVES
@@ -149,24 +148,34 @@ cdef class TlsStream(Stream):
             if got <= 0:
                 break
             total += got
+            if self.pipe.emptied and not SSL_has_pending(self.ssl):
+                self.may_read = False
+                break
         if self.pipe.out_size:
             self.push(True)  # alerts, key updates
             if total == 0 and self.out_len > MOST_UNASKED:
                 return BROKEN
-        if got > 0:
-            return total
-        why = SSL_get_error(self.ssl, got)
-        if why == SSL_ERROR_WANT_READ:
+        return total if got > 0 else self.why_no_more(total)
+
+    cdef Py_ssize_t why_no_more(self, size_t total) except? -3:
+        """OpenSSL has nothing beyond what was read: what the owner is told.
+
+        From what the SSL and the pipe know rather than by SSL_get_error, which asks the thread's queue of errors: that
+        would have to be cleared before each call.
+        """
+        if SSL_want(self.ssl) == SSL_READING and not self.pipe.at_end and not self.pipe.broken:
             if not self.pipe.exhausted:
                 self.may_read = False
             elif total == 0:
                 self.may_read = False
                 self.loop.again(self, EPOLLIN)  # others have their turn first
             return total if total else WOULD_BLOCK
+        ERR_clear_error()
         if total:
             return total  # the next call tells
         self.may_read = False
-        return 0 if why == SSL_ERROR_ZERO_RETURN else BROKEN
+        # An alert that ends the connection counts as its end, too, but leaves the SSL where a handshake would begin.
+        return 0 if SSL_get_shutdown(self.ssl) & SSL_RECEIVED_SHUTDOWN and not SSL_in_init(self.ssl) else BROKEN
 
     cdef int write(self, const char* data, size_t size) except -1:
         self.encrypt(data, size)
@@ -179,8 +188,9 @@ cdef class TlsStream(Stream):
     cdef int encrypt(self, const char* data, size_t size) except -1:
         if self.fd < 0 or self.broken or self.shaking or size == 0:
             return 0  # what is said amid a handshake can't be: its other end is told nothing, and the connection ends
-        ERR_clear_error()
+        borrow_out(&self.pipe)
         if SSL_write(self.ssl, data, <int>size) != <int>size:
+            ERR_clear_error()
             self.broken = True
             self.loop.again(self, EPOLLHUP)
         return 0
@@ -196,9 +206,7 @@ cdef class TlsStream(Stream):
                 self.put_soon(<char*>self.pipe.out, size)
             else:
                 self.put(<char*>self.pipe.out, size)
-        free(self.pipe.out)  # an idle connection has no buffer
-        self.pipe.out = NULL
-        self.pipe.out_capacity = 0
+        return_out(&self.pipe)
         return 0
 
     cdef int end_writing(self) except -1:
