@@ -72,6 +72,10 @@ cdef class Owner(StreamOwner):
     def write_soon(self, bytes data):
         self.stream.write_soon(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
 
+    @property
+    def keeps_buffers(self):
+        return (<TlsStream>self.stream).keeper.placed
+
     def settle(self):
         self.stream.settle()
 

@@ -60,6 +60,9 @@ cdef extern from "openssl/ssl.h" nogil:
 
     SSL *SSL_new(SSL_CTX *ctx)
     void SSL_free(SSL *ssl)
+    long SSL_set_mode(SSL *ssl, long mode)
+    long SSL_clear_mode(SSL *ssl, long mode)
+    int SSL_free_buffers(SSL *ssl)
     void SSL_set_bio(SSL *ssl, BIO *reading, BIO *writing)
     void SSL_set_accept_state(SSL *ssl)
     void SSL_set_connect_state(SSL *ssl)

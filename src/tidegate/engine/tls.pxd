@@ -1,5 +1,6 @@
 """The readable summary of an encrypted stream."""
 
+from tidegate.engine.buffers cimport Keeper
 from tidegate.engine.handshakes cimport Handshakes, Job, Shaker
 from tidegate.engine.openssl cimport SSL
 from tidegate.engine.pipe cimport Pipe
@@ -13,6 +14,7 @@ cdef class TlsStream(Stream):
     cdef SSL* ssl
     cdef Pipe pipe
     cdef Job job
+    cdef Keeper keeper
     cdef Turn turn
     cdef readonly bint shaking  # the handshake is not complete
     cdef bint at_work  # the thread has the SSL

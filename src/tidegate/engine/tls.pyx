@@ -16,6 +16,7 @@ from libc.errno cimport EAGAIN, EINTR, errno
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
 
+from tidegate.engine.buffers cimport leave_place, use_buffers
 from tidegate.engine.loop cimport EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP
 from tidegate.engine.names cimport names_of
 from tidegate.engine.openssl cimport (
@@ -50,6 +51,7 @@ cdef class Turn(Shaker):
 
 cdef class TlsStream(Stream):
     def __dealloc__(self):
+        leave_place(&self.keeper)
         if self.ssl != NULL:
             SSL_free(self.ssl)
         free_pipe(&self.pipe)
@@ -128,6 +130,7 @@ cdef class TlsStream(Stream):
 
     cdef int close(self) except -1:
         self.turn = None  # a job under way holds its own reference
+        leave_place(&self.keeper)
         return Stream.close(self)
 
     # --- reading and writing --------------------------------------------------------------------------------------
@@ -140,6 +143,7 @@ cdef class TlsStream(Stream):
         if self.shaking:
             self.may_read = False
             return WOULD_BLOCK  # the SSL is the thread's
+        use_buffers(&self.keeper)
         self.pipe.emptied = self.pipe.exhausted = False
         self.pipe.watchful = self.peer_closed
         self.pipe.left = RECEIVES
@@ -188,6 +192,7 @@ cdef class TlsStream(Stream):
     cdef int encrypt(self, const char* data, size_t size) except -1:
         if self.fd < 0 or self.broken or self.shaking or size == 0:
             return 0  # what is said amid a handshake can't be: its other end is told nothing, and the connection ends
+        use_buffers(&self.keeper)
         borrow_out(&self.pipe)
         if SSL_write(self.ssl, data, <int>size) != <int>size:
             ERR_clear_error()
@@ -278,7 +283,7 @@ cdef TlsStream secure(Stream plain, TlsContext tls, Handshakes handshakes, str h
     if made.ssl == NULL or bio == NULL:
         raise MemoryError
     SSL_set_bio(made.ssl, bio, bio)
-    made.job.ssl = made.ssl
+    made.job.ssl = made.keeper.ssl = made.ssl
     if tls.accepts:
         SSL_set_accept_state(made.ssl)
     else:

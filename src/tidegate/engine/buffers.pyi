@@ -1,0 +1,2 @@
+def taken() -> int:
+    """How many places are taken."""
