@@ -1,0 +1,106 @@
+"""The threads that compute handshakes."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import time
+from collections.abc import Iterator
+
+import pytest
+import trustme
+
+from tests.unit.engine.ends import Ends
+from tidegate.engine.handshakes import Handshakes
+from tidegate.engine.loop import Loop
+from tidegate.engine.tls_context import TlsContext
+
+WAIT = 30.0  # seconds
+PLACES = 1024
+
+
+@pytest.fixture
+def loop() -> Loop:
+    return Loop()
+
+
+@pytest.fixture
+def handshakes(loop: Loop) -> Iterator[Handshakes]:
+    made = Handshakes(loop)
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory: pytest.TempPathFactory) -> TlsContext:
+    """Whose handshakes take a millisecond each."""
+    made = trustme.CA().issue_cert("db.test", key_type=trustme.KeyType.RSA)
+    path = tmp_path_factory.mktemp("handshakes") / "both.pem"
+    made.private_key_and_cert_chain_pem.write_to_path(path)
+    return TlsContext.for_clients(str(path), str(path))
+
+
+def hello() -> bytes:
+    """What a client says first."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    outgoing = ssl.MemoryBIO()
+    with pytest.raises(ssl.SSLWantReadError):
+        context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="db.test").do_handshake()
+    return outgoing.read()
+
+
+def begin(count: int, tls: TlsContext, handshakes: Handshakes, loop: Loop) -> list[Ends]:
+    """So many clients at once."""
+    said = hello()
+    made = [Ends(loop=loop) for _ in range(count)]
+    for ends in made:
+        ends.owner.secure(tls, handshakes, early=said)
+    return made
+
+
+def until_computed(steps: int, handshakes: Handshakes, loop: Loop) -> None:
+    deadline = time.monotonic() + WAIT
+    while handshakes.steps < steps:
+        assert time.monotonic() < deadline, f"{handshakes.steps} steps of {steps}"
+        loop.run_once()
+
+
+def end(ends: list[Ends]) -> None:
+    for each in ends:
+        each.owner.close()
+        each.peer.close()
+
+
+def test_the_first_thread_runs_on_what_others_leave(handshakes: Handshakes, slow: TlsContext, loop: Loop) -> None:
+    made = begin(1, slow, handshakes, loop)
+    until_computed(1, handshakes, loop)
+    end(made)
+    first, second = (thread.native_id or 0 for thread in handshakes.threads)
+    assert os.sched_getscheduler(first) == os.SCHED_IDLE
+    assert os.sched_getscheduler(second) == os.SCHED_OTHER
+    assert os.getpriority(os.PRIO_PROCESS, second) > os.getpriority(os.PRIO_PROCESS, 0)
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
+def test_what_waits_for_long_is_taken_by_the_second(handshakes: Handshakes, slow: TlsContext, loop: Loop) -> None:
+    made = begin(400, slow, handshakes, loop)
+    until_computed(400, handshakes, loop)
+    assert handshakes.relieved > 0
+    assert all(ends.receive() for ends in made)
+    end(made)
+
+
+def test_more_than_the_queue_has_places(handshakes: Handshakes, slow: TlsContext, loop: Loop) -> None:
+    made = begin(PLACES + 300, slow, handshakes, loop)
+    until_computed(PLACES + 300, handshakes, loop)
+    assert all(ends.receive() for ends in made)
+    end(made)
+
+
+def test_stopping_with_handshakes_under_way(slow: TlsContext, loop: Loop) -> None:
+    handshakes = Handshakes(loop)
+    made = begin(100, slow, handshakes, loop)
+    loop.run_once()
+    handshakes.stop()
+    assert handshakes.threads == []
+    end(made)
