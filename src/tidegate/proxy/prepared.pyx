@@ -81,6 +81,7 @@ cdef class Prepared(NameSpace):
         cdef Py_ssize_t text_end
         cdef Statement statement
         cdef bytes name
+        cdef bint apart
         if name_end < 0:
             raise PgError("invalid message format", Sqlstate.PROTOCOL_VIOLATION, "FATAL")
         text_end = string_end(body + name_end + 1, size - name_end - 1)
@@ -104,13 +105,17 @@ cdef class Prepared(NameSpace):
             self.context_of_parse(), self.scs_on, self.trail)
         if statement.facts.flags & RESHAPES and not self.may_run(statement):
             return STOP
-        if statement.facts.flags & ABOUT_BACKENDS:
+        apart = statement.facts.flags & ABOUT_BACKENDS
+        if apart:
             statement = told_apart(self, statement)
         self.context.counters.parses_client += 1
         if self.hearing is not None and statement.facts.flags & (LISTENS | UNLISTENS):
             prepare_channels(self, statement.facts)  # from here on it is too late to have the server listen first
         if name_end == 0:
-            self.server.send_bytes(build(b'P', b"\0" + statement.content))
+            if apart:
+                self.server.send_bytes(build(b'P', b"\0" + statement.content))
+            else:
+                self.server.send(message, whole)
             self.server.expect_unnamed(FORWARD, statement, self.unnamed)
             self.unnamed = statement
             self.parsed_unnamed = True
