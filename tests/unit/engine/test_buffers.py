@@ -62,6 +62,7 @@ def test_who_reads_has_a_place_until_it_ends(several: list[Ends], files: Files) 
 
 
 def test_more_than_there_are_places(several: list[Ends], files: Files) -> None:
+    before = buffers.taken()
     talks = connected(several, files, PLACES + MORE)
     for number in range(3):
         for at, talk in enumerate(talks):
@@ -70,7 +71,7 @@ def test_more_than_there_are_places(several: list[Ends], files: Files) -> None:
         assert buffers.taken() == PLACES
     for each in several:
         each.owner.close()
-    assert buffers.taken() == 0
+    assert buffers.taken() <= before
 
 
 def test_one_that_is_always_in_use_is_passed_over(several: list[Ends], files: Files) -> None:
