@@ -10,8 +10,11 @@ A place is given by the second-chance rule: a hand goes round; whoever was in us
 once. It looks at no more than STEPS places, so that one use never costs a whole round.
 """
 
+from libc.string cimport strcmp
+
 from tidegate.engine.openssl cimport (
-    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER, SSL_MODE_RELEASE_BUFFERS, SSL_clear_mode, SSL_free_buffers, SSL_set_mode,
+    SSL, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER, SSL_MODE_RELEASE_BUFFERS, SSL_clear_mode, SSL_free_buffers,
+    SSL_has_pending, SSL_rstate_string, SSL_set_mode,
 )
 
 cdef enum:
@@ -42,7 +45,8 @@ cdef void take_place(Keeper* keeper) noexcept:
     if there != NULL:
         leave_place(there)
         SSL_set_mode(there.ssl, SSL_MODE_RELEASE_BUFFERS)
-        SSL_free_buffers(there.ssl)
+        if between_records(there.ssl):
+            SSL_free_buffers(there.ssl)
     places[hand] = keeper
     keeper.place = hand
     keeper.placed = True
@@ -50,6 +54,13 @@ cdef void take_place(Keeper* keeper) noexcept:
     hand = (hand + 1) % PLACES
     SSL_clear_mode(keeper.ssl, SSL_MODE_RELEASE_BUFFERS)
     SSL_set_mode(keeper.ssl, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER)  # newer OpenSSLs pass on what is set, not what is cleared
+
+
+cdef bint between_records(SSL* ssl) noexcept:
+    """Whether nothing of a record has been read that is not used up. OpenSSL before 3.0.14, 3.1.6, 3.2.2 and 3.3.1 would
+    free it all the same (CVE-2024-4741); what is kept here, it frees itself at the record's end.
+    """
+    return not SSL_has_pending(ssl) and strcmp(SSL_rstate_string(ssl), b"RH") == 0
 
 
 cdef void leave_place(Keeper* keeper) noexcept:

@@ -1,20 +1,20 @@
-"""The readable summary of the threads that compute handshakes."""
-
-from libc.stdint cimport uint64_t
+"""The readable summary of the thread that computes handshakes."""
 
 from tidegate.engine.loop cimport Loop, Watch
 from tidegate.engine.openssl cimport SSL
 
-cdef extern from "<semaphore.h>" nogil:
-    ctypedef struct sem_t:
+cdef extern from "<pthread.h>" nogil:
+    ctypedef struct pthread_mutex_t:
+        pass
+    ctypedef struct pthread_cond_t:
         pass
 
 
 cdef struct Job:
-    Job* next  # first of all: jobs.h writes it
     SSL* ssl
     int result  # SSL_get_error's
     unsigned long error  # OpenSSL's code, if it failed
+    Job* next
     void* shaker  # the Shaker whose it is, owned
 
 
@@ -26,20 +26,15 @@ cdef class Shaker:
 cdef class Handshakes:
     cdef Loop loop
     cdef Watch watch
-    cdef readonly list threads
+    cdef readonly object thread  # None before the first handshake
     cdef int wake_fd  # counts finished jobs
-    cdef void* jobs  # jobs.h's
-    cdef Job* first  # those for which there was no room yet
+    cdef pthread_mutex_t lock
+    cdef pthread_cond_t some
+    cdef Job* first  # waiting
     cdef Job* last
-    cdef sem_t some  # jobs put
-    cdef sem_t late  # how often the second thread was called
+    cdef Job* finished  # newest first
     cdef bint stopping
-    cdef uint64_t seen  # put at the last look
-    cdef bint looking
     cdef readonly unsigned long long steps  # computed since the start
-    cdef readonly unsigned long long relieved  # of these, by the second thread
 
     cdef int submit(self, Job* job, Shaker shaker) except -1
-    cdef int put(self, Job* job) noexcept
-    cdef void compute(self, sem_t* signal, bint second) noexcept nogil
-    cdef void shake(self, Job* job) noexcept nogil
+    cdef void compute(self) noexcept nogil

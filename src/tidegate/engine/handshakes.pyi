@@ -7,9 +7,6 @@ class Handshakes:
     @property
     def steps(self) -> int: ...
     @property
-    def relieved(self) -> int:
-        """Of these, how many the second thread has computed."""
-    @property
-    def threads(self) -> list[threading.Thread]:
-        """The first and the second; none before the first handshake."""
+    def thread(self) -> threading.Thread | None:
+        """None before the first handshake."""
     def stop(self) -> None: ...

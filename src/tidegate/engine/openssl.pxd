@@ -73,6 +73,7 @@ cdef extern from "openssl/ssl.h" nogil:
     int SSL_get_error(const SSL *ssl, int result)
     int SSL_has_pending(const SSL *ssl)
     int SSL_want(const SSL *ssl)
+    const char *SSL_rstate_string(SSL *ssl)  # "RH": a record's header comes next
     int SSL_in_init(const SSL *ssl)
     int SSL_get_shutdown(const SSL *ssl)
     int SSL_session_reused(const SSL *ssl)

@@ -21,7 +21,6 @@ from collections.abc import Iterable, Mapping
 from tidegate.auth.verifiers import CleartextCache, ExchangeKeys, Plain, Secret, parse_secret
 from tidegate.config.model import Config, ProxyConfig
 from tidegate.engine.loop import Loop, Watch, ignore_interrupts
-from tidegate.engine.scheduling import short_turns
 from tidegate.engine.tls_context import TlsContext
 from tidegate.errors import CloseReason, PgError, Sqlstate
 from tidegate.pool.client_limit import ClientLimit
@@ -126,8 +125,6 @@ class Worker:
         """Serve until told to stop."""
         self._channel.send(Ready(pid=os.getpid()))
         self._tick()
-        if error := short_turns():
-            LOG.debug("the kernel was not asked for short turns: %s", os.strerror(error))
         self.loop.run()
         self.context.handshakes.stop()
 

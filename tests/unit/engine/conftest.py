@@ -15,5 +15,4 @@ def ends() -> Iterator[Ends]:
     made = Ends()
     made.turn()
     yield made
-    made.owner.close()
-    made.peer.close()
+    made.close()

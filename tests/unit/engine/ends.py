@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.probes import probe
+from tidegate.engine.handshakes import Handshakes
 from tidegate.engine.loop import Loop
 
 streams = probe("streams")
@@ -19,11 +20,19 @@ class Ends:
     def __init__(self, connecting: bool = False, loop: Loop | None = None) -> None:
         self.loop = loop or Loop()
         self.filled = 0
+        self.handshakes: list[Handshakes] = []
         ours, self.peer = socket.socketpair()
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         ours.setblocking(False)
         self.peer.setblocking(False)
         self.owner: Any = streams.Owner(self.loop, ours.detach(), connecting)
+
+    def close(self) -> None:
+        """Both ends, and the threads that computed for them: each would keep a loop's descriptors open."""
+        for each in self.handshakes:
+            each.stop()
+        self.owner.close()
+        self.peer.close()
 
     def turn(self) -> list[object]:
         """One turn of the loop; what the owner was told in it."""

@@ -25,8 +25,7 @@ def several() -> Iterator[list[Ends]]:
     made: list[Ends] = []
     yield made
     for each in made:
-        each.owner.close()
-        each.peer.close()
+        each.close()
 
 
 def connected(several: list[Ends], files: Files, count: int) -> list[Talk]:
@@ -70,7 +69,7 @@ def test_more_than_there_are_places(several: list[Ends], files: Files) -> None:
             exchange(talk, b"x" * 40_000)  # several records, so that some are left when others read
         assert buffers.taken() == PLACES
     for each in several:
-        each.owner.close()
+        each.close()
     assert buffers.taken() <= before
 
 

@@ -31,6 +31,7 @@ class Talk:
     def __init__(self, ends: Ends, context: ssl.SSLContext, *, server_side: bool, host: str | None = None) -> None:
         self.ends = ends
         self.handshakes = Handshakes(ends.loop)
+        ends.handshakes.append(self.handshakes)
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.tls = context.wrap_bio(self._incoming, self._outgoing, server_side=server_side, server_hostname=host)
         self.events: list[object] = []
