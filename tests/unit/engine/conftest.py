@@ -1,4 +1,4 @@
-"""One connection for each test that asks for it."""
+"""One connection for each test that asks for it, and the certificates of those that are encrypted."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.certificates import Files
 from tests.unit.engine.ends import Ends
 
 
@@ -16,3 +17,9 @@ def ends() -> Iterator[Ends]:
     made.turn()
     yield made
     made.close()
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    """An authority, and what it signs."""
+    return Files(tmp_path_factory.mktemp("certificates"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from typing import Any
 
 import pytest
@@ -12,6 +13,15 @@ from tidegate.engine.handshakes import Handshakes
 from tidegate.engine.loop import Loop
 
 streams = probe("streams")
+
+
+def hello() -> bytes:
+    """What a TLS client says first, to db.test."""
+    outgoing = ssl.MemoryBIO()
+    client = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="db.test")
+    with pytest.raises(ssl.SSLWantReadError):
+        client.do_handshake()
+    return outgoing.read()
 
 
 class Ends:

@@ -15,11 +15,6 @@ PLACES = 256
 MORE = 20
 
 
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
-    return Files(tmp_path_factory.mktemp("buffers"))
-
-
 @pytest.fixture
 def several() -> Iterator[list[Ends]]:
     made: list[Ends] = []

@@ -54,8 +54,7 @@ def many(request: pytest.FixtureRequest, loop: Loop) -> Iterator[list[Ends]]:
     loop.run_once()
     yield made
     for ends in made:
-        ends.owner.close()
-        ends.peer.close()
+        ends.close()
 
 
 def test_each_gets_its_own_at_the_end_of_the_turn(many: list[Ends], loop: Loop) -> None:

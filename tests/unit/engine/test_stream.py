@@ -135,8 +135,7 @@ def test_an_outgoing_connection_keeps_what_is_written_until_it_stands() -> None:
     assert made.receive() == b""
     assert made.turn() == [("connected", 0)]
     assert made.receive() == b"first words"
-    made.owner.close()
-    made.peer.close()
+    made.close()
 
 
 def test_an_owner_that_raises_is_told_so_and_the_loop_goes_on(ends: Ends) -> None:
