@@ -5,9 +5,12 @@ Owns the thread and its queue. Refuses to read, to send, and to say what follows
 A full handshake takes a signature: from 0.05 ms (P-256) to 1 ms (RSA 2048) in which nobody else would be served, and a
 storm of functions that start brings hundreds at once. So each step is a job: what a connection has received lies in its
 pipe; the thread has OpenSSL read it and write its answer; the loop is told by an eventfd, and sends. The thread never
-takes the GIL, and runs at a lower priority than the loop: what is busy is served before who is coming. But not at the
-lowest (SCHED_IDLE, niceness 19): on a busy machine it would be stopped for long, with locks of malloc and OpenSSL that the
-loop would wait for, and nobody would get in.
+takes the GIL.
+
+What is busy is served before who is coming: whoever wakes up, loop or database, is to interrupt the thread in the midst
+of its half millisecond. Linux lets it, if the thread has had more than its share (LOWER keeps that small), and if it asked
+for a longer turn than who wakes up (SLICE; sched(7), sched_setattr(2)). It must not starve, though: the loop waits for
+locks of malloc and OpenSSL that the thread holds. docs/benchmarks.md has what each niceness did on a busy machine.
 """
 
 import logging
@@ -15,6 +18,8 @@ import os
 import threading
 
 from cpython.ref cimport Py_DECREF, Py_INCREF
+from libc.errno cimport errno
+from libc.string cimport strerror
 
 from tidegate.engine.openssl cimport ERR_clear_error, ERR_peek_last_error, SSL_do_handshake, SSL_get_error
 
@@ -28,12 +33,16 @@ cdef extern from "<pthread.h>" nogil:
     int pthread_cond_signal(pthread_cond_t* some)
     int pthread_cond_destroy(pthread_cond_t* some)
 
+cdef extern from "priority.h" nogil:
+    int tidegate_set_priority(int nice, unsigned long long slice)
+
 cdef extern from "<sys/eventfd.h>" nogil:
     int eventfd_write(int fd, unsigned long long number)
 
 logger = logging.getLogger(__name__)
 
-LOWER = 5  # niceness of the thread, beyond the process's
+LOWER = 10  # niceness of the thread, beyond the process's
+SLICE = 5_000_000  # nanoseconds; others ask for 0.7 to 3 ms
 
 
 cdef class Shaker:
@@ -81,10 +90,8 @@ cdef class Handshakes:
 
     def run(self):
         """The thread."""
-        try:
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + LOWER)
-        except OSError as error:  # a container's seccomp filter
-            logger.warning("the thread of handshakes is as urgent as the loop: %s", error)
+        if tidegate_set_priority(os.getpriority(os.PRIO_PROCESS, 0) + LOWER, SLICE) != 0:  # a container's seccomp filter
+            logger.warning("the thread of handshakes is as urgent as the loop: %s", strerror(errno).decode())
         with nogil:
             self.compute()
 
