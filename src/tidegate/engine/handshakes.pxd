@@ -18,6 +18,11 @@ cdef struct Job:
     void* shaker  # the Shaker whose it is, owned
 
 
+cdef struct Offering:
+    double since  # seconds: the last time, or the begin of the step
+    unsigned long long times
+
+
 cdef class Shaker:
     """Whoever has a handshake computed."""
     cdef int worked(self) except -1
@@ -34,6 +39,7 @@ cdef class Handshakes:
     cdef Job* last
     cdef Job* finished  # newest first
     cdef bint stopping
+    cdef Offering offering  # the thread's
     cdef readonly unsigned long long steps  # computed since the start
 
     cdef int submit(self, Job* job, Shaker shaker) except -1

@@ -7,10 +7,10 @@ storm of functions that start brings hundreds at once. So each step is a job: wh
 pipe; the thread has OpenSSL read it and write its answer; the loop is told by an eventfd, and sends. The thread never
 takes the GIL.
 
-What is busy is served before who is coming: whoever wakes up, loop or database, is to interrupt the thread in the midst
-of its half millisecond. Linux lets it, if the thread has had more than its share (LOWER keeps that small), and if it asked
-for a longer turn than who wakes up (SLICE; sched(7), sched_setattr(2)). It must not starve, though: the loop waits for
-locks of malloc and OpenSSL that the thread holds. docs/benchmarks.md has what each niceness did on a busy machine.
+What is busy is served before who is coming. So the thread is nice, and offers its core between the states of a
+handshake: Linux does not always interrupt it for who wakes up, and the loop, the database or a client may be waiting for
+just this core. It must get on, though, on a busy machine, too: else nobody comes in, and the loop waits for locks of malloc
+and OpenSSL that the thread holds. Hence LOWER and OFFER_AFTER; docs/benchmarks.md has what others did.
 """
 
 import logging
@@ -18,10 +18,11 @@ import os
 import threading
 
 from cpython.ref cimport Py_DECREF, Py_INCREF
-from libc.errno cimport errno
-from libc.string cimport strerror
 
-from tidegate.engine.openssl cimport ERR_clear_error, ERR_peek_last_error, SSL_do_handshake, SSL_get_error
+from tidegate.engine.loop cimport monotonic
+from tidegate.engine.openssl cimport (
+    ERR_clear_error, ERR_peek_last_error, SSL, SSL_CB_LOOP, SSL_do_handshake, SSL_get_error, SSL_set_info_callback,
+)
 
 cdef extern from "<pthread.h>" nogil:
     int pthread_mutex_init(pthread_mutex_t* lock, void* attributes)
@@ -33,16 +34,35 @@ cdef extern from "<pthread.h>" nogil:
     int pthread_cond_signal(pthread_cond_t* some)
     int pthread_cond_destroy(pthread_cond_t* some)
 
-cdef extern from "priority.h" nogil:
-    int tidegate_set_priority(int nice, unsigned long long slice)
+cdef extern from "<sched.h>" nogil:
+    int sched_yield()
+
+cdef extern from *:
+    """
+    static _Thread_local void *tidegate_offering;
+    """
+    void* offering "tidegate_offering"  # this thread's Offering
 
 cdef extern from "<sys/eventfd.h>" nogil:
     int eventfd_write(int fd, unsigned long long number)
 
 logger = logging.getLogger(__name__)
 
-LOWER = 10  # niceness of the thread, beyond the process's
-SLICE = 5_000_000  # nanoseconds; others ask for 0.7 to 3 ms
+LOWER = 5  # niceness of the thread, beyond the process's
+
+cdef double OFFER_AFTER = 2e-5  # seconds of work
+
+
+cdef void offer_core(const SSL* ssl, int where, int result) noexcept nogil:
+    """OpenSSL says that the handshake comes to another state."""
+    cdef Offering* own = <Offering*>offering
+    cdef double now
+    if where & SSL_CB_LOOP:
+        now = monotonic()
+        if now - own.since >= OFFER_AFTER:
+            own.since = now
+            own.times += 1
+            sched_yield()
 
 
 cdef class Shaker:
@@ -81,6 +101,11 @@ cdef class Handshakes:
         pthread_mutex_unlock(&self.lock)
         return 0
 
+    @property
+    def offers(self):
+        """How often the thread has offered its core in the midst of a step."""
+        return self.offering.times
+
     def start(self):
         """With the first that is needed."""
         self.wake_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -90,14 +115,18 @@ cdef class Handshakes:
 
     def run(self):
         """The thread."""
-        if tidegate_set_priority(os.getpriority(os.PRIO_PROCESS, 0) + LOWER, SLICE) != 0:  # a container's seccomp filter
-            logger.warning("the thread of handshakes is as urgent as the loop: %s", strerror(errno).decode())
+        try:
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + LOWER)
+        except OSError as error:  # a container's seccomp filter
+            logger.warning("the thread of handshakes is as urgent as the loop: %s", error)
         with nogil:
             self.compute()
 
     cdef void compute(self) noexcept nogil:
+        global offering
         cdef Job* job
         cdef int result
+        offering = &self.offering
         while True:
             pthread_mutex_lock(&self.lock)
             while self.first == NULL and not self.stopping:
@@ -111,8 +140,11 @@ cdef class Handshakes:
                 self.last = NULL
             pthread_mutex_unlock(&self.lock)
             ERR_clear_error()
+            self.offering.since = monotonic()
+            SSL_set_info_callback(job.ssl, offer_core)
             result = SSL_do_handshake(job.ssl)
             job.result = SSL_get_error(job.ssl, result)
+            SSL_set_info_callback(job.ssl, NULL)  # the loop has nothing to offer
             job.error = ERR_peek_last_error()
             pthread_mutex_lock(&self.lock)
             job.next = self.finished

@@ -18,6 +18,9 @@ cdef extern from "sys/epoll.h" nogil:
         EPOLLEXCLUSIVE
 
 
+cdef double monotonic() noexcept nogil
+
+
 cdef class Handler(Sender):
     """Whatever owns a file descriptor that the loop watches."""
     cdef readonly int fd

@@ -49,7 +49,8 @@ cdef enum:
     ALARM = 0xFFFFFFFF  # stands where a handler's descriptor does
 
 
-cdef double monotonic() noexcept:
+cdef double monotonic() noexcept nogil:
+    """Seconds of CLOCK_MONOTONIC."""
     cdef timespec ts
     clock_gettime(CLOCK_MONOTONIC, &ts)
     return <double>ts.tv_sec + <double>ts.tv_nsec * 1e-9

@@ -71,6 +71,8 @@ cdef extern from "openssl/ssl.h" nogil:
     int SSL_write(SSL *ssl, const void *data, int size)
     int SSL_shutdown(SSL *ssl)
     int SSL_get_error(const SSL *ssl, int result)
+    void SSL_set_info_callback(SSL *ssl, void (*told)(const SSL *ssl, int where, int result) noexcept nogil)
+    int SSL_CB_LOOP  # `where` of a change of state
     int SSL_has_pending(const SSL *ssl)
     int SSL_want(const SSL *ssl)
     const char *SSL_rstate_string(SSL *ssl)  # "RH": a record's header comes next
