@@ -65,6 +65,16 @@ cdef void offer_core(const SSL* ssl, int where, int result) noexcept nogil:
             sched_yield()
 
 
+cdef void take_step(Job* job) noexcept nogil:
+    """OpenSSL's part of a job, in the thread."""
+    (<Offering*>offering).since = monotonic()
+    SSL_set_info_callback(job.ssl, offer_core)
+    ERR_clear_error()
+    job.result = SSL_get_error(job.ssl, SSL_do_handshake(job.ssl))
+    job.error = ERR_peek_last_error()
+    SSL_set_info_callback(job.ssl, NULL)  # the loop has nothing to offer
+
+
 cdef class Shaker:
     cdef int worked(self) except -1:
         """A step of the handshake is done, or has failed."""
@@ -125,7 +135,6 @@ cdef class Handshakes:
     cdef void compute(self) noexcept nogil:
         global offering
         cdef Job* job
-        cdef int result
         offering = &self.offering
         while True:
             pthread_mutex_lock(&self.lock)
@@ -139,13 +148,7 @@ cdef class Handshakes:
             if self.first == NULL:
                 self.last = NULL
             pthread_mutex_unlock(&self.lock)
-            ERR_clear_error()
-            self.offering.since = monotonic()
-            SSL_set_info_callback(job.ssl, offer_core)
-            result = SSL_do_handshake(job.ssl)
-            job.result = SSL_get_error(job.ssl, result)
-            SSL_set_info_callback(job.ssl, NULL)  # the loop has nothing to offer
-            job.error = ERR_peek_last_error()
+            take_step(job)
             pthread_mutex_lock(&self.lock)
             job.next = self.finished
             self.finished = job

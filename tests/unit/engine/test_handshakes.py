@@ -74,7 +74,7 @@ def test_the_thread_offers_its_core_in_the_midst_of_a_step(
     made = begin(20, slow, handshakes, loop)
     until_computed(20, handshakes, loop)
     end(made)
-    assert 20 <= handshakes.offers <= 20 * 15  # once behind the signature at least, and not at every state
+    assert 20 <= handshakes.offers <= 20 * 15  # behind the signature at least; 15: more states than a step has
 
 
 def test_many_at_once(handshakes: Handshakes, slow: TlsContext, loop: Loop) -> None:
