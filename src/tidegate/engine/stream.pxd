@@ -1,5 +1,6 @@
 """The readable summary of a stream: read, write, close; and what its owner is told."""
 
+from tidegate.engine.flag cimport flag
 from tidegate.engine.loop cimport Handler, Loop
 
 cdef enum:
@@ -25,11 +26,11 @@ cdef class Stream(Handler):
     cdef size_t out_start
     cdef size_t out_len
     cdef size_t out_capacity
-    cdef bint may_read  # the kernel may have bytes for us
-    cdef bint peer_closed  # the other end sent FIN, or the connection is gone
-    cdef readonly bint broken  # a write failed: nothing more can be sent
-    cdef bint connecting
-    cdef bint staged  # bytes of this turn wait in the loop's outbox
+    cdef flag may_read  # the kernel may have bytes for us
+    cdef flag peer_closed  # the other end sent FIN, or the connection is gone
+    cdef readonly flag broken  # a write failed: nothing more can be sent
+    cdef flag connecting
+    cdef flag staged  # bytes of this turn wait in the loop's outbox
 
     cdef Py_ssize_t read(self, char* into, size_t size) except? -3
     cdef int write(self, const char* data, size_t size) except -1
