@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -369,6 +370,32 @@ def test_a_target_moves(proxy: Proxy, postgres: Postgres) -> None:
             wait_until(lambda: busy.execute("SELECT tenant FROM whose").fetchone() == ("moved",), "so does the other")
             wait_until(lambda: not postgres.backends("tenant_a"), "nothing is left open at the old one")
         assert proxy.reload()["ok"]
+
+
+SHARED, OWN = "-c work_mem=1MB", "-c ignore_system_indexes=on"  # the latter only takes effect at a server's start
+
+
+@pytest.mark.parametrize(
+    ("users", "options"), [([], SHARED), (USERS, SHARED), (USERS, OWN)], ids=["role", "server", "own server"]
+)
+def test_a_login_that_waits_moves_with_its_target(proxy: Proxy, users: list[Any], options: str) -> None:
+    """The old address never answers, neither what the role is nor what the start-up parameters would do."""
+    reload(proxy, users=users, proxy={"connection_borrow_timeout": 30})
+    right = target_address(proxy.postgres)
+    with socket.create_server(("127.0.0.1", 0), backlog=50) as silent, ThreadPoolExecutor() as threads:
+        reload(proxy, target={"host": "127.0.0.1", "port": silent.getsockname()[1]})
+        began = time.monotonic()
+        logins = [
+            threads.submit(psycopg.connect, proxy.dsn("tenant_a", "tenant_a"), options=options, autocommit=True)
+            for _ in range(3)
+        ]
+        wait_until(lambda: proxy.stats()["clients"] == 3, "they have come")
+        time.sleep(0.5)  # seconds: and wait
+        reload(proxy, target=right)
+        for login in logins:
+            with login.result(10) as client:
+                assert client.execute("SELECT tenant FROM whose").fetchone() == ("tenant_a",)
+        assert time.monotonic() - began < 10
 
 
 def test_a_client_that_listens_moves_with_its_target(proxy: Proxy, postgres: Postgres) -> None:

@@ -278,6 +278,18 @@ class RoleCache(Generic[Key, Waiter]):
             self._due.pop(key, None)
             self._held.pop(key, None)
 
+    def release(self) -> list[Waiter]:
+        """Return every login that waits: each does so elsewhere from now on. Reads under way still land here."""
+        waiting = self.waiters()
+        self._due.clear()
+        self._held.clear()
+        for key, lookup in list(self._lookups.items()):
+            if lookup.began is None:
+                del self._lookups[key]
+            else:
+                lookup.aboard, lookup.queued = {}, {}
+        return waiting
+
     def _land(self, key: Key) -> tuple[_Lookup[Waiter], float]:
         """End the read under way; a next one is due if logins have queued meanwhile."""
         lookup = self._lookups[key]

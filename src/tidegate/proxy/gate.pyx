@@ -226,6 +226,13 @@ cdef class Gate(Entrance):
         self.routes[user, database] = found
         return found
 
+    def keep_login(self, ClientLogin login):
+        """The proxy has another target than when the client was let in: keep there how to log in for it.
+
+        Raises PgError if the proxy no longer serves the client's database.
+        """
+        self.keep_credential(self.route(login.user, login.database), login)
+
     cdef int keep_credential(self, Route route, ClientLogin login) except -1:
         """How to log in to the database for this client."""
         if route.forced:

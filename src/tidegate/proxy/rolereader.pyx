@@ -161,6 +161,15 @@ cdef class RoleReader(Lender):
         if login.user:
             self.cache.forget(self.key_of(login), login)
 
+    def release(self):
+        """The logins that wait here, each of which is to wait at another reader."""
+        return self.cache.release()
+
+    def take_over(self, login):
+        """Have a login wait here that has waited at another reader; the time that it has waited counts on."""
+        self.cache.recheck(self.key_of(login), self.context.loop.now, login)
+        self.read_due()
+
     # --- reading --------------------------------------------------------------------------------------------------
 
     def read_due(self):

@@ -1,4 +1,6 @@
 from collections.abc import Iterable
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 from tidegate.auth.backend import Credential
 from tidegate.config.model import ProxyConfig, TargetConfig
@@ -16,6 +18,13 @@ from tidegate.proxy.relay import Relay
 from tidegate.proxy.server import Server
 from tidegate.proxy.worker import Worker
 
+class Startup(NamedTuple):
+    """What a client's own servers are started with."""
+
+    parameters: dict[bytes, bytes]
+    given: frozenset[str]
+    proxy: ProxyConfig
+
 class Target:
     config: TargetConfig
     address: Address
@@ -28,6 +37,8 @@ class Target:
     def governor(self) -> Governor: ...
     @property
     def proxies(self) -> dict[PoolKey, ProxyConfig]: ...
+    @property
+    def startups(self) -> WeakKeyDictionary[Pool, Startup]: ...
     @property
     def servers(self) -> set[Server]: ...
     @property

@@ -5,7 +5,7 @@ workers. Refuses to lend a server (`target`) and to read a role (`rolereader`).
 
 A target whose settings changed stays the same one. One that has another address, or is gone from the file, is retired:
 transactions that run there go on, its servers are closed as they come back, and the clients of a target that moved
-go to the new address with their next transaction; who waits for a server waits on for one there.
+go to the new address with their next transaction; who waits for a server, or a login for its role, waits on there.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from tidegate.config.model import TargetConfig
+from tidegate.errors import CloseReason, PgError
 from tidegate.pool.shared_budget import SharedBudget
 from tidegate.pool.slot import Ticket
 from tidegate.proxy.address import Address
@@ -99,6 +100,7 @@ class Targets:
         """The proxies have their new settings: have each client's servers come from the pool that these name."""
         for target in self._current.values():
             target.regroup()
+        self._move_logins()
 
     def _retire(self, name: str) -> None:
         target = self._current.pop(name)
@@ -201,6 +203,13 @@ class Targets:
         for gate in self._worker.gates.values():
             yield from gate.clients
 
+    def _move_logins(self) -> None:
+        """Logins that wait for their role at a replaced reader wait at their target's, if that one is in use."""
+        for reader, _ in self._replaced:
+            for login in reader.release():
+                target = login.gate.target
+                (reader if target in self._retired else self.roles_of(target)).take_over(login)
+
     def _move_clients(self) -> None:
         """Clients whose target has another address now, and that have no server of the old one, go on there."""
         for gate in self._worker.gates.values():
@@ -210,7 +219,7 @@ class Targets:
                     ticket = client.ticket
                     if _is_free(client):
                         client.change_target(gate.target)
-                    elif ticket is not None and ticket.alive and client.login is None:
+                    elif ticket is not None and ticket.alive:
                         waiting.append(ticket)
             for ticket in sorted(waiting, key=lambda ticket: ticket.since):  # a queue is in the order of coming
                 _requeue(ticket, gate.target)
@@ -247,8 +256,17 @@ def _is_free(client: Relay) -> bool:
 def _requeue(ticket: Ticket, target: Target) -> None:
     """Have a client that waits at another target wait at this one, without setting its time back; then `act`."""
     client: Any = ticket.owner  # a Relay
+    if client.login is not None:
+        try:
+            client.gate.keep_login(client.login)
+        except PgError as error:
+            client.refuse(error, CloseReason.LOGIN_REFUSED)
+            return
+    own = client.door.startups.get(client.pool)
     client.door.governor.abandon(ticket)
     client.change_target(target)
+    if own is not None:
+        client.pool = target.dedicated_pool(client.pool.key, own.parameters, own.given, own.proxy)
     client.ticket = target.governor.wait(client.pool, client, ticket.since, ticket.avoids)
 
 

@@ -307,6 +307,19 @@ def test_a_login_that_leaves_waits_no_longer() -> None:
     assert cache.next_batch(3.0) == []
 
 
+def test_those_who_are_released_wait_elsewhere() -> None:
+    cache: RoleCache[str, str] = RoleCache(10.0)
+    cache.need("ann", 0.0, "boards")
+    cache.next_batch(0.0)
+    cache.recheck("ann", 1.0, "queues")
+    cache.need("other", 1.0, "is due")
+    assert sorted(cache.release()) == ["boards", "is due", "queues"]
+    assert cache.waiting == 0
+    assert cache.next_batch(5.0) == []
+    assert cache.held_for(5.0) is None
+    assert cache.loaded("ann", ANN) == []  # the read under way still lands
+
+
 def test_an_invalidated_record_serves_nobody() -> None:
     cache = cache_with(ANN, read_at=10.0)
     cache.invalidate("ann")
@@ -415,6 +428,11 @@ class RoleCacheMachine(RuleBasedStateMachine):
         if self.waiting:
             login, (key, _) = self.waiting.popitem()
             self.cache.forget(key, login)
+
+    @rule()
+    def all_wait_elsewhere(self) -> None:
+        assert sorted(self.cache.release()) == sorted(self.waiting)
+        self.waiting.clear()
 
     @invariant()
     def nobody_is_lost(self) -> None:
