@@ -372,6 +372,24 @@ def test_a_target_moves(proxy: Proxy, postgres: Postgres) -> None:
         assert proxy.reload()["ok"]
 
 
+def test_a_proxy_changes_its_target(proxy: Proxy, postgres: Postgres) -> None:
+    """Its clients move, those that wait too, and those of another proxy stay at the former target."""
+    with Postgres() as other:
+        other.start()
+        [(verifier,)] = postgres.sql("SELECT rolpassword FROM pg_authid WHERE rolname = 'tenant_a'")
+        other.sql(f"CREATE ROLE tenant_a LOGIN PASSWORD '{verifier}'")
+        other.sql("CREATE DATABASE tenant_a OWNER tenant_a")
+        other.sql("CREATE TABLE whose AS SELECT 'moved' AS tenant", user="tenant_a", database="tenant_a")
+        port = free_port()
+        stays = {"name": "stays", "listen": [f"127.0.0.1:{port}"], "target": "main"}
+        reload(proxy, proxies=[stays], targets=[{"name": "other", **target_address(other)}])
+        with connect(proxy) as moves, psycopg.connect(dsn("127.0.0.1", port, "tenant_a", "tenant_a")) as client:
+            moves.execute("SELECT tenant FROM whose")
+            reload(proxy, proxy={"target": "other"})
+            wait_until(lambda: moves.execute("SELECT tenant FROM whose").fetchone() == ("moved",), "it moves")
+            assert client.execute("SELECT tenant FROM whose").fetchone() == ("tenant_a",)
+
+
 SHARED, OWN = "-c work_mem=1MB", "-c ignore_system_indexes=on"  # the latter only takes effect at a server's start
 
 

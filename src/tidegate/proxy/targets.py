@@ -4,8 +4,9 @@ Owns their coming and going, with what hangs on each: the reader of its roles, t
 workers. Refuses to lend a server (`target`) and to read a role (`rolereader`).
 
 A target whose settings changed stays the same one. One that has another address, or is gone from the file, is retired:
-transactions that run there go on, its servers are closed as they come back, and the clients of a target that moved
-go to the new address with their next transaction; who waits for a server, or a login for its role, waits on there.
+transactions that run there go on, and its servers are closed as they come back. The clients of a target that moved, or
+of a proxy that has another target now, go there with their next transaction; who waits for a server, or a login for its
+role, waits on there.
 """
 
 from __future__ import annotations
@@ -47,9 +48,10 @@ class Targets:
         self._send = send
         self._current: dict[str, Target] = {}
         self._retired: list[Target] = []
+        self._moving = False  # whether any client may still have another target than its proxy
         self.past: Counter[str] = Counter()
         """What targets had counted that are gone."""
-        self._readers: dict[str, RoleReader] = {}
+        self._readers: dict[Target, RoleReader] = {}
         self._replaced: list[tuple[RoleReader, float]] = []
         self._reclaimers: dict[str, Reclaimer] = {}
 
@@ -92,25 +94,26 @@ class Targets:
         target.reconfigure(config)
         if connection_settings(before) != connection_settings(config):
             target.retire()  # those that are open; the next ones are encrypted as it says now
-            self._replace_reader(config.name)
+            self._replace_reader(target)
         elif _reader_settings(before) != _reader_settings(config):
-            self._replace_reader(config.name)
+            self._replace_reader(target)
 
     def regroup(self) -> None:
         """The proxies have their new settings: have each client's servers come from the pool that these name."""
         for target in self._current.values():
             target.regroup()
         self._move_logins()
+        self._moving = True
 
     def _retire(self, name: str) -> None:
         target = self._current.pop(name)
         target.retire()
         self._retired.append(target)
-        self._replace_reader(name)
+        self._replace_reader(target)
         self._reclaimers.pop(name, None)
 
-    def _replace_reader(self, name: str) -> None:
-        reader = self._readers.pop(name, None)
+    def _replace_reader(self, target: Target) -> None:
+        reader = self._readers.pop(target, None)
         if reader is not None:
             patience = max(
                 (max(proxy.login_timeout, proxy.connection_borrow_timeout) for proxy in self._worker.config.proxies),
@@ -134,14 +137,14 @@ class Targets:
 
     def roles_of(self, target: Target) -> RoleReader:
         """The reader of a target's roles."""
-        reader = self._readers.get(target.config.name)
+        reader = self._readers.get(target)
         if reader is None:
-            reader = self._readers[target.config.name] = RoleReader(self._worker, target)
+            reader = self._readers[target] = RoleReader(self._worker, target)
         return reader
 
     def verifier_outdated(self, target: Target, database: str, user: str) -> None:
         """The database refused the key by which a user was let in: what is remembered of the user is no longer so."""
-        reader = self._readers.get(target.config.name)
+        reader = self._readers.get(target)
         if reader is not None:
             reader.invalidate(user, database)
 
@@ -177,8 +180,8 @@ class Targets:
         timeouts = [gate.proxy.connection_borrow_timeout for gate in self._worker.gates.values()]
         for target in self:
             target.sweep(min(timeouts, default=0.0))
-        if self._retired:
-            self._move_clients()
+        if self._moving:
+            self._moving = self._move_clients()
 
     def check(self, now: float) -> None:
         """Called every second or so: give up what is no longer needed."""
@@ -188,6 +191,7 @@ class Targets:
         for target in [target for target in self._retired if not target.servers and id(target) not in in_use]:
             self._retired.remove(target)
             target.shut()  # its shared listeners, which nobody hears
+            self._replace_reader(target)
             self.past.update(target.stats())
         for target in self:
             drop_unreachable(target.servers)
@@ -210,21 +214,28 @@ class Targets:
                 target = login.gate.target
                 (reader if target in self._retired else self.roles_of(target)).take_over(login)
 
-    def _move_clients(self) -> None:
-        """Clients whose target has another address now, and that have no server of the old one, go on there."""
+    def _move_clients(self) -> bool:
+        """Clients whose proxy has another target now, and that have no server of the old one, go on there.
+
+        Returns whether there are any left that have.
+        """
+        left = False
         for gate in self._worker.gates.values():
             waiting: list[Ticket] = []
-            for client in gate.clients:
-                if client.door in self._retired and client.door is not gate.target:
-                    ticket = client.ticket
-                    if _is_free(client):
-                        client.change_target(gate.target)
-                    elif ticket is not None and ticket.alive:
-                        waiting.append(ticket)
+            for client in [client for client in gate.clients if client.door not in (None, gate.target)]:
+                ticket = client.ticket
+                if ticket is not None and ticket.alive:
+                    waiting.append(ticket)
+                elif _is_free(client):
+                    _take_credential(client, gate.target)
+                    client.change_target(gate.target)
+                else:
+                    left = True
             for ticket in sorted(waiting, key=lambda ticket: ticket.since):  # a queue is in the order of coming
                 _requeue(ticket, gate.target)
             if waiting:
                 gate.target.act()
+        return left
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
@@ -253,6 +264,14 @@ def _is_free(client: Relay) -> bool:
     return client.login is None and client.current_server is None and client.ticket is None
 
 
+def _take_credential(client: Relay, target: Target) -> None:
+    """What a client has shown at its former target serves at this one, too, unless something newer is known."""
+    user = client.pool.key[1]
+    shown = client.door.credentials.get(user)
+    if shown is not None:
+        target.credentials.setdefault(user, shown)
+
+
 def _requeue(ticket: Ticket, target: Target) -> None:
     """Have a client that waits at another target wait at this one, without setting its time back; then `act`."""
     client: Any = ticket.owner  # a Relay
@@ -262,6 +281,8 @@ def _requeue(ticket: Ticket, target: Target) -> None:
         except PgError as error:
             client.refuse(error, CloseReason.LOGIN_REFUSED)
             return
+    else:
+        _take_credential(client, target)
     own = client.door.startups.get(client.pool)
     client.door.governor.abandon(ticket)
     client.change_target(target)
