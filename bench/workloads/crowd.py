@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-
 from bench.contenders import Contender
 from bench.contenders.base import ProxyContender
-from bench.processes import BenchError
 from bench.workloads.base import Bench, Workload, too_many
+from bench.workloads.closing import read_closing
 from bench.workloads.transactions import follow
 
 CLIENTS = 2000
 _LIMIT = 240.0
-
-
-def count_processed(lines: Sequence[str]) -> float:
-    """The number of transactions in pgbench's closing lines; BenchError unless it is all that were asked for."""
-    for line in lines:
-        match = re.match(r"number of transactions actually processed: (\d+)/(\d+)", line)
-        if match and match[1] == match[2]:
-            return float(match[1])
-    raise BenchError("pgbench did not process every transaction")
 
 
 class Crowd(Workload):
@@ -43,5 +31,5 @@ class Crowd(Workload):
         command = bench.pgbench_command(contender, "simple", CLIENTS, "-t", f"{bench.seconds(100, 30):.0f}")
         pids = contender.pids() if isinstance(contender, ProxyContender) else []
         _, lines = follow(command, pids, _LIMIT)
-        rate = next(float(line.split()[2]) for line in lines if line.startswith("tps = "))
-        return {"transactions": count_processed(lines), "tps": rate}
+        closing = read_closing(lines)
+        return {name: closing[name] for name in ("transactions", "tps")}

@@ -14,7 +14,8 @@ from pathlib import Path
 from bench.contenders import Contender, Tidegate
 from bench.processes import BenchError
 from bench.workloads.base import Bench, Workload, too_many
-from bench.workloads.transactions import follow, summarize
+from bench.workloads.closing import read_closing
+from bench.workloads.transactions import follow
 
 CLIENTS = 100
 THINK_MS = 50
@@ -67,8 +68,9 @@ class Orm(Workload):
         seconds = bench.seconds(full=8, quick=4)
         command = _scripted(bench.pgbench_command(contender, "prepared", CLIENTS, "-T", f"{seconds:.0f}"), script)
         before = pins_of(contender) if isinstance(contender, Tidegate) else 0.0
-        ticks, _ = follow(command, [], seconds + _PATIENCE)
-        values = summarize(ticks)
+        # Its progress lines stop while its first thread waits for a server, as in session mode it may to the end.
+        _, lines = follow(command, [], seconds + _PATIENCE)
+        values = read_closing(lines)
         if isinstance(contender, Tidegate):
             values["pins"] = pins_of(contender) - before
         return values

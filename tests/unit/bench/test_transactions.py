@@ -3,8 +3,6 @@
 import pytest
 
 from bench.cpu import Reading
-from bench.processes import BenchError
-from bench.workloads.crowd import count_processed
 from bench.workloads.transactions import Tick, parse_progress, summarize
 
 SECOND = 1_000_000_000
@@ -43,13 +41,3 @@ def test_latency_is_weighted_by_transactions() -> None:
 def test_one_tick_is_no_measurement() -> None:
     with pytest.raises(ValueError, match="fewer than two"):
         summarize([tick(1, 1000)])
-
-
-def test_a_crowd_counts_when_every_transaction_was_processed() -> None:
-    lines = ["scaling factor: 1", "number of transactions actually processed: 60000/60000", "tps = 9.5"]
-    assert count_processed(lines) == 60000.0
-
-
-def test_a_crowd_that_lost_transactions_is_a_failure() -> None:
-    with pytest.raises(BenchError, match="every transaction"):
-        count_processed(["number of transactions actually processed: 59970/60000"])
