@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ import psycopg
 import pytest
 
 from tests.support.postgres import Postgres, dsn
+from tests.support.reloading import free_port
 from tests.support.tidegate import Proxy, target_address, wait_gone, wait_until
 from tidegate.demo.program import ProxyFailed
 
@@ -30,11 +30,6 @@ def unix(folder: Path, port: int, user: str = "app") -> str:
 def answers(conninfo: str) -> bool:
     with psycopg.connect(conninfo, autocommit=True) as client:
         return client.execute("SELECT session_user").fetchone() == ("app",)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 @pytest.mark.parametrize("workers", [1, 2])
