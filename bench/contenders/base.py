@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.processes import BenchError, Daemon
+from tidegate.demo.postgres import free_port
 
 START_TIMEOUT = 20.0
 
@@ -105,13 +106,6 @@ class ProxyContender(Contender):
         if self._daemon is None:
             raise BenchError(f"{self.name} is not running")
         return self._daemon.pids()
-
-
-def free_port() -> int:
-    """A TCP port on 127.0.0.1 that nothing listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _accepts(port: int) -> bool:

@@ -14,7 +14,6 @@ import os
 import random
 import select
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -35,6 +34,7 @@ from tidegate.control.api.models import load_api
 from tidegate.control.plane import ControlPlane, Options
 from tidegate.control.ports import Desired, Failure, Health, TargetHealth
 from tidegate.control.profile import environment
+from tidegate.demo.postgres import free_port
 
 KILLS = 240
 WHOLE_KILLS = 4
@@ -93,9 +93,7 @@ class Planes:
     def __init__(self, folder: Path) -> None:
         self.data = folder / "data"
         self.log = folder / "log"
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._port = probe.getsockname()[1]
+        self._port = free_port()
         root = Path(__file__).parents[2]
         with self.log.open("ab") as log:
             self._forker = subprocess.Popen(

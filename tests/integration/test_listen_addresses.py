@@ -12,8 +12,8 @@ import psycopg
 import pytest
 
 from tests.support.postgres import Postgres, dsn
-from tests.support.reloading import free_port
 from tests.support.tidegate import Proxy, target_address, wait_gone, wait_until
+from tidegate.demo.postgres import free_port
 from tidegate.demo.program import ProxyFailed
 
 

@@ -12,8 +12,8 @@ import psycopg
 import pytest
 
 from tests.support.postgres import Postgres, dsn
-from tests.support.reloading import free_port, reload
-from tests.support.tidegate import Proxy, target_address, wait_until
+from tests.support.tidegate import Proxy, reload, target_address, wait_until
+from tidegate.demo.postgres import free_port
 
 USERS = [{"name": name, "password": name} for name in ("tenant_a", "tenant_b")]
 

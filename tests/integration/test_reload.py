@@ -19,10 +19,10 @@ from tests.support import messages as m
 from tests.support.churn import Churn
 from tests.support.crowd import inside_at_once
 from tests.support.postgres import Postgres, dsn
-from tests.support.reloading import free_port, reload
-from tests.support.tidegate import Proxy, target_address, wait_until
+from tests.support.tidegate import Proxy, reload, target_address, wait_until
 from tests.support.watch import Watch, assert_settles
 from tests.support.wire import PASSWORD_CLEARTEXT, SASL, RawClient
+from tidegate.demo.postgres import free_port
 from tidegate.demo.processes import python_environment
 
 Client = psycopg.Connection[tuple[object, ...]]

@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from tidegate.demo.postgres import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
 WAIT = 15.0
 
@@ -313,8 +315,7 @@ def test_reload_moves_listeners_and_keeps_clients(serve: Serve) -> None:
     serve.configure(workers=2)
     serve.start()
     old_port = serve.port()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        new_port = free.getsockname()[1]
+    new_port = free_port()
     with connect(old_port) as client:
         before = ask(client)
         serve.configure([f"127.0.0.1:{new_port}", str(serve.folder)], workers=2)

@@ -217,6 +217,18 @@ def target_address(postgres: Postgres) -> dict[str, Any]:
     return {"host": postgres.host, "port": postgres.port, "user": SUPERUSER, "password": PASSWORD}
 
 
+def reload(proxy: Proxy, /, **changes: Any) -> str:
+    """Change attributes of the proxy's file, reload, and return what the supervisor says of its success."""
+    for name, value in changes.items():
+        if isinstance(value, dict):
+            getattr(proxy, name).update(value)
+        else:
+            setattr(proxy, name, value)
+    answer = proxy.reload()
+    assert answer["ok"], answer
+    return str(answer["message"])
+
+
 def wait_until(condition: Callable[[], object], what: str, timeout: float = WAIT) -> None:
     """Poll until `condition` holds; AssertionError naming `what` after `timeout` seconds."""
     deadline = time.monotonic() + timeout
