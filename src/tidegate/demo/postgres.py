@@ -214,7 +214,7 @@ class Cluster:
             if time.monotonic() > deadline:
                 self.kill9()
                 return False
-            lines = pid_file.read_text().splitlines() if pid_file.exists() else []
+            lines = read_status(pid_file)
             if len(lines) >= 8 and lines[0] == str(self._server.pid) and lines[7].strip() == "ready":
                 return True
             time.sleep(POLL)
@@ -247,6 +247,14 @@ class Cluster:
             subprocess.run(["chmod", "-R", "a+rX", copy], check=True)
             return copy / bin_dir.name
         return bin_dir
+
+
+def read_status(path: Path) -> list[str]:
+    """The lines of a postmaster.pid; none when there is no such file."""
+    try:
+        return path.read_text().splitlines()
+    except FileNotFoundError:  # Not asked for beforehand: a starting server removes the one that a crash has left.
+        return []
 
 
 def free_port() -> int:
