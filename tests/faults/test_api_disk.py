@@ -23,7 +23,7 @@ from tests.support.postgres import Postgres
 from tests.support.stack import RDS_TRUST, Stack, policy
 from tests.support.tidegate import wait_until
 from tidegate.demo import processes
-from tidegate.demo.program import ProxyProgram
+from tidegate.demo.program import serve_command
 
 Change = Callable[[], Any]
 
@@ -222,7 +222,7 @@ def test_a_rotation_that_meets_a_full_disk_is_finished_later(account: Account, d
 
 def test_a_start_on_a_full_disk_says_so(tmp_path: Path) -> None:
     """The first and a later one: an exit status and a line, no traceback; and nothing that is in the way later."""
-    command = [*ProxyProgram([]).command, "--api", "127.0.0.1:0", "--data", str(tmp_path / "data")]
+    command = serve_command("--api", "127.0.0.1:0", "--data", str(tmp_path / "data"))
     for _ in range(2):
         ended = subprocess.run(
             ["sh", "-c", 'ulimit -f 0; exec "$@"', "sh", *command],

@@ -25,7 +25,7 @@ from tests.support.tidegate import wait_until
 from tidegate.control.profile import environment
 from tidegate.demo import processes
 from tidegate.demo.postgres import PASSWORD, SUPERUSER
-from tidegate.demo.program import ProxyProgram
+from tidegate.demo.program import serve_command
 
 URL = re.compile(r"the AWS API is at (http://\S+) ")
 START = 30.0
@@ -77,7 +77,7 @@ class Stack:
         """Serve; returns when the API answers."""
         before = len(self.said())
         # A process that was killed may hold the proxies' ports for a moment, through its workers.
-        command = [*ProxyProgram([]).command, "--api", "127.0.0.1:0", "--data", str(self.data), *self._options]
+        command = serve_command("--api", "127.0.0.1:0", "--data", str(self.data), *self._options)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command,

@@ -40,7 +40,7 @@ class ProxyProgram:
     def __init__(
         self, arguments: Sequence[str], log: Path | None = None, environment: Mapping[str, str] | None = None
     ) -> None:
-        self.command = [sys.executable, "-m", "tidegate", "serve", *arguments]
+        self.command = serve_command(*arguments)
         self.environment = {**processes.python_environment(), **(environment or {})}
         self.host = ""
         self.port = 0
@@ -127,6 +127,11 @@ class ProxyProgram:
         """Kill it if need be and delete its log."""
         self.kill()
         self.log.unlink(missing_ok=True)
+
+
+def serve_command(*arguments: str) -> list[str]:
+    """`tidegate serve` with these arguments, by this interpreter."""
+    return [sys.executable, "-m", "tidegate", "serve", *arguments]
 
 
 def _temporary_log() -> Path:
