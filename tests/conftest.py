@@ -10,6 +10,7 @@ import signal
 from collections.abc import Generator, Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.postgres import Postgres
 from tests.support.tidegate import Proxy
@@ -19,6 +20,12 @@ APP_DATABASE = "app"
 
 # A shell starts background jobs with SIGINT ignored, and every process started here would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# The same examples in every run, and no clock: what fails is the change's doing, not that of chance or of a busy
+# machine. New examples: pytest --hypothesis-profile explore
+settings.register_profile("same", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("explore", deadline=None)
+settings.load_profile("same")
 
 
 @pytest.fixture(scope="session")

@@ -6,12 +6,13 @@ import os
 import re
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.support.asleep import when_asleep
+from tests.support.postgres import Postgres
 from tests.support.sides import Side
 
 SCRIPT = r"""
@@ -140,7 +141,7 @@ def test_start_up_options(programs: Path, direct: Side, proxied: Side, churned: 
     assert seen == [(0, "9MB\n5s\nUTF8\n")] * 2
 
 
-def test_interrupt(programs: Path, direct: Side, proxied: Side, churned: None) -> None:
+def test_interrupt(programs: Path, postgres: Postgres, direct: Side, proxied: Side, churned: None) -> None:
     """Ctrl-C sends a CancelRequest; psql goes on with what follows."""
     for side in (direct, proxied):
         psql = subprocess.Popen(
@@ -153,13 +154,11 @@ def test_interrupt(programs: Path, direct: Side, proxied: Side, churned: None) -
             start_new_session=True,
         )
         assert psql.stdin is not None
-        psql.stdin.write("SELECT pg_sleep(20);\n")
+        mark = f"psql {side.name}"
+        psql.stdin.write(f"SELECT pg_sleep(60) /* {mark} */;\n")
         psql.stdin.flush()
-        time.sleep(0.6)
-        began = time.monotonic()
-        psql.send_signal(signal.SIGINT)
-        output, complaints = psql.communicate("SELECT 'after';\n", timeout=10)
-        assert time.monotonic() - began < 5
+        when_asleep(postgres, mark, lambda: psql.send_signal(signal.SIGINT))  # noqa: B023
+        output, complaints = psql.communicate("SELECT 'after';\n", timeout=30)
         assert "canceling statement due to user request" in complaints
         assert output.strip() in ("after", "")  # psql may drop the rest of its input on an interrupt
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -15,6 +14,8 @@ from psycopg import sql
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
+from tests.support.asleep import when_asleep
+from tests.support.postgres import Postgres
 from tests.support.sides import Side
 
 Work = Callable[[Side, int], object]
@@ -274,16 +275,16 @@ def test_same_work(same_work: Callable[[Work], None], work: Work) -> None:
 
 
 @pytest.mark.parametrize("safe", [True, False], ids=["cancel_safe", "cancel"])
-def test_cancel(direct: Side, proxied: Side, churned: None, safe: bool) -> None:
+def test_cancel(postgres: Postgres, direct: Side, proxied: Side, churned: None, safe: bool) -> None:
     for side in (direct, proxied):
         with psycopg.connect(side.url(), autocommit=True) as connection:
-            timer = threading.Timer(0.3, connection.cancel_safe if safe else connection.cancel)
-            timer.start()
-            began = time.monotonic()
+            mark = f"{side.name} {safe}"
+            cancel = connection.cancel_safe if safe else connection.cancel
+            canceller = threading.Thread(target=when_asleep, args=(postgres, mark, cancel))
+            canceller.start()
             with pytest.raises(psycopg.errors.QueryCanceled):
-                connection.execute("SELECT pg_sleep(20)")
-            assert time.monotonic() - began < 5
-            timer.join()
+                connection.execute(f"SELECT pg_sleep(20) /* {mark} */")  # type: ignore[call-overload]
+            canceller.join()
             assert connection.execute("SELECT 1").fetchone() == (1,)
 
 

@@ -13,6 +13,8 @@ import psycopg2.extensions
 import psycopg2.extras
 import pytest
 
+from tests.support.asleep import when_asleep
+from tests.support.postgres import Postgres
 from tests.support.sides import Side
 
 Work = Callable[[Side, int], object]
@@ -98,14 +100,15 @@ def test_same_work(same_work: Callable[[Work], None], work: Work) -> None:
     same_work(work)
 
 
-def test_cancel(direct: Side, proxied: Side, churned: None) -> None:
+def test_cancel(postgres: Postgres, direct: Side, proxied: Side, churned: None) -> None:
     for side in (direct, proxied):
         with contextlib.closing(psycopg2.connect(side.url())) as connection, connection.cursor() as cursor:
-            timer = threading.Timer(0.3, connection.cancel)
-            timer.start()
+            mark = f"psycopg2 {side.name}"
+            canceller = threading.Thread(target=when_asleep, args=(postgres, mark, connection.cancel))
+            canceller.start()
             with pytest.raises(psycopg2.extensions.QueryCanceledError):
-                cursor.execute("SELECT pg_sleep(20)")
-            timer.join()
+                cursor.execute(f"SELECT pg_sleep(20) /* {mark} */")
+            canceller.join()
             connection.rollback()
             cursor.execute("SELECT 1")
 

@@ -11,7 +11,7 @@ import resource
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ def full(stack: Stack, limit: int = 0) -> Iterator[None]:
         yield
     finally:
         for pid in pids:
-            if processes.alive(pid):
+            with suppress(ProcessLookupError):
                 resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard, hard))
 
 

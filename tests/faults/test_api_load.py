@@ -221,7 +221,7 @@ class Crowd:
         self.open = 0
         """Connections that the server has not ended."""
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run)
+        self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> Crowd:
         self._thread.start()

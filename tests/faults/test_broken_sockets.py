@@ -125,7 +125,7 @@ def test_stalled_login_is_dropped(fragile: Side, recovered: Recovered, reach: Re
     stalled = reach(fragile)
     began = time.monotonic()
     stalled.read_rest()
-    assert time.monotonic() - began < LOGIN_TIMEOUT + 3
+    assert time.monotonic() - began < LOGIN_TIMEOUT + 10
     stalled.sock.close()
     recovered()
 

@@ -321,7 +321,7 @@ def test_known_roles_come_in_while_nothing_can_be_read(mortal: Postgres, side: S
             began = time.monotonic()
             with side.login() as client:
                 assert client.value("SELECT 'served'") == "served"
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < 10
         assert thread.is_alive() and result == []
         for _ in range(3):
             others.pop().quit()

@@ -22,7 +22,7 @@ from tests.support.tidegate import Proxy, wait_until
 from tests.support.watch import assert_settles
 from tests.support.wire import rows
 
-PATIENCE = 1.0  # seconds: the shortest server_login_timeout, after which a cancel connection is given up
+PATIENCE = 3.0  # seconds: the shortest server_login_timeout, after which a cancel connection is given up
 
 
 @contextmanager
@@ -46,12 +46,12 @@ def side(postgres: Postgres, wire_role: str) -> Iterator[Side]:
 def test_a_server_whose_cancel_was_not_taken_is_lent_to_nobody(side: Side, postgres: Postgres) -> None:
     with side.login() as hasty, side.login() as other, side.login() as watcher:
         backend = watcher.value("SELECT 0 + pg_backend_pid()")
-        hasty.send(m.query("SELECT 'done' FROM pg_sleep(0.3)"))
+        hasty.send(m.query("SELECT 'done' FROM pg_sleep(1.5)"))
         with stopped(postgres.pid):
             cancelling = threading.Thread(target=hasty.cancel)
             cancelling.start()
             assert rows(hasty.read_ready()) == [(b"done",)]
-            other.send(m.query("SELECT 'whole', pg_backend_pid() FROM pg_sleep(1)"))
+            other.send(m.query("SELECT 'whole', pg_backend_pid() FROM pg_sleep(3)"))
             cancelling.join(PATIENCE + 5)
             assert not cancelling.is_alive(), "the proxy has given its own cancel connection up"
             time.sleep(0.2)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 
+import pytest
+
 from tests.support import messages as m
 from tests.support.cuttable import CuttableWay
 from tests.support.postgres import Postgres
@@ -16,6 +18,7 @@ GIVEN_UP = 25.0  # seconds at the least, as engine.reach has it
 DATA = b"1\n" * 500_000
 
 
+@pytest.mark.timeout(240)
 def test_lost_host_is_given_up_and_a_slow_backend_is_not(postgres: Postgres) -> None:
     """Both for longer than the limit: the one client is told, the other's COPY goes on."""
     postgres.add_role("lost_host", "SUPERUSER")
@@ -25,7 +28,7 @@ def test_lost_host_is_given_up_and_a_slow_backend_is_not(postgres: Postgres) -> 
         with Proxy(postgres, target=target) as proxy:
             proxied = Side("proxied", proxy.host, proxy.port, "lost_host", "lost_host", "postgres", 2)
             direct = Side("direct", postgres.host, postgres.port, "lost_host", "lost_host", "postgres", 2)
-            with proxied.login(timeout=60) as lost, proxied.login(timeout=60) as slow, direct.login() as locker:
+            with proxied.login(timeout=60) as lost, proxied.login(timeout=150) as slow, direct.login() as locker:
                 locker.query("BEGIN; LOCK TABLE lost_host_rows")
                 copied: list[Message] = []
 
@@ -46,7 +49,7 @@ def test_lost_host_is_given_up_and_a_slow_backend_is_not(postgres: Postgres) -> 
                 time.sleep(3)
                 assert copying.is_alive()
                 locker.query("COMMIT")
-                copying.join(60)
+                copying.join(120)
                 assert tags(copied) == ["COPY 12500000"]
                 with proxied.login() as later:  # its place in the pool is free
                     assert later.value("SELECT 1") == "1"

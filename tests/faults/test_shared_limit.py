@@ -111,7 +111,7 @@ def test_reload_lowers_the_limit_under_load(small: Postgres) -> None:
             wait_until(lambda: len(small.backends(USER)) <= 4, "the database sees the lower limit")
             with Watch(small.dsn(), USER) as watch:
                 wait_for_more(300)
-                assert held(proxy) == [2, 2]
+                wait_until(lambda: held(proxy) == [2, 2], "equal parts")
             assert watch.highest <= 4
             assert limit_of(proxy) == 4
             proxy.target["max_connections"] = 10
@@ -194,5 +194,6 @@ def test_connections_whose_init_query_hangs_count_until_they_have_ended(postgres
                 refusals = [login.exception(30) for login in [pool.submit(side.login) for _ in range(4)]]
             assert [type(refusal) for refusal in refusals] == [ServerError] * 4
             assert proxy.stats()["servers_failed"] >= 2
+            wait_until(lambda: proxy.stats()["servers_held"] == 0, "what was begun is given up, and cancelled")
         assert watch.highest == 2
         wait_until(lambda: watch.now == 0, "the last one has ended")

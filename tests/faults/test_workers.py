@@ -70,6 +70,7 @@ def test_same_answers_under_the_same_limit(direct: Side, postgres: Postgres, wor
     ):
         side = proxied_side(proxy, 3)
         expected = [work(direct, number) for number in range(clients)]
+        wait_until(lambda: not postgres.backends(USER), "the direct sessions have ended")
         with Watch(postgres.dsn(), USER) as watch:
             assert list(pool.map(lambda number: work(side, number), range(clients))) == expected
         assert watch.highest <= 3

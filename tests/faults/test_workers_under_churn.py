@@ -102,7 +102,7 @@ def test_cancel_by_any_worker_hits_its_own_client_only(postgres: Postgres, wire_
         side = proxied_side(proxy, 20)
         clients = [side.login() for _ in range(20)]
         for client in clients:
-            client.send(m.query("SELECT pg_sleep(3)"))
+            client.send(m.query("SELECT pg_sleep(6)"))
         wait_until(lambda: running(postgres) == 20, "all run")
         for client in clients:
             send_cancel(client.host, client.port, client.pid, bytes(byte ^ 1 for byte in client.key))
@@ -139,7 +139,7 @@ def test_cancel_at_a_dead_worker(postgres: Postgres, wire_role: str) -> None:
             wait_until(lambda pid=pid: len(set(proxy.workers()) - {pid}) == 2, "a new worker")  # type: ignore[misc]
         new = [side.login() for _ in range(4)]
         for client in new:
-            client.send(m.query("SELECT pg_sleep(1)"))
+            client.send(m.query("SELECT pg_sleep(3)"))
         wait_until(lambda: running(postgres) == 4, "all run")
         for client in old:
             client.cancel()

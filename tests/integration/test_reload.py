@@ -31,14 +31,14 @@ USERS = [{"name": name, "password": name} for name in ("tenant_a", "tenant_b")]
 
 @pytest.fixture(params=[1, 2], ids=["1 worker", "2 workers"])
 def proxy(request: pytest.FixtureRequest, postgres: Postgres, tenants: tuple[str, ...]) -> Iterator[Proxy]:
-    settings = {"connection_borrow_timeout": 1}
+    settings = {"connection_borrow_timeout": 2}
     with Proxy(postgres, proxy=settings, target={"max_connections": 6}, top={"workers": request.param}) as proxy:
         yield proxy
 
 
 @pytest.fixture
 def one_worker(postgres: Postgres, tenants: tuple[str, ...]) -> Iterator[Proxy]:
-    with Proxy(postgres, proxy={"connection_borrow_timeout": 1}, target={"max_connections": 6}) as proxy:
+    with Proxy(postgres, proxy={"connection_borrow_timeout": 2}, target={"max_connections": 6}) as proxy:
         yield proxy
 
 
@@ -194,7 +194,7 @@ def test_times_and_modes(proxy: Proxy) -> None:
     """Settings of the proxy hold for clients that are in, from their next turn on."""
     with connect(proxy) as client:
         reload(proxy, proxy={"idle_client_timeout": 1})
-        time.sleep(2.5)
+        time.sleep(4)
         with pytest.raises(psycopg.OperationalError, match="idle-session timeout"):
             client.execute("SELECT 1")
     reload(proxy, proxy={"idle_client_timeout": 100, "pool_mode": "session"})

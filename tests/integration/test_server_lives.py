@@ -80,7 +80,7 @@ def test_init_query_that_fails(postgres: Postgres, starts: None, sql: str, said:
 
 def test_idle_servers_are_closed(postgres: Postgres, tenants: tuple[str, ...]) -> None:
     """After server_idle_timeout, all but those in use; the next client gets a new one."""
-    target = {"max_connections": 4, "server_idle_timeout": 1, "max_idle_connections_percent": 100}
+    target = {"max_connections": 4, "server_idle_timeout": 3, "max_idle_connections_percent": 100}
     with Proxy(postgres, target=target) as proxy, connect(proxy) as idle, connect(proxy) as busy:
         opened(proxy, 4)
         busy.execute("BEGIN")
@@ -123,7 +123,10 @@ def test_old_servers_are_replaced(postgres: Postgres, tenants: tuple[str, ...]) 
         while time.monotonic() < began + LIFETIME + 1:
             assert client.execute("SELECT 0 + pg_backend_pid()").fetchone() == old
             time.sleep(0.1)
-        assert not first - {old} & {(pid,) for pid in postgres.backends("tenant_a")}
+        wait_until(
+            lambda: not first - {old} & {(pid,) for pid in postgres.backends("tenant_a")}, "the idle ones are closed"
+        )
+        assert client.execute("SELECT 0 + pg_backend_pid()").fetchone() == old
         client.execute("COMMIT")
         assert client.execute("SELECT 0 + pg_backend_pid()").fetchone() != old
         wait_until(lambda: old not in {(pid,) for pid in postgres.backends("tenant_a")}, "the old one is closed")

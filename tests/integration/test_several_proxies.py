@@ -222,7 +222,7 @@ def test_a_failing_init_query_is_one_proxys_own(postgres: Postgres, tenants: tup
 
 
 def test_each_ones_own_pool_mode(postgres: Postgres, tenants: tuple[str, ...]) -> None:
-    settings = {"pool_mode": "transaction", "connection_borrow_timeout": 1}, {"pool_mode": "session"}
+    settings = {"pool_mode": "transaction"}, {"pool_mode": "session"}
     with (
         two(postgres, *settings, target={"max_connections": 2}) as proxy,
         connect(proxy, SECOND) as session,
@@ -332,7 +332,7 @@ def served_at_once(proxy: Proxy, name: str, most: int) -> int:
 
 
 def test_each_ones_own_pool_size(postgres: Postgres, tenants: tuple[str, ...]) -> None:
-    settings = {"connection_borrow_timeout": 1}
+    settings = {"connection_borrow_timeout": 2}
     databases = {"tenant_a": {"pool_size": 2}}
     with two(postgres, settings, settings, databases=databases, target={"max_connections": 5}) as proxy:
         for _ in range(2):

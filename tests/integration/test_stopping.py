@@ -65,7 +65,7 @@ class Load:
             thread = threading.Thread(target=self.work, args=(number,), daemon=True)
             self.threads.append(thread)
             thread.start()
-        wait_until(lambda: len(self.committed) > clients, "everybody works")
+        wait_until(lambda: len(set(self.committed)) == clients, "everybody works")
 
     def work(self, number: int) -> None:
         client = self.side.login()
@@ -268,5 +268,5 @@ def test_the_database_is_down(wire_role: str) -> None:
             time.sleep(0.5)
             began = time.monotonic()
             assert proxy.stop() == 0
-            assert time.monotonic() - began < 2
+            assert time.monotonic() - began < 10
             assert told(client) == ["57P01"]

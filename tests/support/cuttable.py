@@ -24,7 +24,9 @@ class CuttableWay:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self._by_port: dict[int, socket.socket] = {}
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._open: list[socket.socket] = []
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
 
     def __enter__(self) -> Self:
         return self
@@ -32,9 +34,11 @@ class CuttableWay:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)  # which wakes accept(); close() would not
+        self._thread.join()
         self._listener.close()
-        for near in self._by_port.values():
-            near.close()
+        for each in self._open:
+            each.close()
 
     def cut(self, client_port: int) -> None:
         """Whatever the proxy sends on the connection that the database sees come from this port vanishes."""
@@ -47,6 +51,7 @@ class CuttableWay:
             while True:
                 near, _ = self._listener.accept()
                 far = socket.create_connection(self._database)
+                self._open += [near, far]
                 self._by_port[far.getsockname()[1]] = near
                 for source, sink in ((near, far), (far, near)):
                     threading.Thread(target=self._pass_on, args=(source, sink), daemon=True).start()

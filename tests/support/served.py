@@ -39,7 +39,7 @@ class Served:
         dispatcher = Dispatcher(self._store, services, self.guard, find_key, account=ACCOUNT, region=REGION)
         self._server = ApiServer(make_app(dispatcher, time.time), "127.0.0.1", 0, tls=tls)
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="api")
+        self._thread = threading.Thread(target=self._loop.run_forever, name="api", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -102,7 +102,7 @@ const works = {
 
   cancel: (number) => connected(async (client) => {
     const query = client.query('SELECT pg_sleep(20)').catch((error) => error.code)
-    await new Promise((resolve) => setTimeout(resolve, 300))
+    await new Promise((resolve) => setTimeout(resolve, 1000))  // it has begun by then
     const canceller = new Client()
     await new Promise((resolve, reject) => {
       canceller.connection.on('connect', () => canceller.connection.cancel(client.processID, client.secretKey))

@@ -175,10 +175,14 @@ def test_connection_borrow_timeout(stack: Stack, endpoint: str, connected: Clien
                 connected.execute("SELECT 1")
                 wait_until(waits_in_vain, "a second is all", 10)
                 pool(stack, MaxConnectionsPercent=1, MaxIdleConnectionsPercent=1, ConnectionBorrowTimeout=60)
-                waiting = threads.submit(ask)
-                assert connected.execute("SELECT pg_sleep(3)").fetchone()
-                assert not waiting.done()
-            assert waiting.result(10) == (1,)
+                asked: list[Future[object]] = []
+
+                def waits_for_longer() -> bool:
+                    asked.append(threads.submit(ask))
+                    return not wait(asked[-1:], timeout=3).done
+
+                wait_until(waits_for_longer, "a second is not all any more", 20)
+            assert asked[-1].result(10) == (1,)
     finally:
         pool(stack, MaxConnectionsPercent=100, MaxIdleConnectionsPercent=50, ConnectionBorrowTimeout=120)
 

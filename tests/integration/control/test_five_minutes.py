@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.postgres import Postgres
 from tests.support.stack import Stack
 from tidegate.demo.postgres import PASSWORD, SUPERUSER, bundled_binaries
@@ -38,10 +40,11 @@ class Shell:
             capture_output=True,
             text=True,
             check=False,
-            timeout=110,
+            timeout=250,
         )
 
 
+@pytest.mark.timeout(300)
 def test_as_it_stands(database: Postgres, tmp_path: Path) -> None:
     """Then what the text tells to try: a rotation that nobody notices, a kill, a revocation."""
     assert SERVE.strip() == "tidegate serve --api 127.0.0.1:4566 --data ./state"

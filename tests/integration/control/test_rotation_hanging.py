@@ -22,7 +22,7 @@ from tidegate.control.services.secretsmanager import works
 
 __all__ = ["user"]  # a fixture
 
-LIMIT = 1.0
+LIMIT = 3.0
 
 
 class Hanging:

@@ -30,6 +30,8 @@ from tidegate.control.store.sealed import KEY_FILE
 from tidegate.demo import processes
 
 WORKING = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app' AND state = 'active'"
+PASS_GATE = "pg_advisory_lock_shared(1), pg_advisory_unlock_shared(1)"
+"""Waits for who holds the lock, with others."""
 
 
 def load(stack: Stack, endpoint: str, password: Callable[[], str]) -> Load:
@@ -111,7 +113,7 @@ def test_passwords_rotate_under_load(stack: Stack, database: Postgres) -> None:
 
     def work() -> None:
         with stack.connect(endpoint, "app", old) as client:
-            slept.append(client.execute("SELECT pg_sleep(1.5)").fetchone())
+            slept.append(client.execute(f"SELECT {PASS_GATE}, pg_sleep(1.5)").fetchone())
 
     def started(since: object) -> int:
         """Servers that have logged in since then, and are still there."""
@@ -121,12 +123,14 @@ def test_passwords_rotate_under_load(stack: Stack, database: Postgres) -> None:
 
     @contextlib.contextmanager
     def crowd(size: int) -> Iterator[None]:
-        """More clients at once than there are servers: new ones log in."""
+        """More clients at once than there are servers, at a gate which opens when new ones have logged in."""
         ((begun,),) = database.sql("SELECT clock_timestamp()")
         threads = [threading.Thread(target=work) for _ in range(size)]
-        for thread in threads:
-            thread.start()
-        wait_until(lambda: started(begun), "servers log in")
+        with psycopg.connect(database.dsn("postgres", "postgres"), autocommit=True) as gate:
+            gate.execute("SELECT pg_advisory_lock(1)")
+            for thread in threads:
+                thread.start()
+            wait_until(lambda: started(begun), "servers log in")
         yield
         for thread in threads:
             thread.join()
@@ -176,7 +180,7 @@ def test_the_pools_size_acts_at_once(stack: Stack, database: Postgres) -> None:
 
         def work() -> None:
             with stack.connect(endpoint, "app", "app") as client:
-                client.execute("SELECT pg_advisory_lock_shared(1), pg_advisory_unlock_shared(1), pg_sleep(0.1)")
+                client.execute(f"SELECT {PASS_GATE}, pg_sleep(0.1)")
 
         threads = [threading.Thread(target=work) for _ in range(20)]
         most = 0
@@ -200,10 +204,11 @@ def test_the_pools_size_acts_at_once(stack: Stack, database: Postgres) -> None:
             TargetGroupName="default",
             ConnectionPoolConfig={"MaxConnectionsPercent": percent, "MaxIdleConnectionsPercent": 0},
         )
-        wait_until(lambda: stack.serves("sized"), "the change is applied", 10)
+        wait_until(lambda: stack.serves("sized"), "it serves", 10)
 
     assert most_at_once(11) > 10
     resize(5)
+    wait_until(lambda: len(database.backends("app")) <= 3, "idle ones are closed", 10)
     assert 1 <= most_at_once(1) <= 3
     resize(100)
     assert most_at_once(11) > 10

@@ -12,6 +12,8 @@ import time
 import pytest
 
 from tests.support import messages as m
+from tests.support.asleep import when_asleep
+from tests.support.postgres import Postgres
 from tests.support.sides import Compare, Side, all_servers_held
 from tests.support.transcript import Recorder
 from tests.support.wire import RawClient, rows, send_cancel, sqlstates
@@ -87,13 +89,13 @@ def test_copy_in(same_as_direct: Compare) -> None:
     same_as_direct(play)
 
 
-def test_only_the_named_client(direct: Side, proxied: Side) -> None:
+def test_only_the_named_client(postgres: Postgres, direct: Side, proxied: Side) -> None:
     for side in (direct, proxied):
         with side.login() as victim, side.login() as other:
-            victim.send(SLEEP)
+            mark = f"victim {side.name}"
+            victim.send(m.query(f"SELECT pg_sleep(20) /* {mark} */"))
             other.send(m.query("SELECT pg_sleep(1), 'whole'"))
-            time.sleep(0.3)
-            victim.cancel()
+            when_asleep(postgres, mark, victim.cancel)
             assert sqlstates(victim.read_ready()) == ["57014"]
             assert rows(other.read_ready()) == [(b"", b"whole")]
 
@@ -163,11 +165,10 @@ def test_wrong_keys(proxied: Side) -> None:
             assert rows(client.read_ready()) == [(b"whole",)]
 
 
-def test_long_key(proxied: Side) -> None:
+def test_long_key(postgres: Postgres, proxied: Side) -> None:
     with proxied.login(protocol=m.PROTOCOL_3_2) as client:
-        client.send(SLEEP)
-        time.sleep(0.2)
-        client.cancel()
+        client.send(m.query("SELECT pg_sleep(20) /* long key */"))
+        when_asleep(postgres, "long key", client.cancel)
         assert sqlstates(client.read_ready()) == ["57014"]
 
 

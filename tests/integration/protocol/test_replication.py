@@ -61,7 +61,7 @@ def test_a_client_that_just_goes(direct: Side, proxied: Side, streaming: bool) -
             if streaming:
                 client.send(m.query(f"START_REPLICATION PHYSICAL {position.decode()}"))
                 client.read_until("W")
-            assert watcher.value(walsenders) == "1"
+            wait_until(lambda: watcher.value(walsenders) == "1", "there is one, and none of another test")
             client.half_close()
             client.read_to_end()
             client.sock.close()

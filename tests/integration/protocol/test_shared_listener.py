@@ -13,7 +13,8 @@ from tests.support import messages as m
 from tests.support.postgres import Postgres
 from tests.support.sides import Side, all_servers_held
 from tests.support.tidegate import Proxy, wait_until
-from tests.support.wire import heard, notifications
+from tests.support.wire import RawClient, heard, notifications
+from tidegate.proxy.keys import worker_of
 
 # What it costs, and what is left.
 
@@ -97,7 +98,7 @@ def test_leaving_amid_a_hand_over(postgres: Postgres, alone: Proxy) -> None:
     with all_servers_held(side) as holders:
         for holder in holders:
             assert holder.value("SELECT count(*) FROM pg_listening_channels()") == "0"
-    assert alone.stats()["clients"] == 0
+    wait_until(lambda: alone.stats()["clients"] == 0, "all have gone")
 
 
 # The listener's connection.
@@ -157,7 +158,9 @@ def test_several_workers(postgres: Postgres, quiet_database: str) -> None:
     with Proxy(postgres, target={"max_connections": 4}, top={"workers": 2}) as proxy:
         side = side_of(proxy, 4)
         with contextlib.ExitStack() as stack:
-            clients = [stack.enter_context(side.login()) for _ in range(12)]
+            clients: list[RawClient] = []
+            while len(clients) < 12 or len({worker_of(client.pid) for client in clients}) < 2:
+                clients.append(stack.enter_context(side.login()))
             for client in clients:
                 client.query("LISTEN ear")
             for speaker in clients:

@@ -35,11 +35,11 @@ def side(small: Proxy) -> Side:
     return proxied_side(small, SERVERS)
 
 
-def is_free(side: Side) -> bool:
-    """Whether nobody keeps a server."""
+def is_free(side: Side, patience: float = 10.0) -> bool:
+    """Whether nobody keeps a server, for longer than `patience` seconds."""
     try:
         with contextlib.ExitStack() as stack:
-            clients = [stack.enter_context(side.login(timeout=1)) for _ in range(side.servers)]
+            clients = [stack.enter_context(side.login(timeout=patience)) for _ in range(side.servers)]
             for client in clients:
                 client.query("BEGIN")
             for client in clients:
@@ -78,7 +78,7 @@ def test_bound_only_as_long_as_it_is_there(small: Proxy, side: Side, come: list[
     with side.login() as client:
         for sql in come:
             assert not sqlstates(client.ask(m.query(sql)))
-        assert not is_free(side)
+        assert not is_free(side, 1.0)
         for sql in go:
             assert not sqlstates(client.ask(m.query(sql)))
         assert is_free(side)
@@ -137,12 +137,12 @@ def test_a_function_that_frees_is_noticed_within_seconds(direct: Side, side: Sid
         client.query("CREATE FUNCTION proto_drop() RETURNS void LANGUAGE sql AS 'DROP TABLE go'")
     with side.login() as client:
         client.query("CREATE TEMP TABLE go (a int)")
-        assert not is_free(side)
+        assert not is_free(side, 1.0)
         client.query("SELECT proto_drop()")
 
         def freed() -> bool:
             client.query("SELECT 1")
-            return is_free(side)
+            return is_free(side, 1.0)
 
         wait_until(freed, "it is noticed")
 

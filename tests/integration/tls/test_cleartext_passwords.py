@@ -55,6 +55,7 @@ class Listener:
 
     def close(self) -> None:
         """Listen no more."""
+        self._socket.shutdown(socket.SHUT_RDWR)  # which wakes accept(); close() would not
         self._socket.close()
 
 

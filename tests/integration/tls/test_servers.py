@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 import psycopg
 import pytest
 
+from tests.support.asleep import when_asleep
 from tests.support.certificates import Files, encrypt
 from tests.support.churn import Churn
 from tests.support.postgres import Postgres
@@ -54,11 +55,11 @@ def test_everything_is_encrypted(encrypted: Postgres, files: Files, target: dict
                 speaker.execute("NOTIFY encrypted, 'heard'")
             assert [told.payload for told in client.notifies(timeout=10, stop_after=1)] == ["heard"]
             assert encrypted_backends(encrypted) == {(True, True), (False, True)}
-            timer = threading.Timer(0.5, client.cancel_safe)
-            timer.start()
+            canceller = threading.Thread(target=when_asleep, args=(encrypted, "encrypted", client.cancel_safe))
+            canceller.start()
             with pytest.raises(psycopg.errors.QueryCanceled):
-                client.execute("SELECT pg_sleep(30)")
-            timer.join()
+                client.execute("SELECT pg_sleep(30) /* encrypted */")
+            canceller.join()
         assert proxy.stats()["servers_encrypted"] > 2
 
 
@@ -109,6 +110,7 @@ def between(postgres: Postgres, meet: Meeting, host: str = "127.0.0.1") -> Itera
     with socket.create_server((host, 0)) as server:
         threading.Thread(target=lambda: _serve(server, postgres, meet), daemon=True).start()
         yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)  # which wakes accept(); close() would not
 
 
 def _serve(server: socket.socket, postgres: Postgres, meet: Meeting) -> None:
