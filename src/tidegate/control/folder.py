@@ -15,6 +15,7 @@ from types import TracebackType
 from tidegate.errors import ConfigError
 
 LOCK = "lock"
+_DRAFTS = ".*." + "[0-9a-f]" * 16 + ".draft"
 
 
 class DataFolder:
@@ -24,7 +25,7 @@ class DataFolder:
     """
 
     def __init__(self, path: Path) -> None:
-        """Make the folder (mode 0700) if need be, and lock it.
+        """Make the folder (mode 0700) if need be, lock it, and remove what a kill has left half written.
 
         ConfigError if another process has it, or if others than this process's user could read it or write there.
         """
@@ -46,6 +47,7 @@ class DataFolder:
         try:
             os.ftruncate(self._lock, 0)
             os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
+            _remove_drafts(path)
         except OSError as error:
             os.close(self._lock)
             raise ConfigError(f"--data {path}: {error.strerror}") from None
@@ -78,22 +80,32 @@ def _check_private(path: Path) -> None:
         )
 
 
-def write_private(path: Path, text: str) -> None:
-    """Write a file of mode 0600 that holds the old text or the new one, whenever the machine stops. OSError if not."""
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+def write_private(path: Path, text: str, *, replace: bool = True) -> None:
+    """Write a file of mode 0600 that holds the old text or the new one, whenever the machine stops.
+
+    Without `replace` a file that is there already stays: FileExistsError. OSError if it can't be written.
+    """
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}.draft")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        draft.replace(path)
-    except BaseException:
+        if replace:
+            draft.replace(path)
+        else:
+            os.link(draft, path)
+    finally:
         draft.unlink(missing_ok=True)
-        raise
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _remove_drafts(folder: Path) -> None:
+    """Of `write_private`, by processes that were killed: they may hold keys."""
+    for draft in (*folder.glob(_DRAFTS), *folder.glob(f"*/{_DRAFTS}")):
+        draft.unlink(missing_ok=True)

@@ -28,6 +28,7 @@ def write_profile(data_dir: Path, account: Account, endpoint_url: str) -> None:
     )
     config = f"[profile {PROFILE}]\nregion = {account.region}\nendpoint_url = {endpoint_url}\n"
     try:
+        folder.mkdir(mode=0o700, exist_ok=True)
         write_private(folder / "credentials", NOTE + credentials)
         write_private(folder / "config", NOTE + config)
     except OSError as error:

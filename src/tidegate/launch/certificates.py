@@ -97,7 +97,10 @@ class LocalCertificates:
             key = serialization.load_pem_private_key(key_path.read_bytes(), None)
             if not isinstance(key, ec.EllipticCurvePrivateKey):
                 raise ValueError("ca.key is none of ours")
-            return x509.load_pem_x509_certificate(Path(self.ca).read_bytes()), key
+            authority = x509.load_pem_x509_certificate(Path(self.ca).read_bytes())
+            if authority.public_key() != key.public_key():
+                raise ValueError("ca.key is not the key of ca.pem: restore the other one, or remove both")
+            return authority, key
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Tidegate on this machine, {now:%Y-%m-%d}")])
         certificate = (
@@ -107,6 +110,7 @@ class LocalCertificates:
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .sign(key, hashes.SHA256())
         )
+        Path(self.ca).unlink(missing_ok=True)  # whose key is lost: a kill must not leave it beside the new key
         write_private(key_path, _key_pem(key))
         write_private(Path(self.ca), _pem(certificate))
         return certificate, key

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import botocore.session
@@ -17,6 +18,12 @@ from tidegate.control.store.store import Store, Transaction
 from tidegate.errors import ConfigError
 
 ENDPOINT = "http://127.0.0.1:4566"
+KILLED_AMID_WRITING = """
+import os, pathlib, sys
+from tidegate.control.folder import write_private
+os.fsync = lambda descriptor: os.kill(os.getpid(), 9)
+write_private(pathlib.Path(sys.argv[1]), "secret")
+"""
 
 
 @pytest.fixture
@@ -142,6 +149,7 @@ def test_an_environment_that_is_not_there_or_damaged(tmp_path: Path, account: Ac
 
 def test_a_file_that_cannot_be_written_stays_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "folder" / "file"
+    path.parent.mkdir()
     write_private(path, "old")
 
     def full(descriptor: int) -> None:
@@ -165,6 +173,20 @@ def test_a_data_folder_is_made_for_its_owner_and_has_one_process(tmp_path: Path)
             f"--data {path}: is in use by process {os.getpid()}; a data folder has one at a time"
         )
     DataFolder(path).close()
+
+
+def test_what_a_kill_has_left_half_written_goes(tmp_path: Path) -> None:
+    """It may hold a key. What others have put there stays."""
+    (tmp_path / "tls").mkdir()
+    tmp_path.chmod(0o700)
+    places = [tmp_path / "secrets.key", tmp_path / "tls" / "ca.key"]
+    for path in places:
+        child = subprocess.run([sys.executable, "-c", KILLED_AMID_WRITING, path], check=False)
+        assert child.returncode == -9
+    assert len(list(tmp_path.rglob(".*.draft"))) == 2
+    (tmp_path / ".mine.draft").touch()
+    DataFolder(tmp_path).close()
+    assert sorted(path.name for path in tmp_path.rglob("*")) == [".mine.draft", "lock", "tls"]
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o755, 0o750, 0o701, 0o1777])

@@ -15,7 +15,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
 from tidegate.config.model import ProxyConfig
+from tidegate.control.folder import write_private
 from tidegate.errors import ConfigError
+from tidegate.launch import certificates
 from tidegate.launch.certificates import BACKDATED, LIFE, RENEW_BEFORE, LocalCertificates
 from tidegate.proxy.certificates import make_context
 
@@ -143,6 +145,35 @@ def test_a_lost_authority_is_replaced_when_it_is_needed(made: LocalCertificates,
     (tmp_path / "tls" / lost).unlink()
     assert made.cover({"127.1.2.3", "127.9.9.9"}, NOW)
     assert verified(made, address("127.9.9.9"), NOW)
+
+
+def test_a_new_authority_cut_off_is_made_again(
+    made: LocalCertificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ca.key was lost, and the making of another ended between its two files."""
+    made.cover({"127.1.2.3"}, NOW)
+    (tmp_path / "tls" / "ca.key").unlink()
+
+    def all_but_the_certificate(path: Path, text: str) -> None:
+        if path.name == "ca.pem":
+            raise OSError(28, "No space left on device")
+        write_private(path, text)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(certificates, "write_private", all_but_the_certificate)
+        with pytest.raises(ConfigError, match="No space left"):
+            made.cover({"127.9.9.9"}, NOW)
+    assert made.cover({"127.9.9.9"}, NOW)
+    assert verified(made, address("127.9.9.9"), NOW)
+
+
+def test_an_authority_with_another_ones_key_is_told(made: LocalCertificates, tmp_path: Path) -> None:
+    made.cover({"127.1.2.3"}, NOW)
+    (tmp_path / "other").mkdir()
+    LocalCertificates(tmp_path / "other").cover({"127.1.2.3"}, NOW)
+    (tmp_path / "tls" / "ca.key").write_bytes((tmp_path / "other" / "tls" / "ca.key").read_bytes())
+    with pytest.raises(ConfigError, match=r"ca\.key is not the key of ca\.pem: restore"):
+        made.cover({"127.9.9.9"}, NOW)
 
 
 SPOILT = {

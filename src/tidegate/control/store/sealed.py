@@ -12,7 +12,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import os
 import secrets
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
+from tidegate.control.folder import write_private
 from tidegate.errors import ConfigError
 
 KEY_FILE = "secrets.key"
@@ -104,7 +104,7 @@ def open_sealer(folder: Path, *, key_file: Path | None = None, passphrase: str |
 
 def _by_key_file(folder: Path, path: Path, check: dict[str, Any] | None) -> Sealer:
     if check is None and not path.exists():
-        _write_new(path, base64.b64encode(secrets.token_bytes(KEY_BYTES)) + b"\n")
+        _write_new(path, base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode("ascii") + "\n")
     sealer = Sealer(_read_key(path))
     if check is None:
         _write_check(folder, sealer, {"source": "key-file"})
@@ -177,26 +177,12 @@ def _read_check(path: Path) -> dict[str, Any] | None:
 
 def _write_check(folder: Path, sealer: Sealer, content: dict[str, Any]) -> None:
     sealed = sealer.seal(_CHECK_PLAIN, _CHECK_CONTEXT)
-    _write_new(folder / CHECK_FILE, json.dumps({**content, "check": sealed}).encode() + b"\n")
+    _write_new(folder / CHECK_FILE, json.dumps({**content, "check": sealed}) + "\n")
 
 
-def _write_new(path: Path, content: bytes) -> None:
-    """Have the whole file on disk under its name, or nothing; a file that is there already is never replaced."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+def _write_new(path: Path, text: str) -> None:
+    """A file that is there already is never replaced."""
     try:
-        descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.link(scratch, path)
-        finally:
-            scratch.unlink(missing_ok=True)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        write_private(path, text, replace=False)
     except OSError as error:
         raise ConfigError(f"{path} cannot be made: {error.strerror}") from None

@@ -167,7 +167,7 @@ def test_a_file_that_is_there_is_never_replaced(tmp_path: Path) -> None:
     """Of two first starts at a time, one has made the key; the other must not take its place."""
     (tmp_path / KEY_FILE).write_bytes(b"first")
     with pytest.raises(ConfigError, match="cannot be made: File exists"):
-        sealed._write_new(tmp_path / KEY_FILE, b"second")
+        sealed._write_new(tmp_path / KEY_FILE, "second")
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [(KEY_FILE, b"first")]
 
 
