@@ -127,7 +127,7 @@ def test_whatever_happens(mortal: Postgres, seed: int) -> None:
             crowd.end()
         assert 1 < watch.highest <= POOL_SIZE
         assert [error for error in crowd.refused if not any(code in error for code in CUT_OFF)] == []
-        wait_until(lambda: held(proxy) == (0, 0, 0, 0), f"all is given back, not {held(proxy)}")
+        wait_until(lambda: held(proxy) == (0, 0, 0, 0), "all is given back")
         assert "Traceback" not in proxy.stderr()
         proxy.stop()
         assert "Traceback" not in proxy.stderr()

@@ -93,6 +93,23 @@ def test_idle_servers_are_closed(postgres: Postgres, tenants: tuple[str, ...]) -
         assert proxy.stats()["servers_closed_idle"] >= 3
 
 
+def test_idle_servers_are_closed_after_all_were_in_use(postgres: Postgres, tenants: tuple[str, ...]) -> None:
+    """For longer than server_idle_timeout, so that none was idle when they were looked at."""
+    target = {"max_connections": 3, "server_idle_timeout": 1, "max_idle_connections_percent": 100}
+    with Proxy(postgres, target=target) as proxy:
+        clients = [connect(proxy) for _ in range(3)]
+        for client in clients:
+            client.execute("BEGIN")
+        time.sleep(3.5)
+        assert len(postgres.backends("tenant_a")) == 3
+        for client in clients:
+            client.execute("COMMIT")
+        wait_until(lambda: not postgres.backends("tenant_a"), "all are closed")
+        assert proxy.stats()["servers_closed_idle"] == 3
+        for client in clients:
+            client.close()
+
+
 def test_of_those_that_nobody_uses_a_share_stays_open_for_longer(postgres: Postgres, tenants: tuple[str, ...]) -> None:
     """max_idle_connections_percent: what is more is closed at half of server_idle_timeout, the rest at its end."""
     target = {"max_connections": 4, "server_idle_timeout": 6, "max_idle_connections_percent": 25}

@@ -17,6 +17,7 @@ cdef class Ledger:
     cdef readonly Cap root
     cdef readonly dict holders
     cdef readonly dict queue
+    cdef readonly dict servers
     cdef readonly int waiting
     cdef readonly int idle
     cdef readonly int lent

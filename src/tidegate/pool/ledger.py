@@ -30,8 +30,9 @@ class Ledger:
     """Totals over the pools of one target, and the sets of pools that matter now.
 
     `holders` are the pools with a server, `queue` those with a waiting client: decisions walk these and never all
-    pools ever named. `root` is the cap over everything; whether it is full only the budget can say, since other
-    workers share it: `blocked` is its latest answer. `spare` is a budget slot taken but not yet given to a pool.
+    pools ever named. `servers` are all that are not gone; only housekeeping walks them. `root` is the cap over
+    everything; whether it is full only the budget can say, since other workers share it: `blocked` is its latest
+    answer. `spare` is a budget slot taken but not yet given to a pool.
     """
 
     def __init__(self, budget: Budget) -> None:
@@ -39,6 +40,7 @@ class Ledger:
         self.root = Cap(0)
         self.holders: dict[Pool, None] = {}
         self.queue: dict[Pool, None] = {}
+        self.servers: dict[Slot, None] = {}
         self.waiting = 0
         self.idle = 0
         self.lent = 0
@@ -127,6 +129,7 @@ class Ledger:
         self.made += 1
         slot = Slot(pool, self.spare, now, self.made)
         self.spare = -1
+        self.servers[slot] = None
         if pool.held == 0:
             self.holders[pool] = None
         pool.opening += 1
@@ -213,6 +216,7 @@ class Ledger:
         was = slot.state
         slot.move(_GONE)
         pool: Pool = slot.pool
+        del self.servers[slot]
         self._uncount(slot, was)
         pool.held -= 1
         self.root.held -= 1

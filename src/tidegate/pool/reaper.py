@@ -15,7 +15,7 @@ from tidegate.pool.actions import Action, Close, Open
 from tidegate.pool.ledger import Ledger
 from tidegate.pool.limits import ServerLimits
 from tidegate.pool.pool import Pool
-from tidegate.pool.slot import Slot
+from tidegate.pool.slot import Slot, SlotState
 
 
 class Reaper:
@@ -28,18 +28,19 @@ class Reaper:
 
     def expect(self, slot: Slot) -> None:
         """Takes note of a newly opened server, which may be due before the next sweep."""
-        self.due_at = min(self.due_at, self._due(slot))
+        self.due_at = min(self.due_at, self._due(slot, slot.idle_since))
 
     def close_due(self, now: float) -> list[Action]:
         """Closes idle servers past their lifetime, their idle time or the number that may idle."""
         actions: list[Action] = []
         candidates = sorted(self._idle_slots(), key=_idle_since)
         surplus = self._surplus(candidates, now)
-        self.due_at = math.inf
+        # A lent server may come back the next moment, and nobody says so here.
+        self.due_at = min((self._due(slot, now) for slot in self._lent_slots(now)), default=math.inf)
         for slot in candidates:
             reason = self._reason(slot, surplus > 0, now)
             if reason is None:
-                self.due_at = min(self.due_at, self._due(slot))
+                self.due_at = min(self.due_at, self._due(slot, slot.idle_since))
                 continue
             surplus -= 1
             self.ledger.begin_close(slot, now)
@@ -78,7 +79,17 @@ class Reaper:
         return pool.live() if sharing is None else sharing.live(pool)
 
     def _idle_slots(self) -> list[Slot]:
+        """Those for which no client of their pool waits."""
         return [slot for pool in self.ledger.holders if pool.head is None for slot in pool.idle]
+
+    def _lent_slots(self, now: float) -> list[Slot]:
+        """And those that are about to be lent; without those whose lifetime has ended, which go when they return."""
+        return [
+            slot
+            for slot in self.ledger.servers
+            if (slot.state == SlotState.LENT and now < slot.expires_at)
+            or (slot.state == SlotState.IDLE and slot.pool.head is not None)
+        ]
 
     def _surplus(self, candidates: list[Slot], now: float) -> int:
         """How many servers idle for long, more than may."""
@@ -103,13 +114,13 @@ class Reaper:
             return CloseReason.SERVER_EXCESS
         return None
 
-    def _due(self, slot: Slot) -> float:
-        """The next time at which something may be due for a server if it stays idle."""
+    def _due(self, slot: Slot, idle_since: float) -> float:
+        """The next time at which something may be due for a server if it stays idle from `idle_since` on."""
         due = slot.expires_at
         if self.limits.server_idle_timeout > 0.0:
-            due = min(due, slot.idle_since + self.limits.server_idle_timeout)
+            due = min(due, idle_since + self.limits.server_idle_timeout)
         if self.limits.max_idle >= 0:
-            due = min(due, slot.idle_since + self.limits.idle_after)
+            due = min(due, idle_since + self.limits.idle_after)
         return due
 
 

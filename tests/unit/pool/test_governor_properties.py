@@ -210,21 +210,47 @@ class GovernorMachine(RuleBasedStateMachine):
                 assert cap.closing == sum(other.closing for other in self.pools.values() if cap in other.caps)
 
     def teardown(self) -> None:
-        """Whatever happened: with a working database and time, everybody is served."""
+        """Whatever happened: with a working database and time, everybody is served, and then idle servers go."""
         if not hasattr(self, "governor"):
             return
+        self.everybody_is_served()
+        self.idle_servers_go()
+
+    def everybody_is_served(self) -> None:
         for _ in range(400):
-            while self.opening:
-                self.governor.opened(self.opening.pop(), self.now)
-            while self.closing:
-                self.governor.closed(self.closing.pop(), self.now)
-            while self.lent:
-                self.governor.give_back(self.lent.pop(), self.now)
+            self.everything_is_done()
             self.now += 0.1
             self.plan()
             if not any(self.queues.values()):
                 return
         raise AssertionError(f"{self.governor.stats} after 40 seconds: somebody starves")
+
+    def idle_servers_go(self) -> None:
+        """Down to the minimum, with no other calls than those that were asked for, though all were lent at a sweep."""
+        for pool in self.pools.values():
+            while (slot := self.governor.borrow(pool, self.now)) is not None:
+                self.lend(slot)
+        self.now += 6.0
+        self.act(self.governor.sweep(self.now))
+        for _ in range(100):
+            self.everything_is_done()
+            self.plan()
+            if not any(len(pool.idle) > pool.min_size for pool in self.pools.values()):
+                return
+            wakeup = self.governor.next_wakeup(self.now)
+            assert wakeup is not None, f"{self.governor.stats}: idle for ever"
+            self.now = max(self.now, wakeup)
+            self.act(self.governor.sweep(self.now))
+        raise AssertionError(f"{self.governor.stats} after {self.now} seconds: idle for too long")
+
+    def everything_is_done(self) -> None:
+        while self.opening:
+            self.governor.opened(self.opening.pop(), self.now)
+        while self.closing:
+            self.governor.closed(self.closing.pop(), self.now)
+        while self.lent:
+            if self.governor.give_back(self.lent.pop(), self.now):
+                self.plan()
 
 
 TestGovernor = GovernorMachine.TestCase

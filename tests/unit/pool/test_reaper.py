@@ -45,6 +45,60 @@ def test_lifetime_ends_idle_servers_at_a_sweep_and_lent_ones_at_their_return() -
     assert desk.log.count("close server_lifetime") == 2
 
 
+def wait_by_wakeups(desk: Desk, seconds: float) -> None:
+    """Time passes, and the caller comes when it was told to, no sooner."""
+    end = desk.now + seconds
+    while (wakeup := desk.governor.next_wakeup(desk.now)) is not None and wakeup < end:
+        desk.sweep(max(0.0, wakeup - desk.now))
+    desk.now = end
+
+
+def test_servers_that_were_all_lent_at_a_sweep_close_when_they_have_idled() -> None:
+    desk = Desk(server_limits=ServerLimits(server_idle_timeout=10.0))
+    for who in range(3):
+        desk.ask(who)
+    wait_by_wakeups(desk, 25.0)
+    assert desk.budget.held() == 3
+    for who in range(3):
+        desk.done(who)
+    wait_by_wakeups(desk, 9.9)
+    assert desk.budget.held() == 3
+    wait_by_wakeups(desk, 1.2)
+    assert desk.budget.held() == 0
+    assert desk.log.count("close server_idle") == 3
+
+
+def test_too_many_that_were_all_lent_at_a_sweep_close_when_they_have_idled() -> None:
+    desk = Desk(server_limits=ServerLimits(server_idle_timeout=0.0, server_lifetime=0.0, max_idle=1, idle_after=10.0))
+    for who in range(3):
+        desk.ask(who)
+    wait_by_wakeups(desk, 25.0)
+    for who in range(3):
+        desk.done(who)
+    wait_by_wakeups(desk, 11.1)
+    assert desk.budget.held() == 1
+
+
+def test_lifetimes_end_of_servers_that_were_lent_when_another_ones_ended() -> None:
+    desk = Desk(server_limits=ServerLimits(server_idle_timeout=0.0, server_lifetime=100.0, lifetime_spread=0.5))
+    for who in range(4):
+        desk.ask(who)
+    wait_by_wakeups(desk, 75.0)
+    for who in range(4):
+        desk.done(who)
+    assert 0 < desk.budget.held() < 4, "some have lived their time"
+    wait_by_wakeups(desk, 26.1)
+    assert desk.budget.held() == 0
+
+
+def test_a_lent_server_past_its_lifetime_wakes_nobody() -> None:
+    """It is closed when it comes back."""
+    desk = Desk(server_limits=ServerLimits(server_idle_timeout=0.0, server_lifetime=10.0))
+    desk.ask(0)
+    desk.sweep(11.0)
+    assert desk.governor.next_wakeup(desk.now) is None
+
+
 def test_surplus_counts_only_servers_idle_for_long() -> None:
     limits = ServerLimits(server_idle_timeout=0.0, max_idle=1, idle_after=60.0)
     desk = Desk(server_limits=limits)
